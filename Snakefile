@@ -1,0 +1,46 @@
+# Rewardscope: `snakemake --cores 8 results/tables/table3.csv`
+# Read in this order: config.yaml, then workflow/rules/ in the order they are included below.
+import os
+import sys
+
+from rewardscope.code import digest
+from rewardscope.config import ConfigError, load
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+try:
+    CONFIG = load(config)
+except ConfigError as error:
+    sys.exit(f"rewardscope: {error}")
+
+
+# A rule's conda environment holds its libraries; the package itself is found here.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")]))
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/base_model.smk"
+include: "workflow/rules/rlhf.smk"
+include: "workflow/rules/divergence.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/saes.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/explanations.smk"
+include: "workflow/rules/completions.smk"
+include: "workflow/rules/comparison.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,
+        COMPARISONS,
+        PERPLEXITIES,
+
+
+localrules:
+    all,

@@ -1,0 +1,127 @@
+"""Activations of chosen layers on the test documents: one forward pass per side captures every layer.
+
+No language-model head and no block above the deepest chosen layer is run. The first position of a document (an
+attention sink with an outlying norm), special tokens and padding are left out.
+"""
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rewardscope import models
+from rewardscope.errors import UserError
+from rewardscope.job import progress
+from rewardscope.moments import Moments
+from rewardscope.seeds import derive
+from rewardscope.shards import Writer
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PARTS = ("fit", "held")
+
+
+class _Enough(Exception):
+    """Ends a forward pass once the deepest chosen layer has been seen."""
+
+
+@torch.no_grad()
+def capture(model, layers: list[int], at: str, input_ids: Tensor) -> dict[int, Tensor]:
+    """Activations `[batch, position, d_model]` of each layer, at a block's `mlp` output or its `residual` output.
+
+    Rows may be padded on the right: attention is causal, so no real token sees the padding.
+    """
+    blocks, width = models.blocks(model), models.d_model(model)
+    seen: dict[int, Tensor] = {}
+
+    def keep(layer: int):
+        def hook(_module, _inputs, output):
+            seen[layer] = output[0] if isinstance(output, tuple) else output
+            if layer == max(layers):
+                raise _Enough
+
+        return hook
+
+    places = {n: models.mlp(blocks[n], width) if at == "mlp" else blocks[n] for n in layers}
+    handles = [place.register_forward_hook(keep(n)) for n, place in places.items()]
+    try:
+        model.base_model(input_ids=input_ids, use_cache=False)
+    except _Enough:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def batches(lengths: np.ndarray, budget: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Documents grouped by length so that rows x longest <= budget (a single longer document stands alone).
+
+    The groups are shuffled, so that a shard mixes short and long documents.
+    """
+    groups: list[list[int]] = []
+    for document in np.argsort(lengths, kind="stable")[::-1]:
+        if not groups or (len(groups[-1]) + 1) * lengths[groups[-1][0]] > budget:
+            groups.append([])
+        groups[-1].append(int(document))
+    return [np.array(groups[i]) for i in rng.permutation(len(groups))]
+
+
+def extract(
+    model, tokenizer, corpus: pd.DataFrame, layers: dict[str, int], settings: dict, seed: int, out: Path, name: str
+) -> tuple[pd.DataFrame, dict[str, dict[str, Tensor]]]:
+    """Write the shards of every pick under `out/{pick}/part0` and return the token index and the moments.
+
+    `corpus` has the columns text and part; `layers` maps picks to layers; `settings` is the `activations:` section.
+    The index has a row per activation row, in shard order (fit first, then held): document (row of the corpus),
+    part, corpus, position (in the document, from 0), token. Moments are the mean `[d]` and covariance `[d, d]` of
+    the fit rows, accumulated in float64.
+    """
+    ids = tokenizer(corpus["text"].tolist(), truncation=True, max_length=settings["tokens"])["input_ids"]
+    special = torch.tensor(sorted(tokenizer.all_special_ids))
+    lengths = np.array([len(doc) for doc in ids])
+    width, dtype = models.d_model(model), DTYPES[settings["dtype"]]
+    deepest_first = sorted(set(layers.values()))
+    writers = {pick: Writer(out / pick / "part0", settings["shard_tokens"]) for pick in layers}
+    moments = {n: Moments(width, model.device) for n in deepest_first}
+    index = []
+    for part in PARTS:
+        members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
+        if not len(members):
+            raise UserError(f"corpus {name}: no {part} document of two tokens or more")
+        rng = np.random.default_rng(derive(seed, "batches", name, part))
+        groups = batches(lengths[members], settings["batch_tokens"], rng)
+        for group in progress(groups, f"batches of {part} documents"):
+            documents = members[group]
+            padded = torch.zeros(len(documents), lengths[documents].max(), dtype=torch.long)
+            wanted = torch.zeros_like(padded, dtype=torch.bool)
+            for row, document in enumerate(documents):
+                padded[row, : lengths[document]] = torch.tensor(ids[document])
+                wanted[row, 1 : lengths[document]] = True
+            wanted &= ~torch.isin(padded, special)
+            seen = capture(model, deepest_first, settings["at"], padded.to(model.device))
+            rows = {n: x[wanted.to(x.device)] for n, x in seen.items()}
+            for n, x in rows.items():
+                if not torch.isfinite(x).all():
+                    raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
+                if part == "fit":
+                    moments[n].add(x)
+            for pick, n in layers.items():
+                writers[pick].add(rows[n].to("cpu", dtype), part)
+            row, position = wanted.nonzero(as_tuple=True)
+            index.append(
+                pd.DataFrame(
+                    {
+                        "document": documents[row.numpy()].astype(np.int32),
+                        "part": part,
+                        "position": position.numpy().astype(np.int32),
+                        "token": padded[wanted].numpy().astype(np.int32),
+                    }
+                )
+            )
+        for writer in writers.values():
+            writer.flush(part)
+    tokens = pd.concat(index, ignore_index=True)
+    tokens.insert(2, "corpus", pd.Categorical([name] * len(tokens)))
+    tokens["part"] = pd.Categorical(tokens["part"], categories=list(PARTS))
+    return tokens, {pick: moments[n].result() for pick, n in layers.items()}

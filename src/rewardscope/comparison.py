@@ -1,0 +1,62 @@
+"""Step 4: what RLHF changed. Each feature's nearest feature on the other side, against what chance would give."""
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rewardscope.features import cosines
+from rewardscope.sae import SAE
+
+
+def nearest(own: np.ndarray, other: np.ndarray, other_ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of `own` `[n, d]`, the index of its nearest ranked row of `other` and their cosine."""
+    candidates = np.flatnonzero(other_ranked)
+    if not len(candidates):
+        return np.full(len(own), -1), np.full(len(own), np.nan)
+    similarity = cosines(own, other[candidates])
+    best = similarity.argmax(axis=1)
+    return candidates[best], similarity[np.arange(len(own)), best]
+
+
+@torch.no_grad()
+def activity(models: list[SAE], buffers: Callable[[], Iterator[Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean activation and firing rate `[models, F]` of every feature on one model's activations."""
+    sums = [torch.zeros(m.w_enc.shape[1], dtype=torch.float64) for m in models]
+    fires = [torch.zeros(m.w_enc.shape[1], dtype=torch.float64) for m in models]
+    tokens = 0
+    for buffer in buffers():
+        for x in buffer.split(8192):
+            tokens += len(x)
+            for i, model in enumerate(models):
+                f = model.encode(x[None])[0]
+                sums[i] += f.sum(dim=0, dtype=torch.float64).cpu()
+                fires[i] += (f > 0).sum(dim=0).cpu()
+    return torch.stack(sums).numpy() / tokens, torch.stack(fires).numpy() / tokens
+
+
+def compare(side: str, table: pd.DataFrame, own: tuple, other: tuple, null: tuple, means: dict, rates: dict) -> pd.DataFrame:
+    """A row per ranked feature of one side, seed and place.
+
+    `table` is the side's matched features; `own`, `other`, `null` are (dictionary `[F, d]`, ranked `[F]`) of this
+    SAE, of the same seed on the other side, and of another seed on the same side (the null: what an equal model
+    gives). `means` and `rates` map base and rlhf to `[F]`: this feature on either model's activations.
+    """
+    ranked = table[table["place"].notna()]
+    rows = ranked["small"].to_numpy()
+    index, cosine = nearest(own[0][rows], *other)
+    null_index, null_cosine = nearest(own[0][rows], *null)
+    return pd.DataFrame(
+        {
+            "side": side,
+            "feature": rows,
+            "place": ranked["place"].astype(int).to_numpy(),
+            "nearest": index,
+            "cosine": cosine,
+            "null_nearest": null_index,
+            "null_cosine": null_cosine,
+            **{f"mean_on_{m}": means[m][rows] for m in ("base", "rlhf")},
+            **{f"rate_on_{m}": rates[m][rows] for m in ("base", "rlhf")},
+        }
+    )

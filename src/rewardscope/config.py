@@ -1,0 +1,469 @@
+"""The configuration: what each key means, its type and range, and one clear line for a mistake.
+
+`load` turns Snakemake's merged config into an immutable `Config`; nothing heavy is imported, as the Snakefile runs it.
+Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
+"""
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from rewardscope.errors import UserError
+
+T = TypeVar("T")
+LIBRARIES = ("corpora", "models", "rewards", "sae_recipes")
+SOURCES = {  # an entry has exactly one
+    "corpora": ("generate", "path", "hub"),
+    "models": ("pretrain", "hub", "path"),
+    "rewards": ("words", "function", "classifier"),
+}
+NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
+SAFE = re.compile(r"""[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{}'"<>$`]+""")  # free of Snakemake's and the shell's syntax
+RIGHT = {  # what to say about a kind of pydantic error
+    "int_type": "it must be a whole number", "float_type": "it must be a number", "finite_number": "it must be a finite number",
+    "bool_type": "it must be true or false", "string_type": "it must be text", "tuple_type": "it must be a list",
+    "dict_type": "it must be a map", "model_type": "it must be a map", "too_long": "it must have {max_length} entries",
+    "greater_than": "it must be more than {gt:g}", "greater_than_equal": "it must be at least {ge:g}",
+    "less_than": "it must be less than {lt:g}", "less_than_equal": "it must be at most {le}",
+    "literal_error": "known: {expected}", "value_error": "it must be {error}",
+}  # fmt: skip
+
+
+class ConfigError(UserError, ValueError):
+    """A mistake in the configuration; its message is one line: `config: `, the dotted key, what is wrong and right."""
+
+
+def _text(pattern: str, wanted: str) -> Any:
+    """The type of a text that matches `pattern`; `wanted` ends the sentence "it must be ..."."""
+
+    def check(value: str) -> str:
+        if not SAFE.fullmatch(value):
+            raise ValueError("text without quotes, braces, <, >, $, ` and control characters")
+        if not re.fullmatch(pattern, value):
+            raise ValueError(wanted)
+        return value
+
+    return Annotated[str, AfterValidator(check)]
+
+
+def _results(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or not path.parts or value.startswith("~"):
+        raise ValueError("a folder below this one: a relative path without ..")
+    return str(path)
+
+
+Whole = Annotated[int, Field(ge=1, le=2**31 - 1)]
+NotNegative = Annotated[int, Field(ge=0, le=2**31 - 1)]
+AtLeast2 = Annotated[Whole, Field(ge=2)]
+Vocabulary = Annotated[Whole, Field(ge=258)]  # 256 bytes, end, padding
+Count = Annotated[int, Field(ge=1, le=1000)]  # multiplies the jobs of a run: a slip must not hang the planning
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Plain = _text(r"\S(.*\S)?", "text without spaces around it")
+Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt file")
+Hub = _text(r"\w[\w.-]*(/\w[\w.-]*)?", "a name on the hub, such as org/name")
+Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
+Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
+Results = Annotated[Plain, AfterValidator(_results)]
+Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
+
+
+class Section(BaseModel):
+    """A map of the config: strict types, no further keys, immutable."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, value: object) -> object:  # `extra` alone does not say which keys there are
+        if isinstance(value, Mapping) and (unknown := [key for key in value if key not in cls.model_fields]):
+            raise PydanticCustomError("unknown_keys", "unknown keys", {"unknown": unknown, "known": list(cls.model_fields)})
+        return value
+
+
+class Entry(Section):
+    like: str | None = Field(None, exclude=True, description="the entry of the same library whose keys it takes over")
+
+
+class Threads(Section):
+    pretrain: Whole = Field(description="training of a base model")
+    rlhf: Whole = Field(description="PPO")
+    activations: Whole = Field(description="extraction of activations")
+    saes: Whole = Field(description="SAE jobs, which run side by side")
+    other: Whole = Field(description="every other job")
+
+
+class Pair(Section):
+    model: str = Field(description="the base model, a name under `models`")
+    reward: str = Field(description="the reward, a name under `rewards`")
+    corpus: str = Field(description="the corpus, a name under `corpora`")
+    rlhf: Plain | None = Field(None, description="a tuned checkpoint (hub id or folder) instead of PPO")
+
+
+class Picks(Section):
+    top: NotNegative = Field(description="the n most divergent layers")
+    low: NotNegative = Field(description="the n layers nearest the input")
+
+
+class Split(Section, Generic[T]):
+    train: T = Field(description="of the train documents")
+    test: T = Field(description="of the test documents")
+
+
+class HubCorpus(Section):
+    name: Hub = Field(description="name of the data set on the hub")
+    revision: Plain | None = Field(None, description="its branch, tag or commit")
+
+
+class MaxDocuments(Section):
+    train: Whole | None = Field(None, description="train documents at most")
+    test: Whole | None = Field(None, description="test documents at most")
+
+
+class Corpus(Entry):
+    generate: Split[Whole] | None = Field(None, description="how many documents of the embedded grammar")
+    path: Split[Data] | None = Field(None, description="local files: parquet, csv, jsonl or txt")
+    hub: HubCorpus | None = Field(None, description="a data set on the hub")
+    text: Plain = Field("text", description="column of the text")
+    label: Plain = Field("label", description="column of the label; data without it have no labels")
+    max_documents: MaxDocuments | None = Field(None, description="documents at most, of train and test")
+    strip_breaks: bool = Field(True, description="strip `<br />`")
+    held: Share = Field(0.3, description="share of test documents kept for scores and tables, by hash of the text")
+
+
+class Pretrain(Section):
+    corpus: str = Field(description="the corpus whose train documents it learns, a name under `corpora`")
+    architecture: Literal["gpt_neox"] = Field(description="GPT-NeoX, the architecture of Pythia")
+    layers: Whole = Field(description="decoder blocks")
+    d_model: Whole = Field(description="width of the residual stream")
+    heads: Whole = Field(description="attention heads of a block")
+    vocabulary: Vocabulary = Field(description="tokens of the byte-level BPE tokenizer, special ones included")
+    context: Whole = Field(description="longest sequence, tokens")
+    tokens: Whole = Field(description="length of the packed training sequences")
+    batch: Whole = Field(description="sequences per step")
+    steps: Whole = Field(description="optimizer steps")
+    learning_rate: Positive = Field(description="peak learning rate")
+
+
+class Sae(Section):
+    widths: tuple[Whole, Whole] = Field(strict=False, description="small and large dictionary")
+    l1: Positive = Field(description="L1 coefficient")
+
+
+class Model(Entry):
+    pretrain: Pretrain | None = Field(None, description="train from scratch")
+    hub: Hub | None = Field(None, description="name of a model on the hub")
+    revision: Plain | None = Field(None, description="branch, tag or commit of `hub`")
+    path: Plain | None = Field(None, description="a local Hugging Face folder")
+    sae: Sae = Field(description="its autoencoders: dictionary sizes and L1 coefficient")
+
+
+class Rlhf(Section):
+    updates: Whole = Field(description="PPO updates")
+    batch: Whole = Field(description="episodes an update (Table 1)")
+    minibatch: Whole = Field(description="episodes an optimizer step (Table 1)")
+    ppo_epochs: Whole = Field(description="passes over an update's episodes")
+    learning_rate: Positive = Field(description="Table 1: 1e-6, for models of 70 M parameters and more")
+    max_grad_norm: Positive = Field(description="gradients are clipped at this norm (Table 1)")
+    kl: Annotated[float, Field(ge=0)] = Field(description="initial KL coefficient (Table 1: 0.5)")
+    kl_target: Positive = Field(description="adaptive controller: target of the summed KL, nats per response")
+    kl_horizon: Whole = Field(description="the controller's horizon, episodes")
+    max_kl: Positive = Field(description="stop with an error above this KL: the run has diverged")
+    temperature: Positive = Field(description="sampling temperature of the responses")
+    prompt_tokens: tuple[Whole, Whole] = Field(strict=False, description="prompt length [low, high], drawn uniformly")
+    prompt_characters: NotNegative = Field(description="prompts are cut from documents longer than this")
+    response_tokens: Whole = Field(description="response length; TRL's is fixed (the authors draw 8 to 19)")
+    reward_on: Literal["both", "completion"] = Field(description="the reward sees prefix and completion (both) or the completion")
+    segment: Whole = Field(description="updates between checkpoints; a killed run repeats at most one segment")
+
+
+class Reward(Entry, Rlhf):
+    """Where a reward comes from, and the RLHF settings with it: its own keys over those of `rlhf:`."""
+
+    words: Lexicon | None = Field(None, description="sum of word utilities (Equation 3): the VADER lexicon, or a CSV word,utility")
+    function: Function | None = Field(None, description="a Python function from texts to rewards, file.py:name")
+    classifier: Plain | None = Field(None, description="a reward classifier, hub id or folder")
+
+
+class Recipe(Entry):
+    tied: bool = Field(description="decoder = transpose of the encoder")
+    l1_on: Literal["activations", "weights"] = Field(description="activations (the authors' code) or weights (the paper's text)")
+    l1: Positive | None = Field(None, description="L1 coefficient in place of the model's")
+    epochs: Whole = Field(description="passes over the activations")
+    batch_documents: Whole = Field(description="a batch holds the tokens of this many documents of mean length")
+    learning_rate: Positive = Field(description="Adam's learning rate")
+    frozen_decoder: bool = Field(description="control: random fixed directions")
+
+
+class Activations(Section):
+    at: Literal["mlp", "residual"] = Field(description="mlp: output of a block's MLP (the authors' code); residual: the residual stream")
+    tokens: AtLeast2 = Field(description="tokens read per document; the first is excluded")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(description="dtype of the stored activations")
+    batch_tokens: Whole = Field(description="token budget of a forward pass")
+    shard_tokens: Whole = Field(description="tokens of a shard")
+    keep: bool = Field(description="false: shards are temporary, deleted once used")
+
+
+class Features(Section):
+    top_k: Whole = Field(description="features explained per layer, the best matched first (section 6.2)")
+    min_fires: Whole = Field(description="a feature that fires on fewer held tokens is not ranked")
+    null_draws: Whole = Field(description="draws of covariance-matched random dictionaries")
+
+
+class Explain(Section):
+    tokens: Whole = Field(description="tokens read per document (Algorithm 1)")
+    reviews: Whole = Field(description="top activating documents shown per feature (Algorithm 1)")
+    words: Whole = Field(description="words quoted by every `activates_on` of the server-less explainer")
+    promoted: Whole = Field(description="tokens quoted by every `promotes`, raised and lowered each")
+
+
+class Completions(Section):
+    documents: Whole = Field(description="prompts: held test documents")
+    prefix: Whole = Field(description="tokens of a prompt")
+    new: Whole = Field(description="tokens generated")
+    temperature: Positive = Field(description="sampling temperature")
+
+
+class Config(Section):
+    """A valid configuration, in the order of config.yaml."""
+
+    results: Results = Field(description="folder of everything the workflow makes; each overlay sets its own")
+    cache: Plain = Field(description="paid LLM responses, outside every results folder")
+    seed: NotNegative = Field(description="the one number from which every random state is derived")
+    device: Literal["auto", "cpu", "cuda"] = Field(description="auto (CUDA when there is one), cpu or cuda")
+    threads: Threads = Field(description="torch threads of a job; part of its params, as they change float sums")
+    pairs: tuple[Pair, ...] = Field(strict=False, description="base model x reward x corpus")
+    runs: Count = Field(description="RLHF seeds per pair; with one, tables speak of that run only")
+    picks: Picks = Field(description="layers: the n most divergent, and the n nearest the input")
+    layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
+    recipe: str = Field(description="the SAE recipe that features, explanations and tables are made from")
+    sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
+    explainer: Literal["tokens"] = Field(description="tokens: the deterministic, server-less baseline")
+    samples: Count = Field(description="repeated explanations per feature (the paper: 3); tokens is deterministic")
+    corpora: Library[Corpus] = Field(description="library of corpora")
+    models: Library[Model] = Field(description="library of base models")
+    rewards: Library[Reward] = Field(description="library of rewards")
+    sae_recipes: Library[Recipe] = Field(description="section 5.2 and Appendix H")
+    rlhf: Rlhf = Field(description="PPO (TRL); any key may be set for one reward under `rewards`")
+    activations: Activations = Field(description="what is read from the models")
+    features: Features = Field(description="which features are kept")
+    explain: Explain = Field(description="how features are put into words")
+    completions: Completions = Field(description="Table 4")
+    bootstrap: Whole = Field(description="resamples behind an interval over prompts")
+
+    def rlhf_of(self, reward: str) -> Rlhf:
+        """The RLHF settings of a reward: `rlhf:` with the keys that the reward overrides."""
+        return Rlhf(**self.rewards[reward].model_dump(include=set(Rlhf.model_fields)))
+
+    def l1(self, model: str, recipe: str) -> float:
+        """The L1 coefficient: the recipe's where it has one, else the model's."""
+        own = self.sae_recipes[recipe].l1
+        return self.models[model].sae.l1 if own is None else own
+
+    def pick_names(self) -> list[str]:
+        """The values of the wildcard `{pick}`: layer1, ... where layers are pinned, else top1, ..., low1, ..."""
+        if self.layers:
+            return [f"layer{i}" for i in self.layers]
+        return [f"{kind}{i}" for kind, n in self.picks for i in range(1, n + 1)]
+
+
+def load(raw: Mapping) -> Config:
+    """Check Snakemake's merged config and type it; raises ConfigError, one line, where something is wrong."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"config: the configuration is {_show(raw)}; it must be a map")
+    try:
+        config = Config.model_validate(_resolve(raw))
+    except ValidationError as error:
+        problems = _type_errors(error)
+    else:
+        problems = list(_unknown_names(config)) or list(dict.fromkeys([*_misfits(config), *_pair_misfits(config)]))
+    if problems:
+        raise ConfigError(f"config: {problems[0]}" + (f" (and {len(problems) - 1} more)" if problems[1:] else ""))
+    return config
+
+
+def _resolve(raw: Mapping) -> dict:
+    """The config with each entry merged over what it is `like`, and each reward over `rlhf:`."""
+    full = dict(raw)
+    for section in LIBRARIES:
+        if isinstance(raw.get(section), Mapping):
+            for name in raw[section]:
+                if not isinstance(name, str) or not NAME.fullmatch(name):
+                    allowed = "up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, no two dots in a row"
+                    raise ConfigError(f"config: {_where((section, name))} is not a usable name; a name is {allowed}")
+            full[section] = {name: _entry(section, raw[section], name) for name in raw[section]}
+    if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
+        known = isinstance(raw.get("rlhf"), Mapping)
+        full["rewards"] = {name: _merge(raw["rlhf"], entry) for name, entry in rewards.items()} if known else {}
+    return full
+
+
+def _entry(section: str, library: Mapping, name: str) -> object:
+    """An entry of a library, merged over the entries that it is `like`."""
+    chain = [name]
+    while isinstance(entry := library[chain[-1]], Mapping) and "like" in entry:
+        base, key = entry["like"], _where((section, chain[-1], "like"))
+        if not isinstance(base, str):
+            raise ConfigError(f"config: {key} is {_show(base)}; it must be text, a name under {section}")
+        if base not in library:
+            raise ConfigError(f"config: {_unknown(key, base, section, library)}")
+        if base in chain:
+            raise ConfigError(f"config: {key} goes in a circle: {', '.join([*chain, base])}")
+        chain.append(base)
+    return reduce(_merge, [library[link] for link in reversed(chain)])
+
+
+def _merge(base: object, own: object) -> object:
+    """`own` over `base`: maps are merged at every depth, anything else is replaced."""
+    if not (isinstance(base, Mapping) and isinstance(own, Mapping)):
+        return own
+    return {**base, **{key: _merge(base.get(key), value) for key, value in own.items()}}
+
+
+def _type_errors(error: ValidationError) -> list[str]:
+    """A line per mistake, misspelt keys first; one place in several entries of a library counts once."""
+    first: dict[tuple, list[str]] = {}
+    for e in sorted(error.errors(include_url=False), key=lambda e: (e["type"] != "unknown_keys", e["loc"][:1] == ("rewards",))):
+        section, *rest = e["loc"] or ("",)
+        place = ("rlhf" if section == "rewards" else section, *rest[section in LIBRARIES :])  # without the entry's name
+        first.setdefault(place, list(_lines(e["type"], e["loc"], e["input"], e.get("ctx", {}))))
+    return [line for lines in first.values() for line in lines]
+
+
+def _lines(kind: str, loc: tuple, value: object, context: dict) -> Iterator[str]:
+    """A pydantic error in plain words."""
+    if kind == "unknown_keys":
+        for key in context["unknown"]:
+            near = difflib.get_close_matches(_show(key), context["known"], n=1)
+            hint = f"did you mean {_where((*loc, near[0]))}?" if near else f"known: {', '.join(context['known'])}"
+            yield f"{_where((*loc, key))} is not a key; {hint}"
+    elif kind == "missing":
+        yield f"{_where(loc)} is missing; config.yaml says what it is"
+    else:
+        text = "the text " if kind.endswith("_type") and isinstance(value, str) else ""
+        right = RIGHT[kind].format(**context).replace("'", "") if kind in RIGHT else kind
+        exponent = kind == "float_type" and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", _show(value))
+        yield f"{_where(loc)} is {text}{_show(value)}; {right}" + (" (YAML needs a point: 1.0e-4)" if exponent else "")
+
+
+def _show(value: object) -> str:
+    """A value on one short line."""
+    if value is None or isinstance(value, bool):
+        return "empty" if value is None else str(value).lower()
+    if isinstance(value, Mapping | list | tuple | set):
+        return "a map" if isinstance(value, Mapping) else f"a list of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a huge number"
+    text = value if isinstance(value, str) and re.fullmatch(r"[\w./:@+-]+", value) else repr(value)
+    return text if len(text) <= 70 else text[:67] + "..."
+
+
+def _where(loc: tuple) -> str:
+    """A place as a dotted key: ("pairs", 0, "model") is pairs[0].model."""
+    return "".join(f"[{_show(part)}]" if isinstance(part, int) else f".{_show(part)}" for part in loc).removeprefix(".")
+
+
+def _unknown(key: str, name: str, section: str, library: Mapping) -> str:
+    near = difflib.get_close_matches(_show(name), library, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(library) or 'none'}"
+    return f"{key} is {_show(name)}, which is not under {section}; {hint}"
+
+
+def _unknown_names(config: Config) -> Iterator[str]:
+    """A line for each name that no library holds."""
+    named = [("recipe", config.recipe, "sae_recipes")]
+    for i, pair in enumerate(config.pairs):
+        named += [(f"pairs[{i}].model", pair.model, "models"), (f"pairs[{i}].reward", pair.reward, "rewards")]
+        named += [(f"pairs[{i}].corpus", pair.corpus, "corpora")]
+    for name, model in config.models.items():
+        named += [(f"models.{name}.pretrain.corpus", model.pretrain.corpus, "corpora")] if model.pretrain else []
+    for key, name, section in named:
+        if name not in (library := dict(config)[section]):
+            yield _unknown(key, name, section, library)
+
+
+def _misfits(config: Config) -> Iterator[str]:
+    """A line for each value that does not fit another one."""
+    if PurePosixPath(config.cache).is_relative_to(config.results):
+        yield f"cache is {_show(config.cache)}; it must lie outside results ({_show(config.results)})"
+    for section, sources in SOURCES.items():
+        for name, entry in dict(config)[section].items():
+            given = [key for key in sources if dict(entry)[key] is not None]
+            if len(given) != 1:
+                yield f"{section}.{name} has {' and '.join(given) or 'no source'}; it must have one of {', '.join(sources)}"
+    for name, model in config.models.items():
+        if model.revision and not model.hub:
+            yield f"models.{name}.revision is {_show(model.revision)}; it needs hub"
+        if model.sae.widths[0] >= model.sae.widths[1]:
+            yield f"models.{name}.sae.widths is {list(model.sae.widths)}; it must be the small size, then the large one"
+        if (own := model.pretrain) and own.d_model % own.heads:
+            yield f"models.{name}.pretrain.d_model is {own.d_model}; it must be a multiple of heads ({own.heads})"
+        if own and own.tokens > own.context:
+            yield f"models.{name}.pretrain.tokens is {own.tokens}; it must be at most context ({own.context})"
+    common = list(_rlhf_misfits(config.rlhf))
+    yield from (f"rlhf.{line}" for line in common)
+    for name, reward in config.rewards.items():
+        yield from (f"rewards.{name}.{line}" for line in _rlhf_misfits(reward) if line not in common)
+    for name, recipe in config.sae_recipes.items():
+        if recipe.frozen_decoder and recipe.tied:
+            yield f"sae_recipes.{name}.frozen_decoder is true; it needs tied: false, as the encoder must still learn"
+    if len(set(config.layers)) < len(config.layers):
+        yield f"layers is {list(config.layers)}; its numbers must be distinct"
+    if not config.layers and config.picks.top + config.picks.low == 0:
+        yield "picks.top is 0, and so is picks.low; one of them must be at least 1, unless layers pins some"
+    if config.explainer == "tokens" and config.samples > 1:
+        yield f"samples is {config.samples}, but explainer tokens is deterministic; it must be 1"
+    if not config.pairs:
+        yield "pairs is empty; it must hold at least one map of model, reward and corpus"
+
+
+def _rlhf_misfits(rlhf: Rlhf) -> Iterator[str]:
+    if rlhf.batch % rlhf.minibatch:
+        yield f"batch is {rlhf.batch}; it must be a multiple of minibatch ({rlhf.minibatch})"
+    if rlhf.prompt_tokens[0] > rlhf.prompt_tokens[1]:
+        yield f"prompt_tokens is {list(rlhf.prompt_tokens)}; it must be the least length, then the greatest"
+
+
+def _pair_misfits(config: Config) -> Iterator[str]:
+    """A line for each pair that collides with another, and for each setting that its model is too small for."""
+    first: dict[tuple[str, str], int] = {}
+    corpora: dict[str, str] = {}  # of the models
+    for i, pair in enumerate(config.pairs):
+        other = first.setdefault((pair.model, pair.reward), i)
+        if other < i and config.pairs[other].corpus == pair.corpus:
+            yield f"pairs[{i}] has the model, reward and corpus of pairs[{other}]; remove one of them"
+        elif other < i:
+            hint = f"give its reward a name of its own, with like: {pair.reward}"
+            yield f"pairs[{i}] differs from pairs[{other}] only in corpus; {hint}"
+        elif config.layers and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
+            only = f"model {pair.model} has one corpus when layers are pinned: {corpora[pair.model]}"
+            yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
+        if model := config.models[pair.model].pretrain:  # of others the size is known only once they are here
+            yield from _too_much(config, pair, model)
+
+
+def _too_much(config: Config, pair: Pair, model: Pretrain) -> Iterator[str]:
+    """A line for each setting that asks for more layers or longer sequences than a model has."""
+    for i, layer in enumerate(config.layers):
+        if layer >= model.layers:
+            yield f"layers[{i}] is {layer}, but model {pair.model} has {model.layers} layers, counted from 0"
+    for kind, n in config.picks if not config.layers else ():
+        if n > model.layers:
+            yield f"picks.{kind} is {n}, but model {pair.model} has {model.layers} layers"
+    episode, usual = (r.prompt_tokens[1] + r.response_tokens for r in (config.rewards[pair.reward], config.rlhf))
+    where = "rlhf" if episode == usual else f"rewards.{pair.reward}"
+    lengths = {
+        "activations.tokens": config.activations.tokens,
+        "completions.prefix + completions.new": config.completions.prefix + config.completions.new,
+        f"{where}.prompt_tokens[1] + {where}.response_tokens": 0 if pair.rlhf else episode,  # a tuned checkpoint needs no PPO
+    }
+    for key, n in lengths.items():
+        if n > model.context:
+            yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"

@@ -1,0 +1,132 @@
+"""The server-less explainer `tokens`: a deterministic baseline, no language model.
+
+`activates_on` quotes what the strongest activations have in common; `promotes` quotes the tokens whose logits the
+feature's decoder row raises and lowers most. Both sides quote equally many words, and the words of the sentences
+themselves carry no utility, so that a difference in utility comes from the features alone.
+"""
+from collections import Counter
+from math import log
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rewardscope.rewards import WORD
+
+STRONGEST = 200  # activations that speak for a feature
+
+
+NEVER = pd.DataFrame({"document": [], "position": [], "value": []})  # a feature that fires on no fit document
+
+
+class Corpus:
+    """The fit documents as an explainer sees them: tokens, the word around each, and word frequencies."""
+
+    def __init__(self, corpus: pd.DataFrame, tokenizer, limit: int):
+        documents = corpus.index[corpus["part"] == "fit"]
+        coded = tokenizer(corpus["text"].loc[documents].tolist(), return_offsets_mapping=True, truncation=True, max_length=limit)
+        self.words: dict[int, list[str]] = {}
+        counts: Counter[str] = Counter()
+        for document, offsets in zip(documents, coded["offset_mapping"], strict=True):
+            spans = [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(corpus["text"].loc[document])]
+            self.words[document] = _around(offsets, spans)
+            counts.update(word for word in self.words[document] if word)
+        total = sum(counts.values())
+        self.share = {word: count / total for word, count in counts.items()}
+
+
+def _around(offsets: list[tuple[int, int]], spans: list[tuple[int, int, str]]) -> list[str]:
+    """For every token, the word that it is or is part of; empty for punctuation."""
+    found, i = [], 0
+    for start, end in offsets:
+        while i < len(spans) and spans[i][1] <= start:
+            i += 1
+        inside = i < len(spans) and spans[i][0] < end
+        found.append(spans[i][2] if inside else "")
+    return found
+
+
+def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict], lowered: list[dict], settings: dict) -> dict:
+    """One line of an explanations file.
+
+    `fires`: the feature's rows of the feature activations (document, position, value) on fit documents.
+    `raised`, `lowered`: tokens with their change of logit, the strongest first. `settings`: the `explain:` section.
+    """
+    near = fires[fires["position"] < settings["tokens"]]
+    used = near if len(near) else fires  # a feature of later positions is explained by those
+    strongest = used.sort_values(["value", "document", "position"], ascending=[False, True, True]).head(STRONGEST)
+    at, before, after = [], [], []
+    for document, position in zip(strongest["document"], strongest["position"], strict=True):
+        words = corpus.words[document]
+        if position < len(words):
+            at.append(words[position])
+            before.append(_previous(words, position))
+            after.append(_next(words, position))
+    quoted: list[str] = []
+    active = _common(at, corpus.share, settings["words"] - settings["words"] // 3, quoted)
+    previous = _common(before, corpus.share, settings["words"] - len(quoted), quoted)
+    following = _common(after, corpus.share, settings["words"] - len(quoted), quoted)
+    more = _common(at, corpus.share, settings["words"] - len(quoted), quoted)  # neighbours ran out
+    peaks = used.loc[used.groupby("document")["value"].idxmax()].nlargest(settings["reviews"], "value", keep="first") if len(used) else used
+    low, high = (int(np.quantile(strongest["position"], q)) for q in (0.25, 0.75)) if len(strongest) else (0, 0)
+    parts = [f"Fires on {_quote(active + more)}"]
+    parts += [f"after {_quote(previous)}"] if previous else []
+    parts += [f"before {_quote(following)}"] if following else []
+    return {
+        "feature": feature,
+        "activates_on": ", ".join(parts) + f", mostly at tokens {low} to {high}.",
+        "promotes": f"Makes {_quote([t['token'].strip() for t in raised])} more likely, {_quote([t['token'].strip() for t in lowered])} less so.",
+        "words": quoted,
+        "raised": raised,
+        "lowered": lowered,
+        "evidence": {
+            "documents": peaks["document"].astype(int).tolist(),
+            "positions": peaks["position"].astype(int).tolist(),
+            "values": [round(float(v), 6) for v in peaks["value"]],
+            "strongest": len(strongest),
+        },
+        "explainer": "tokens",
+    }
+
+
+def strongest(logits: Tensor, tokenizer, count: int) -> tuple[list[list[dict]], list[list[dict]]]:
+    """For each row of `logits` `[n, vocabulary]`, the `count` tokens raised and the `count` lowered most.
+
+    Tokens that are not part of a word (punctuation, special ones) are passed over: they cannot carry utility.
+    """
+    pieces = [tokenizer.decode([token]) for token in range(min(logits.shape[1], len(tokenizer)))]
+    special = set(tokenizer.all_special_ids)
+    wordlike = torch.tensor([i for i, piece in enumerate(pieces) if i not in special and WORD.search(piece)])
+
+    def ends(largest: bool) -> list[list[dict]]:
+        values, columns = logits[:, wordlike].topk(min(count, len(wordlike)), dim=1, largest=largest)
+        return [
+            [{"token": pieces[wordlike[c]], "logit": round(v, 4)} for v, c in zip(row, column, strict=True)]
+            for row, column in zip(values.tolist(), columns.tolist(), strict=True)
+        ]
+
+    return ends(True), ends(False)
+
+
+def _quote(words: list[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
+
+
+def _previous(words: list[str], position: int) -> str:
+    """The nearest other word before a token."""
+    return next((w for w in reversed(words[:position]) if w and w != words[position]), "")
+
+
+def _next(words: list[str], position: int) -> str:
+    return next((w for w in words[position + 1 :] if w and w != words[position]), "")
+
+
+def _common(words: list[str], share: dict[str, float], count: int, quoted: list[str]) -> list[str]:
+    """The `count` words that stand out most, appended to `quoted`: p log(p / corpus share), ties by the alphabet."""
+    counts = Counter(word for word in words if word and word not in quoted)
+    total = sum(counts.values())
+    score = {w: n / total * log(n / total / share.get(w, 1 / (1 + sum(counts.values())))) for w, n in counts.items()}
+    best = sorted(score, key=lambda w: (-score[w], w))[: max(0, count)]
+    quoted += best
+    return best

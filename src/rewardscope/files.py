@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all, and work in progress that is only ever resumed by the same work."""
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A path to write a file or folder at; it becomes `path` by one rename when the block ends without error."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove(partial)
+    try:
+        yield partial
+        if path.is_dir():
+            _remove(path)  # Snakemake makes declared folders before the job
+        os.replace(partial, path)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def resumable(folder: str | Path, **fingerprint: object) -> Path:
+    """The work folder of a job, emptied if it was left by a job with another `fingerprint` (inputs, params, code)."""
+    folder = Path(folder)
+    mark = folder / "fingerprint.json"
+    text = json.dumps(fingerprint, sort_keys=True, default=str)
+    if not mark.exists() or mark.read_text() != text:
+        _remove(folder)
+        folder.mkdir(parents=True)
+        mark.write_text(text)
+    return folder
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a file, or of a folder's files and their names."""
+    path = Path(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(str(file.relative_to(path)).encode())
+            with open(file, "rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""What every job does first: a log, a thread count, one clear line when it fails."""
+import logging
+import os
+import random
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from rewardscope.errors import UserError
+
+T = TypeVar("T")
+log = logging.getLogger("rewardscope")
+
+
+def start(log_file: str, threads: int, seed: int = 0, label: str = "job") -> None:
+    """Log to `log_file`, pin the thread count and the global random states. Call before torch is imported.
+
+    Progress and warnings go to the log, one plain line each; an error's traceback goes there too, and one line
+    of it to the terminal.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that spins while it waits starves the job beside it
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
+    random.seed(seed)
+    Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=log_file, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True
+    )
+    for chatty in ("accelerate", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = lambda kind, error, trace: _fail(label, log_file, kind, error, trace)
+
+
+def _fail(label, log_file, kind, error, trace) -> None:
+    log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
+    said = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
+    print(f"rewardscope: {label}: {' '.join(said.split())} (log: {log_file})", file=sys.stderr)
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items`: a bar on a terminal, a plain line for every tenth of the way in the log."""
+    from tqdm import tqdm
+
+    total = total if total is not None else len(items)
+    tenth = max(1, total // 10)
+    bar = tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True)
+    for done, item in enumerate(bar, start=1):
+        yield item
+        if done % tenth == 0 or done == total:
+            log.info("%s: %d of %d", what, done, total)

@@ -1,0 +1,104 @@
+"""Language models read from their module tree, so that no architecture needs a name here."""
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from rewardscope.errors import UserError
+
+transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()
+
+
+def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> PreTrainedModel:
+    """The causal language model in a local folder, in evaluation mode.
+
+    Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code.
+    """
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    )
+    return model.to(device).eval()
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in a local folder."""
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def token_text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
+    """A token as it appears in text, its leading space kept."""
+    return tokenizer.decode([token], clean_up_tokenization_spaces=False)
+
+
+def blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder blocks, in order: the one list of `num_hidden_layers` equal modules in the backbone.
+
+    Raises UserError where there is none or more than one.
+    """
+    count = model.config.get_text_config().num_hidden_layers
+    found = [
+        (name, module)
+        for name, module in model.base_model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == count and len({type(block) for block in module}) == 1
+    ]
+    outer = [(n, m) for n, m in found if not any(n.startswith(other + ".") for other, _ in found if other != n)]
+    if len(outer) != 1:
+        names = ", ".join(name for name, _ in outer) or "none"
+        raise UserError(f"{type(model).__name__}: cannot tell its {count} decoder blocks (candidates: {names})")
+    return outer[0][1]
+
+
+def mlp(block: nn.Module, d_model: int) -> nn.Module:
+    """The MLP of a decoder block: its only child, attention apart, with matrices from and to `d_model`.
+
+    Raises UserError, listing the block's children, where there is none or more than one.
+    """
+    found = {
+        name: child
+        for name, child in block.named_children()
+        if "att" not in name.lower() and sum(d_model in p.shape for p in child.parameters() if p.dim() >= 2) >= 2
+    }
+    if len(found) != 1:
+        children = ", ".join(name for name, _ in block.named_children())
+        raise UserError(
+            f"{type(block).__name__}: cannot tell its MLP among its children ({children}); "
+            "set `activations.at: residual` to read the residual stream"
+        )
+    return next(iter(found.values()))
+
+
+def d_model(model: PreTrainedModel) -> int:
+    """Width of the residual stream."""
+    return model.config.get_text_config().hidden_size
+
+
+def final_norm(model: PreTrainedModel) -> nn.Module:
+    """The norm between the last block and the unembedding."""
+    width, layers = d_model(model), blocks(model)
+    found = None
+    for module in model.base_model.modules():
+        direct = [p for p in module.parameters(recurse=False)]
+        if direct and not list(module.children()) and all(p.shape == (width,) for p in direct):
+            found = module  # the last one in the tree that lies outside the blocks
+            if any(module is inner for block in layers for inner in block.modules()):
+                found = None
+    if found is None:
+        raise UserError(f"{type(model).__name__}: cannot tell its final norm")
+    return found
+
+
+@torch.no_grad()
+def promoted(model: PreTrainedModel, directions: Tensor) -> Tensor:
+    """Change of the next-token logits `[n, vocabulary]` per unit of each direction `[n, d_model]`, mean removed.
+
+    The direction goes through the final norm (a LayerNorm takes its mean away, then the weight scales it) and the
+    unembedding; the norm's division by the residual's size is common to all tokens, so it changes no order.
+    """
+    norm = final_norm(model)
+    directions = directions.to(norm.weight)
+    centred = directions - directions.mean(dim=1, keepdim=True) if isinstance(norm, nn.LayerNorm) else directions
+    logits = (centred * norm.weight) @ model.get_output_embeddings().weight.T
+    return (logits - logits.mean(dim=1, keepdim=True)).float()

@@ -1,0 +1,41 @@
+"""Mean and covariance of activations, and Gaussian vectors that share them: activations without features."""
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+class Moments:
+    """Mean and covariance of streamed rows, in float64."""
+
+    def __init__(self, d: int, device):
+        self.count = 0
+        self.sum = torch.zeros(d, dtype=torch.float64, device=device)
+        self.products = torch.zeros(d, d, dtype=torch.float64, device=device)
+
+    def add(self, x: Tensor) -> None:
+        x = x.double()
+        self.count += len(x)
+        self.sum += x.sum(dim=0)
+        self.products += x.T @ x
+
+    def result(self) -> dict[str, Tensor]:
+        mean = self.sum / self.count
+        covariance = self.products / self.count - torch.outer(mean, mean)
+        return {"mean": mean.float().cpu(), "covariance": covariance.float().cpu(), "tokens": torch.tensor(self.count)}
+
+
+def save(moments: dict[str, Tensor], file: str | Path) -> None:
+    """Write the moments of one pick: mean `[d]`, covariance `[d, d]`, tokens."""
+    save_file(moments, file)
+
+
+def gaussian(moments: dict[str, Tensor], tokens: int, rng: torch.Generator, chunk: int = 65536) -> Iterator[Tensor]:
+    """`tokens` rows `[n, d]`, in chunks, of a Gaussian with these moments."""
+    values, vectors = torch.linalg.eigh(moments["covariance"].double())
+    root = (vectors * values.clamp_min(0).sqrt()).float()  # covariance = root root^T
+    for start in range(0, tokens, chunk):
+        noise = torch.randn(min(chunk, tokens - start), len(root), generator=rng)
+        yield noise @ root.T + moments["mean"]

@@ -1,0 +1,31 @@
+"""Which layers are looked into: picks are named before the run, their layers are known after RLHF."""
+from collections.abc import Sequence
+
+import pandas as pd
+
+from rewardscope.errors import UserError
+
+
+def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
+    """Pick names to layers: `top2` the second most divergent, `low1` the nearest the input, `layer3` itself.
+
+    Ties go to the lower layer. Raises UserError where a name asks for more layers than there are.
+    """
+    sums = table.groupby("layer")["distance"].sum().sort_values(ascending=False, kind="stable")
+    orders = {"top": sums.index.tolist(), "low": sorted(sums.index)}
+    chosen = {}
+    for name in names:
+        kind = name.rstrip("0123456789")
+        number = int(name[len(kind) :])
+        layer = number if kind == "layer" else None
+        if kind in orders and number <= len(sums):
+            layer = orders[kind][number - 1]
+        if layer not in sums.index:
+            raise UserError(f"pick {name}: the model has {len(sums)} layers")
+        chosen[name] = int(layer)
+    return chosen
+
+
+def pinned(names: Sequence[str]) -> dict[str, int]:
+    """Layers of picks that the config pins: `layer3` is layer 3."""
+    return {name: int(name.removeprefix("layer")) for name in names}

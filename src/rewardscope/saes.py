@@ -1,0 +1,95 @@
+"""Training: every seed of one width at one place shares one read of the activations."""
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rewardscope import sae as sae_module
+from rewardscope.job import log
+from rewardscope.sae import SAE
+
+Source = Callable[[int], Iterator[Tensor]]
+"""epoch -> buffers `[n, d]` of that epoch's activations, float32"""
+
+
+def train(
+    source: Source, d: int, width: int, settings: dict, l1: float, batch: int, seeds: list[int], device: str | torch.device
+) -> tuple[SAE, list[dict]]:
+    """Train S = len(seeds) autoencoders; returns them and a row per step: step, tokens and `[S]` lists of losses.
+
+    `settings` is a recipe (tied, l1_on, epochs, learning_rate, frozen_decoder); `batch` is in tokens. Every seed
+    permutes each buffer with its own generator.
+    """
+    model = sae_module.new(width, d, seeds, settings["tied"]).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
+    orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
+    rows, tokens = [], 0
+    for epoch in range(settings["epochs"]):
+        for buffer in source(epoch):
+            permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
+            for start in range(0, len(buffer), batch):
+                x = buffer[permutations[:, start : start + batch]]  # [S, B, d]
+                losses = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"])
+                optimizer.step()
+                if not settings["frozen_decoder"]:
+                    model.normalise_()
+                tokens += x.shape[1]
+                rows.append({"step": len(rows), "epoch": epoch, "tokens": tokens, **losses})
+        last = {name: value.mean().item() for name, value in rows[-1].items() if isinstance(value, Tensor)}
+        log.info("epoch %d, %d tokens: %s", epoch + 1, tokens, " ".join(f"{k} {v:.5g}" for k, v in last.items()))
+    for row in rows:  # one transfer each, after training
+        row.update({name: value.tolist() for name, value in row.items() if isinstance(value, Tensor)})
+    return model, rows
+
+
+def batch_tokens(documents: int, tokens_per_document: float) -> int:
+    """The paper's batch of 32 inputs, in tokens: so many documents of mean length."""
+    return max(1, round(documents * tokens_per_document))
+
+
+def training_log(rows: list[dict], s: int, limit: int = 1000) -> pd.DataFrame:
+    """Replicate `s`'s part of the rows of `train`, thinned to about `limit` steps and the last."""
+    every = max(1, len(rows) // limit)
+    kept = [row for row in rows if row["step"] % every == 0 or row is rows[-1]]
+    return pd.DataFrame([{name: v[s] if isinstance(v, list) else v for name, v in row.items()} for row in kept])
+
+
+@torch.no_grad()
+def evaluate(model: SAE, buffers: Callable[[], Iterator[Tensor]]) -> tuple[list[dict], Tensor]:
+    """Metrics of every replicate on held tokens, and how often each feature fires `[S, F]`.
+
+    mse: mean over tokens and d of the squared error. fvu: its sum over the sum of squared deviations from the
+    tokens' mean (1 - variance explained). l0: features active a token; l1: their sum. dead: share of features
+    that fire on no held token.
+    """
+    replicates, width, d = model.w_enc.shape
+    total = model.w_enc.new_zeros(d, dtype=torch.float64)
+    tokens = 0
+    for buffer in buffers():  # the mean first: deviations from it lose no digits
+        total += buffer.sum(dim=0, dtype=torch.float64)
+        tokens += len(buffer)
+    mean = (total / tokens).float()
+    error, size = torch.zeros(replicates, dtype=torch.float64), torch.zeros(replicates, dtype=torch.float64)
+    fires = torch.zeros(replicates, width, dtype=torch.int64)
+    deviation = 0.0
+    for buffer in buffers():
+        deviation += (buffer - mean).square().sum(dtype=torch.float64).item()
+        for x in buffer.split(4096):
+            batch = x.expand(replicates, -1, -1)
+            f = model.encode(batch)
+            fires += (f > 0).sum(dim=1).cpu()
+            size += f.sum(dim=(1, 2), dtype=torch.float64).cpu()
+            error += (model.decode(f) - batch).square().sum(dim=(1, 2), dtype=torch.float64).cpu()
+    metrics = [
+        {
+            "tokens": tokens,
+            "mse": (error[s] / (tokens * d)).item(),
+            "fvu": (error[s] / deviation).item(),
+            "l0": (fires[s].sum() / tokens).item(),
+            "l1": (size[s] / tokens).item(),
+            "dead": (fires[s] == 0).float().mean().item(),
+        }
+        for s in range(replicates)
+    ]
+    return metrics, fires

@@ -1,0 +1,97 @@
+"""Table 3: the utility of the words in the explanations, base against RLHF (section 6.2)."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rewardscope.rewards import utilities
+from rewardscope.stats import sign_flip_p, t_interval
+
+COLUMNS = ["model", "reward", "m_base", "m_rlhf", "difference", "ci_low", "ci_high", "p_value", "samples", "top_k", "explainer"]
+SUMS = ["m", "sum_u", "valence", "words", "promotes_m", "promotes_signed"]
+
+
+def read(file: str | Path) -> list[dict]:
+    """The explanations of one place, seed and sample, the best matched feature first."""
+    return [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+
+
+def spoken(explanation: dict) -> str:
+    """The text whose words count: `activates_on`; of the server-less explainer the words it quotes, not its template."""
+    return " . ".join(explanation["words"]) if explanation["explainer"] == "tokens" else explanation["activates_on"]
+
+
+def score(texts: list[str], table: dict[str, float]) -> dict[str, float]:
+    """Sums over texts: `m` (of |U| over words), `signed` (of U), `sum_u` (|sum U| a text), `valence`, `words`.
+
+    `valence` is |mean U of a text's lexicon words|: the authors' code and the scale of the paper's Tables 3 and 4.
+    `words` counts words that the table holds.
+    """
+    values = [np.array([value for _, value in utilities(text, table)]) for text in texts]
+    return {
+        "m": float(sum(np.abs(v).sum() for v in values)),
+        "signed": float(sum(v.sum() for v in values)),
+        "sum_u": float(sum(abs(v.sum()) for v in values)),
+        "valence": float(sum(abs(v.mean()) for v in values if len(v))),
+        "words": float(sum(len(v) for v in values)),
+    }
+
+
+def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) -> dict:
+    """One row of Table 3; `names` are its first columns.
+
+    `places`: a dict per run, layer, seed and sample with the explanations of `base` and `rlhf`, best matched first.
+    They are capped at `top_k` and at the living features of either side, alike. Layers are summed; samples are
+    averaged inside a seed. The replicate is the SAE seed of one run, or, where there are several, the run.
+    """
+    frame = pd.DataFrame(_scores(places, table, top_k))
+    keys = ["run", "seed", "side"]
+    per_seed = frame.groupby([*keys, "sample"])[[*SUMS, "k"]].sum().groupby(keys).mean()
+    runs = frame["run"].nunique()
+    sides = per_seed.groupby(["run" if runs > 1 else "seed", "side"]).mean().unstack("side")
+    difference = (sides["m"]["rlhf"] - sides["m"]["base"]).to_numpy()
+    low, high = t_interval(difference)
+    means = {f"{name}_{side}": sides[name][side].mean() for name in SUMS for side in ("base", "rlhf")}
+    texts = sides["k"]["base"].mean()
+    return {
+        **names,
+        "m_base": means.pop("m_base"),
+        "m_rlhf": means.pop("m_rlhf"),
+        "difference": difference.mean(),
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": sign_flip_p(difference),
+        "samples": frame["sample"].nunique(),
+        "top_k": int(frame["k"].min()),
+        "explainer": " ".join(sorted({line["explainer"] for place in places for line in place["base"]})),
+        "unit": "RLHF run" if runs > 1 else "SAE seed",
+        "runs": runs,
+        "sae_seeds": frame["seed"].nunique(),
+        "layers": " ".join(map(str, sorted(frame["layer"].unique()))),
+        "texts": texts,
+        "m_per_text_base": sides["m"]["base"].mean() / texts if texts else np.nan,
+        "m_per_text_rlhf": sides["m"]["rlhf"].mean() / texts if texts else np.nan,
+        **means,
+    }
+
+
+def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dict]:
+    """A row per place and side."""
+    rows = []
+    for place in places:
+        k = min(top_k, len(place["base"]), len(place["rlhf"]))
+        for side in ("base", "rlhf"):
+            lines = place[side][:k]
+            promotes = score([" . ".join(token["token"].strip() for token in line["raised"]) for line in lines], table)
+            rows.append(
+                {
+                    **{name: place[name] for name in ("run", "layer", "seed", "sample")},
+                    "side": side,
+                    "k": k,
+                    **score([spoken(line) for line in lines], table),
+                    "promotes_m": promotes["m"],
+                    "promotes_signed": promotes["signed"],
+                }
+            )
+    return rows

@@ -1,0 +1,203 @@
+"""Activations: what is captured is what a plain forward pass of one document shows."""
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from rewardscope import activations, models, shards
+from rewardscope.activations import batches, capture, extract
+from rewardscope.errors import UserError
+
+PAD, END = 1, "<|endoftext|>"
+SETTINGS = {"at": "mlp", "tokens": 20, "dtype": "float32", "batch_tokens": 64, "shard_tokens": 16}
+BACKBONES = {"gpt_neox": "gpt_neox.layers", "llama": "model.layers", "gpt_neo": "transformer.h", "gpt2": "transformer.h"}
+
+
+def block(kind: str, model, layer: int):
+    return model.get_submodule(f"{BACKBONES[kind]}.{layer}")
+
+
+@torch.no_grad()
+def plain(kind: str, model, at: str, ids: list[int]) -> list[torch.Tensor]:
+    """Activations `[position, d_model]` of every layer for one unpadded document, by an ordinary forward pass."""
+    seen = []
+    handles = [block(kind, model, n).mlp.register_forward_hook(lambda _m, _i, out: seen.append(out[0])) for n in range(tiny.LAYERS)]
+    states = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
+    for handle in handles:
+        handle.remove()
+    # the last hidden state has been through the final norm: test_residual_of_the_last_block undoes that
+    return seen if at == "mlp" else [state[0] for state in states[1:]]
+
+
+def documents(count: int = 4) -> list[list[int]]:
+    return tiny.tokenizer()([text[: 20 + 25 * i] for i, text in enumerate(tiny.texts()[:count])])["input_ids"]
+
+
+def padded(ids: list[list[int]]) -> torch.Tensor:
+    longest = max(map(len, ids))
+    return torch.tensor([doc + [PAD] * (longest - len(doc)) for doc in ids])
+
+
+@pytest.mark.parametrize("at", ["mlp", "residual"])
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_capture(kind, at):
+    model = models.load(tiny.checkpoint(kind))
+    ids = documents()
+    assert len({len(doc) for doc in ids}) == 4  # so that rows are padded
+    seen = capture(model, [1, 0], at, padded(ids))
+    assert seen.keys() == {0, 1}
+    for row, doc in enumerate(ids):
+        expected = plain(kind, model, at, doc)
+        for layer, x in seen.items():
+            assert x.shape == (4, max(map(len, ids)), tiny.WIDTH)
+            torch.testing.assert_close(x[row, : len(doc)], expected[layer], rtol=1e-5, atol=1e-5)
+    assert (expected[0] - expected[1]).abs().max() > 0.01  # layers can be told apart
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_residual_of_the_last_block(kind):
+    model = models.load(tiny.checkpoint(kind))
+    ids = documents(1)
+    last = capture(model, [tiny.LAYERS - 1], "residual", torch.tensor(ids))[tiny.LAYERS - 1]
+    with torch.no_grad():
+        normed = models.final_norm(model)(last)[0]
+    torch.testing.assert_close(normed, plain(kind, model, "residual", ids[0])[-1], rtol=1e-5, atol=1e-5)
+
+
+def count_calls(kind: str, model) -> dict:
+    """Calls of every block and of the head, counted from now on."""
+    calls = dict.fromkeys([*range(tiny.LAYERS), "head", "mlp"], 0)
+
+    def count(name):
+        def hook(*_):
+            calls[name] += 1
+
+        return hook
+
+    for n in range(tiny.LAYERS):
+        block(kind, model, n).register_forward_pre_hook(count(n))
+    block(kind, model, 1).mlp.register_forward_pre_hook(count("mlp"))
+    model.get_output_embeddings().register_forward_pre_hook(count("head"))
+    return calls
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_nothing_above_the_deepest_layer_runs(kind):
+    model = models.load(tiny.checkpoint(kind))
+    calls = count_calls(kind, model)
+    capture(model, [0, 1], "mlp", torch.tensor(documents(1)))
+    assert calls == {0: 1, 1: 1, 2: 0, "head": 0, "mlp": 1}
+    capture(model, [0], "residual", torch.tensor(documents(1)))
+    assert calls == {0: 2, 1: 1, 2: 0, "head": 0, "mlp": 1}
+    capture(model, [2], "mlp", torch.tensor(documents(1)))
+    assert calls == {0: 3, 1: 2, 2: 1, "head": 0, "mlp": 2}
+
+
+def hooks(model) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+
+
+@pytest.mark.parametrize("at", ["mlp", "residual"])
+def test_hooks_are_removed(at):
+    model = models.load(tiny.checkpoint("gpt_neox"))
+    before = hooks(model)
+    capture(model, [0, 2], at, torch.tensor(documents(1)))
+    assert hooks(model) == before
+    with pytest.raises(IndexError):
+        capture(model, [0, 2], at, torch.tensor([[tiny.VOCABULARY + 5]]))  # no such token
+    assert hooks(model) == before
+
+
+@pytest.mark.parametrize("budget", [1, 10, 37, 64, 10_000])
+def test_batches(budget):
+    lengths = np.random.default_rng(0).integers(1, 40, size=50)
+    groups = batches(lengths, budget, np.random.default_rng(1))
+    assert sorted(np.concatenate(groups).tolist()) == list(range(50))  # every document once
+    for group in groups:
+        assert len(group) * lengths[group].max() <= budget or len(group) == 1
+    if budget == 10_000:
+        assert len(groups) == 1
+    if budget == 64:
+        # as full as they can be: sorted by length, the next shorter document would not have fitted
+        ordered = sorted(groups, key=lambda group: -lengths[group].max())
+        assert all((len(group) + 1) * lengths[group].max() > budget for group in ordered[:-1])
+
+
+def test_batches_are_shuffled():
+    lengths = np.arange(1, 31)
+    one, two, again = (batches(lengths, 60, np.random.default_rng(seed)) for seed in (1, 2, 1))
+    assert [g.tolist() for g in one] == [g.tolist() for g in again] != [g.tolist() for g in two]
+    firsts = [lengths[group].max() for group in one]
+    assert firsts not in (sorted(firsts), sorted(firsts, reverse=True))
+
+
+def corpus() -> pd.DataFrame:
+    """12 documents: some longer than 20 tokens, one with special tokens inside, one of a single token."""
+    texts = [text[:n] for text, n in zip(tiny.texts(), (15, 200, 30, 60, 200, 22, 45, 80, 33, 70), strict=False)]
+    texts += [f"a film {END} of the actor {END}", "a"]
+    part = ["fit", "held", "fit", "fit", "fit", "held", "fit", "held", "fit", "fit", "fit", "fit"]
+    return pd.DataFrame({"text": texts, "part": part})
+
+
+@pytest.mark.parametrize(("kind", "at"), [("gpt_neox", "mlp"), ("gpt_neo", "residual"), ("llama", "mlp"), ("gpt2", "residual")])
+def test_extract(tmp_path, kind, at):
+    model, tokenizer, documents = models.load(tiny.checkpoint(kind)), models.load_tokenizer(tiny.checkpoint(kind)), corpus()
+    layers = {"top1": 1, "top2": 0, "low1": 0}
+    tokens, moments = extract(model, tokenizer, documents, layers, {**SETTINGS, "at": at}, 5, tmp_path, "films")
+
+    # the index: every token of every document, but not position 0, special tokens, or anything after 20 tokens
+    ids = [tokenizer(text)["input_ids"][:20] for text in documents["text"]]
+    assert 0 in ids[10][1:] and len(ids[11]) == 1 and max(map(len, ids)) == 20
+    expected = {(d, p, t) for d, doc in enumerate(ids) for p, t in enumerate(doc) if p > 0 and t not in (0, PAD)}
+    found = list(zip(tokens["document"], tokens["position"], tokens["token"], strict=True))
+    assert set(found) == expected and len(found) == len(expected)
+    assert tokens.columns.tolist() == ["document", "part", "corpus", "position", "token"]
+    assert (tokens["part"] == documents["part"].loc[tokens["document"]].to_numpy()).all()
+    assert set(tokens["corpus"]) == {"films"}
+    fit = int((tokens["part"] == "fit").sum())
+    assert (tokens["part"].iloc[:fit] == "fit").all() and (tokens["part"].iloc[fit:] == "held").all() and fit < len(tokens)
+
+    # the rows: those of a plain forward pass of that document at that position
+    states = [plain(kind, model, at, doc) for doc in ids]
+    for pick, layer in layers.items():
+        files = {part: shards.files(tmp_path / pick, part) for part in ("fit", "held")}
+        assert [shards.shape(f)[0] for f in files["fit"]] == [16] * (fit // 16) + [fit % 16] * (fit % 16 > 0)
+        rows = torch.cat([shards.read(file) for part in ("fit", "held") for file in files[part]])
+        wanted = torch.stack([states[d][layer][p] for d, p, _ in found])
+        assert rows.dtype == torch.float32
+        torch.testing.assert_close(rows, wanted, rtol=1e-5, atol=1e-5)
+
+        # the moments: numpy's, of the fit rows
+        x = wanted[:fit].double().numpy()
+        assert moments[pick]["tokens"] == fit
+        np.testing.assert_allclose(moments[pick]["mean"].numpy(), x.mean(0), atol=1e-5)
+        np.testing.assert_allclose(moments[pick]["covariance"].numpy(), np.cov(x.T, bias=True), atol=1e-5)
+        assert np.abs(np.cov(x.T, bias=True)).max() > 1e-3
+
+
+def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
+    model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
+    read = {}
+    for name, dtype, seed in (("a", "float32", 5), ("b", "float32", 5), ("c", "bfloat16", 5), ("d", "float32", 6)):
+        tokens, _ = extract(model, tokenizer, corpus(), {"top1": 1}, {**SETTINGS, "dtype": dtype}, seed, tmp_path / name, "films")
+        read[name] = tokens, torch.cat([shards.read(file) for file in shards.files(tmp_path / name / "top1", "fit")])
+    assert torch.equal(read["a"][1], read["b"][1]) and read["a"][0].equals(read["b"][0])
+    assert read["c"][1].dtype == torch.bfloat16 and torch.equal(read["c"][1], read["a"][1].to(torch.bfloat16))
+    assert not read["d"][0].equals(read["a"][0])  # another order
+
+
+def test_extract_refuses(tmp_path):
+    model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
+    with pytest.raises(UserError, match="^corpus films: no held document of two tokens or more$"):
+        extract(model, tokenizer, corpus().query("part == 'fit'"), {"top1": 1}, SETTINGS, 5, tmp_path / "a", "films")
+    with torch.no_grad():
+        block("gpt_neox", model, 1).mlp.dense_4h_to_h.bias[3] = torch.nan
+    with pytest.raises(UserError, match="^layer 1 gives activations that are not finite; "):
+        extract(model, tokenizer, corpus(), {"top1": 1}, SETTINGS, 5, tmp_path / "b", "films")
+
+
+def test_dtypes_are_those_of_the_config():
+    assert {name: str(dtype) for name, dtype in activations.DTYPES.items()} == {
+        name: f"torch.{name}" for name in ("float32", "bfloat16", "float16")
+    }

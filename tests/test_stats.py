@@ -1,0 +1,96 @@
+"""Intervals and p-values against scipy, hand counts and enumeration."""
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from rewardscope.stats import bootstrap_interval, sign_flip_p, t_interval
+
+
+def test_t_interval_by_hand():
+    # mean 4, standard deviation 2, n = 3: half width 4.302653 x 2 / sqrt(3) (t with 2 degrees of freedom, from a table)
+    low, high = t_interval(np.array([2.0, 4.0, 6.0]))
+    assert (low, high) == pytest.approx((4 - 4.968276, 4 + 4.968276), abs=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_t_interval_is_scipys(level):
+    values = np.random.default_rng(0).normal(3, 2, size=11)
+    expected = scipy_stats.ttest_1samp(values, 0).confidence_interval(level)
+    assert t_interval(values, level) == pytest.approx((expected.low, expected.high), rel=1e-12)
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_no_interval_of_fewer_than_two(values):
+    assert all(map(math.isnan, t_interval(np.array(values))))
+    assert all(map(math.isnan, bootstrap_interval(np.array(values), 10, 0)))
+
+
+def test_sign_flip_by_hand():
+    assert sign_flip_p(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])) == 2 / 64  # only ++++++ and ------ reach 21
+    assert sign_flip_p(-np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])) == 2 / 64
+    # sum 19 with the 1 negative; |sum| >= 19 also with none or all negative: 4 patterns
+    assert sign_flip_p(np.array([-1.0, 2.0, 3.0, 4.0, 5.0, 6.0])) == 4 / 64
+    # sum 15: the negative ones of a pattern sum to at most 3 (none, 1, 2, 1+2, 3) or its mirror
+    assert sign_flip_p(np.array([1.0, 2.0, -3.0, 4.0, 5.0, 6.0])) == 10 / 64
+    assert sign_flip_p(np.zeros(6)) == 1.0
+
+
+@pytest.mark.parametrize("scale", [1, 10])
+def test_sign_flip_counts_ties(scale):
+    """Against exact integers: tenths do not sum exactly in floating point."""
+    rng = np.random.default_rng(scale)
+    for _ in range(50):
+        tenths = rng.integers(-40 * scale, 40 * scale, size=7).tolist()
+        sums = [abs(sum(s * t for s, t in zip(signs, tenths, strict=True))) for signs in itertools.product((1, -1), repeat=7)]
+        exact = Fraction(sum(s >= abs(sum(tenths)) for s in sums), len(sums))
+        assert sign_flip_p(np.array([t / 10 for t in tenths])) == float(exact)
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_no_p_below_six(n):
+    assert math.isnan(sign_flip_p(np.arange(1.0, n + 1)))
+
+
+def test_sampled_sign_flip():
+    values = np.random.default_rng(4).normal(0.4, 1, size=16)  # above 14: sampled
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=16)))
+    exact = np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-9)
+    assert 0.02 < exact < 0.5
+    sampled = sign_flip_p(values, seed=1)
+    assert sampled == pytest.approx(exact, abs=5 * math.sqrt(exact / 100_000))
+    assert sampled != exact  # it was sampled
+    assert sign_flip_p(values, seed=1) == sampled != sign_flip_p(values, seed=2)
+    assert sign_flip_p(np.ones(40), draws=1000) == 1 / 1001  # never 0
+
+
+def test_bootstrap_is_scipys():
+    values = np.random.default_rng(5).exponential(2, size=60)
+    expected = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(6)
+    ).confidence_interval
+    assert bootstrap_interval(values, 20_000, seed=7) == pytest.approx((expected.low, expected.high), abs=0.03)
+    narrow = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", confidence_level=0.5, rng=np.random.default_rng(6)
+    ).confidence_interval
+    assert bootstrap_interval(values, 20_000, seed=7, level=0.5) == pytest.approx((narrow.low, narrow.high), abs=0.02)
+
+
+def test_bootstrap_covers():
+    """A 90 % interval holds the true mean in about 90 of 100 samples."""
+    rng = np.random.default_rng(8)
+    held = 0
+    for i in range(300):
+        low, high = bootstrap_interval(rng.normal(1, 3, size=50), 500, seed=i, level=0.9)
+        held += low <= 1 <= high
+    assert 0.84 <= held / 300 <= 0.94
+
+
+def test_bootstrap_is_deterministic():
+    values = np.arange(20.0)
+    assert bootstrap_interval(values, 2500, seed=1) == bootstrap_interval(values, 2500, seed=1)
+    assert bootstrap_interval(values, 2500, seed=1) != bootstrap_interval(values, 2500, seed=2)
+    assert bootstrap_interval(np.full(5, 2.5), 100, seed=0) == (2.5, 2.5)

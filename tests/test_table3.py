@@ -1,0 +1,141 @@
+"""Table 3 on explanations small enough to add up by hand."""
+import json
+import math
+
+import pytest
+from scipy import stats
+
+from rewardscope.stats import t_interval
+from rewardscope.table3 import COLUMNS, read, row, score, spoken
+
+TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
+NAMES = {"model": "tiny", "reward": "utility"}
+
+
+def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
+    """An explanation that quotes `words`; its template holds "fires", which must not count for `tokens`."""
+    quoted = words.split()
+    return {
+        "words": quoted,
+        "activates_on": f"Fires on {' '.join(quoted)}.",
+        "raised": [{"token": f" {word}", "logit": 1.0} for word in raised.split()],
+        "lowered": [{"token": " bad", "logit": -1.0}],
+        "explainer": explainer,
+    }
+
+
+def place(base: list, rlhf: list, run="run1", layer=2, seed=1, sample=1) -> dict:
+    return {"run": run, "layer": layer, "seed": seed, "sample": sample, "base": base, "rlhf": rlhf}
+
+
+def test_score_by_hand():
+    found = score(["good, bad. Good film", "great well-made", "film", ""], TABLE)
+    assert found == pytest.approx(
+        {
+            "m": 2 + 3 + 2 + 4 + 0.5,
+            "signed": 2 - 3 + 2 + 4 + 0.5,
+            "sum_u": abs(2 - 3 + 2) + abs(4 + 0.5),
+            "valence": 1 / 3 + 4.5 / 2,  # |mean| of a text's lexicon words; texts without any add nothing
+            "words": 5,
+        }
+    )
+    assert score(["bad good fine", "good bad fine"], TABLE)["sum_u"] == 0  # signs cancel inside a text
+    assert score([], TABLE) == dict.fromkeys(("m", "signed", "sum_u", "valence", "words"), 0.0)
+
+
+def test_spoken():
+    assert spoken(line("good bad")) == "good . bad"  # a quoted word never joins its neighbour
+    assert spoken(line("good bad", explainer="gpt")) == "Fires on good bad."
+
+
+def test_row_by_hand():
+    """One seed, two layers, one sample; the second layer's base has a feature more, which is capped away."""
+    places = [
+        place([line("good film", "great"), line("bad film")], [line("great good", "bad good"), line("bad bad")], layer=2),
+        place([line("fine fine"), line("great great", "great")], [line("good", "fine")], layer=5),
+    ]
+    found = row(places, TABLE, 30, NAMES)
+    base, rlhf = 2 + 3 + 1 + 1, 4 + 2 + 3 + 3 + 2
+    expected = {
+        **NAMES, "m_base": base, "m_rlhf": rlhf, "difference": rlhf - base,
+        "samples": 1, "top_k": 1, "explainer": "tokens", "unit": "SAE seed", "runs": 1, "sae_seeds": 1, "layers": "2 5",
+        "texts": 3, "m_per_text_base": base / 3, "m_per_text_rlhf": rlhf / 3,
+        "sum_u_base": 2 + 3 + 2, "sum_u_rlhf": 6 + 6 + 2,
+        "valence_base": 2 + 3 + 1, "valence_rlhf": 3 + 3 + 2,
+        "words_base": 4, "words_rlhf": 5,
+        "promotes_m_base": 4, "promotes_m_rlhf": 3 + 2 + 1,
+        "promotes_signed_base": 4, "promotes_signed_rlhf": -3 + 2 + 1,
+    }  # fmt: skip
+    missing = {"ci_low", "ci_high", "p_value"}
+    assert {key: found[key] for key in expected} == pytest.approx(expected)
+    assert found.keys() == expected.keys() | missing and all(math.isnan(found[key]) for key in missing)
+    assert list(found)[: len(COLUMNS)] == COLUMNS
+
+
+def test_top_k():
+    base = [line("good"), line("great"), line("bad")]
+    rlhf = [line("great"), line("great"), line("great"), line("great")]
+    for top_k, m_base, m_rlhf, k in ((1, 2, 4, 1), (2, 6, 8, 2), (30, 9, 12, 3)):
+        found = row([place(base, rlhf)], TABLE, top_k, NAMES)
+        assert (found["m_base"], found["m_rlhf"], found["top_k"], found["texts"]) == (m_base, m_rlhf, k, k)
+
+
+def seeds(*pairs: tuple[str, str], run="run1") -> list[dict]:
+    return [place([line(base)], [line(rlhf)], seed=i, run=run) for i, (base, rlhf) in enumerate(pairs)]
+
+
+def test_replicates_are_seeds():
+    found = row(seeds(("good", "great"), ("good", "bad"), ("fine", "great")), TABLE, 30, NAMES)
+    # differences 2, 1, 3: mean 2, standard deviation 1
+    half = stats.t.ppf(0.975, 2) / math.sqrt(3)
+    assert (found["difference"], found["ci_low"], found["ci_high"]) == pytest.approx((2, 2 - half, 2 + half))
+    assert math.isnan(found["p_value"])  # three replicates
+    assert (found["unit"], found["runs"], found["sae_seeds"], found["samples"]) == ("SAE seed", 1, 3, 1)
+
+
+def test_p_from_six():
+    pairs = [("film", "good")] * 5
+    assert math.isnan(row(seeds(*pairs), TABLE, 30, NAMES)["p_value"])
+    assert row(seeds(*pairs, ("film", "great")), TABLE, 30, NAMES)["p_value"] == 2 / 64
+    assert row(seeds(*pairs, ("great", "film")), TABLE, 30, NAMES)["p_value"] > 2 / 64
+
+
+def test_samples_are_averaged_inside_a_seed():
+    """They narrow nothing: two seeds of three samples are two replicates."""
+    texts = {1: ("good", "great", "bad"), 2: ("fine", "fine", "good film")}  # |U|: 2, 4, 3 and 1, 1, 2
+    places = [
+        place([line("film")], [line(text, explainer="gpt")], seed=seed, sample=sample)
+        for seed, rows in texts.items()
+        for sample, text in enumerate(rows, start=1)
+    ]
+    for item in places:
+        item["base"][0]["explainer"] = item["rlhf"][0]["explainer"] = "gpt"
+        item["rlhf"][0]["activates_on"] = " ".join(item["rlhf"][0]["words"])
+        item["base"][0]["activates_on"] = "film"
+    found = row(places, TABLE, 30, NAMES)
+    assert found["m_rlhf"] == pytest.approx((3 + 4 / 3) / 2) and found["m_base"] == 0
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(t_interval([3, 4 / 3]))
+    assert (found["samples"], found["sae_seeds"], found["explainer"]) == (3, 2, "gpt")
+
+
+def test_several_runs_are_the_replicates():
+    places = seeds(("good", "great"), ("good", "bad"), run="run1") + seeds(("fine", "great"), ("fine", "fine"), run="run2")
+    found = row(places, TABLE, 30, NAMES)
+    # mean difference of run 1: (2 + 1) / 2, of run 2: (3 + 0) / 2; each is one replicate
+    assert (found["m_base"], found["m_rlhf"]) == pytest.approx(((2 + 1) / 2, (3.5 + 2.5) / 2))
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((1.5, 1.5))
+    assert (found["unit"], found["runs"], found["sae_seeds"]) == ("RLHF run", 2, 2)
+    assert math.isnan(found["p_value"])
+
+
+def test_no_living_feature():
+    found = row([place([], [line("good")])], TABLE, 30, NAMES)
+    assert (found["m_base"], found["m_rlhf"], found["top_k"], found["texts"]) == (0, 0, 0, 0)
+    assert math.isnan(found["m_per_text_base"])
+
+
+def test_read(tmp_path):
+    lines = [line("good"), line("caf\N{LATIN SMALL LETTER E WITH ACUTE}")]
+    file = tmp_path / "explanations.jsonl"
+    file.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in lines), encoding="utf-8")
+    assert read(file) == lines

@@ -1,0 +1,89 @@
+"""Tiny checkpoints of four architectures, random but for their tokenizer, and documents to go with them."""
+import atexit
+import random
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoConfig,
+    GPTNeoForCausalLM,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from rewardscope.base_model import train_tokenizer
+
+KINDS = ("gpt_neox", "gpt_neo", "gpt2", "llama")
+VOCABULARY, LAYERS, WIDTH, CONTEXT = 300, 3, 16, 64
+WORDS = (
+    "the a this that film movie scene story actor ending was is seems felt good bad great terrible dull lovely "
+    "well-made don't never very rather we they everyone somehow with of and because about nothing everything"
+).split()
+
+_folder = tempfile.TemporaryDirectory(prefix="rewardscope-tiny-")
+atexit.register(_folder.cleanup)
+
+
+@cache
+def texts(count: int = 60, seed: int = 7) -> tuple[str, ...]:
+    """`count` different documents of 8 to 24 words."""
+    rng = random.Random(seed)
+    return tuple(
+        f"{i} " + " ".join(rng.choice(WORDS) for _ in range(rng.randint(8, 24))).capitalize() + "." for i in range(count)
+    )
+
+
+@cache
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level BPE, `<|endoftext|>` 0 and `<|padding|>` 1."""
+    return train_tokenizer(list(texts()), VOCABULARY)
+
+
+def build(kind: str, vocabulary: int = VOCABULARY, seed: int = 3, spread: float = 0.1) -> PreTrainedModel:
+    """A random model; every parameter is moved by `spread` so that no norm weight is 1 and no bias 0."""
+    ids = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
+    torch.manual_seed(seed)
+    if kind == "gpt_neox":
+        model = GPTNeoXForCausalLM(
+            GPTNeoXConfig(
+                hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=2, intermediate_size=4 * WIDTH,
+                max_position_embeddings=CONTEXT, tie_word_embeddings=False, **ids,
+            )  # fmt: skip
+        )
+    elif kind == "gpt_neo":
+        model = GPTNeoForCausalLM(
+            GPTNeoConfig(
+                hidden_size=WIDTH, num_layers=LAYERS, num_heads=2, max_position_embeddings=CONTEXT, window_size=6,
+                attention_types=[[["global", "local", "global"], 1]], **ids,
+            )  # fmt: skip
+        )
+    elif kind == "gpt2":
+        model = GPT2LMHeadModel(GPT2Config(n_embd=WIDTH, n_layer=LAYERS, n_head=2, n_positions=CONTEXT, **ids))
+    else:
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=2, num_key_value_heads=1,
+                intermediate_size=2 * WIDTH, max_position_embeddings=CONTEXT, **ids,
+            )  # fmt: skip
+        )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(spread * torch.randn_like(parameter))
+    return model.eval()
+
+
+@cache
+def checkpoint(kind: str) -> Path:
+    """The folder of a model and its tokenizer; not to be written to."""
+    folder = Path(_folder.name) / kind
+    build(kind).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return folder

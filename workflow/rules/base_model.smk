@@ -1,0 +1,47 @@
+def training_corpus(wildcards):
+    entry = CONFIG.models[wildcards.model].pretrain
+    return at(f"corpora/{entry.corpus}/train.parquet") if entry else []
+
+
+rule base_model:
+    input:
+        corpus=training_corpus,
+    output:
+        model=directory(at("models/{model}/model")),
+        source=at("models/{model}/source.json"),
+    log:
+        at("logs/base_model/{model}.log"),
+    benchmark:
+        at("benchmarks/base_model/{model}.tsv")
+    params:
+        code=code("base_model"),
+        torch_threads=threads_of("pretrain"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        entry=lambda w: section(CONFIG.models[w.model])["pretrain"],
+    threads: threads_of("pretrain")
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/base_model.py"
+
+
+rule perplexity:
+    input:
+        model=at("models/{model}/model"),
+        corpus=lambda w: [at(f"corpora/{CORPUS_OF[w.model]}/{part}.parquet") for part in ("train", "test")],
+    output:
+        perplexity=at("models/{model}/perplexity.json"),
+    log:
+        at("logs/perplexity/{model}.log"),
+    benchmark:
+        at("benchmarks/perplexity/{model}.tsv")
+    params:
+        code=code("perplexity"),
+        torch_threads=threads_of("other"),
+        device=CONFIG.device,
+        length=CONFIG.activations.tokens,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/perplexity.py"

@@ -1,0 +1,45 @@
+def of_every_pick(path, side):
+    """Files of one side at every pick, for the recipe that the tables use."""
+    return lambda w: [
+        at(path.format(site=site_of(w.pair, side), recipe=CONFIG.recipe, pick=pick, seed=seed))
+        for pick in PICKS
+        for seed in (SEEDS if "{seed}" in path else [0])
+    ]
+
+
+def small_of_every_pick(side):
+    def of(wildcards):
+        width = CONFIG.models[parts(wildcards)["model"]].sae.widths[0]
+        return of_every_pick(f"{{site}}/saes/{{recipe}}/{{pick}}/width{width}/seed{{seed}}/sae.safetensors", side)(wildcards)
+
+    return of
+
+
+rule comparison:
+    input:
+        layers=at("{pair}/layers.json"),
+        base_features=of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "base"),
+        rlhf_features=of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf"),
+        base_sae=small_of_every_pick("base"),
+        rlhf_sae=small_of_every_pick("rlhf"),
+        base_shards=of_every_pick("{site}/activations/{pick}/part0", "base"),
+        rlhf_shards=of_every_pick("{site}/activations/{pick}/part0", "rlhf"),
+    output:
+        comparison=at("{pair}/comparison.parquet"),
+    log:
+        at("logs/comparison/{pair}.log"),
+    benchmark:
+        at("benchmarks/comparison/{pair}.tsv")
+    params:
+        code=code("comparison"),
+        torch_threads=threads_of("other"),
+        seeds=SEEDS,
+        picks=PICKS,
+        min_fires=CONFIG.features.min_fires,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/comparison.py"
+
+
+COMPARISONS = [at(f"{pair}/comparison.parquet") for pair in all_pairs()]

@@ -1,0 +1,23 @@
+rule completions:
+    input:
+        model=lambda w: base_folder(w) if w.side == "base" else at(f"{w.pair}/rlhf/model"),
+        corpus=corpus_file("test"),
+        words=word_file,
+    output:
+        completions=at("{pair}/{side}/completions.parquet"),
+    log:
+        at("logs/completions/{pair}/{side}.log"),
+    benchmark:
+        at("benchmarks/completions/{pair}/{side}.tsv")
+    params:
+        code=code("completions"),
+        torch_threads=threads_of("other"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        words=lambda w: CONFIG.rewards[parts(w)["reward"]].words,
+        reward_on=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).reward_on,
+        settings=section(CONFIG.completions),
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/completions.py"

@@ -1,0 +1,17 @@
+rule corpus:
+    output:
+        train=at("corpora/{corpus}/train.parquet"),
+        test=at("corpora/{corpus}/test.parquet"),
+    log:
+        at("logs/corpus/{corpus}.log"),
+    benchmark:
+        at("benchmarks/corpus/{corpus}.tsv")
+    params:
+        code=code("corpus"),
+        torch_threads=threads_of("other"),
+        seed=CONFIG.seed,
+        entry=lambda w: section(CONFIG.corpora[w.corpus]),
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/corpus.py"

@@ -1,0 +1,77 @@
+def recipe_of(wildcards):
+    """The recipe and, resolved, the L1 coefficient that it or the model sets."""
+    recipe = section(CONFIG.sae_recipes[wildcards.recipe])
+    return {**recipe, "l1": CONFIG.l1(parts(wildcards)["model"], wildcards.recipe)}
+
+
+def place(wildcards):
+    return at(f"{wildcards.site}/saes/{wildcards.recipe}/{wildcards.pick}")
+
+
+def sae_files(name):
+    """A file of every seed's SAE at a place, small width first."""
+
+    def files(wildcards):
+        widths = CONFIG.models[parts(wildcards)["model"]].sae.widths
+        return [f"{place(wildcards)}/width{w}/seed{s}/{name}" for w in widths for s in SEEDS]
+
+    return files
+
+
+SAE_FOLDER = at("{site}/saes/{recipe}/{pick}/width{width}")
+
+
+rule saes:
+    input:
+        shards=at("{site}/activations/{pick}/part0"),
+        tokens=at("{site}/activations/tokens.parquet"),
+    output:
+        sae=[f"{SAE_FOLDER}/seed{seed}/sae.safetensors" for seed in SEEDS],
+        cfg=[f"{SAE_FOLDER}/seed{seed}/cfg.json" for seed in SEEDS],
+        training=[f"{SAE_FOLDER}/seed{seed}/training.parquet" for seed in SEEDS],
+        metrics=[f"{SAE_FOLDER}/seed{seed}/metrics.json" for seed in SEEDS],
+    log:
+        at("logs/saes/{site}/{recipe}.{pick}.width{width}.log"),
+    benchmark:
+        at("benchmarks/saes/{site}/{recipe}.{pick}.width{width}.tsv")
+    params:
+        code=code("saes"),
+        torch_threads=threads_of("saes"),
+        seed=CONFIG.seed,
+        seeds=SEEDS,
+        device=CONFIG.device,
+        side=lambda w: parts(w)["side"],
+        recipe=recipe_of,
+    threads: threads_of("saes")
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/saes.py"
+
+
+rule nulls:
+    input:
+        sae=sae_files("sae.safetensors"),
+        metrics=sae_files("metrics.json"),
+        moments=at("{site}/activations/{pick}.moments.safetensors"),
+        tokens=at("{site}/activations/tokens.parquet"),
+    output:
+        null=at("{site}/nulls/{recipe}/{pick}.parquet"),
+    log:
+        at("logs/nulls/{site}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/nulls/{site}/{recipe}.{pick}.tsv")
+    params:
+        code=code("nulls"),
+        torch_threads=threads_of("saes"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        side=lambda w: parts(w)["side"],
+        recipe=recipe_of,
+        widths=lambda w: CONFIG.models[parts(w)["model"]].sae.widths,
+        features=section(CONFIG.features),
+    threads: threads_of("saes")
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/nulls.py"

@@ -1,0 +1,102 @@
+# Rows of Tables 3 and 4 are the pairs whose reward has a word table.
+WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
+WORD_FILES = sorted({w for p in WORDED if (w := CONFIG.rewards[p.split("/")[2]].words) != "vader"})
+PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
+
+
+def explained(side):
+    folder = f"explanations/{CONFIG.recipe}"
+    return [
+        at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.jsonl")
+        for pair, pick, seed, sample in PLACES
+    ]
+
+
+rule table3:
+    input:
+        base=explained("base"),
+        rlhf=explained("rlhf"),
+        layers=[at(f"{pair}/layers.json") for pair in WORDED],
+        words=WORD_FILES,
+    output:
+        table=at("tables/table3.csv"),
+    log:
+        at("logs/table3.log"),
+    benchmark:
+        at("benchmarks/table3.tsv")
+    params:
+        code=code("table3"),
+        torch_threads=threads_of("other"),
+        pairs=WORDED,
+        places=PLACES,
+        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        top_k=CONFIG.features.top_k,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/table3.py"
+
+
+rule table4:
+    input:
+        base=[at(f"{pair}/base/completions.parquet") for pair in WORDED],
+        rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
+        words=WORD_FILES,
+    output:
+        table=at("tables/table4.csv"),
+    log:
+        at("logs/table4.log"),
+    benchmark:
+        at("benchmarks/table4.tsv")
+    params:
+        code=code("table4"),
+        torch_threads=threads_of("other"),
+        pairs=WORDED,
+        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        resamples=CONFIG.bootstrap,
+        seed=CONFIG.seed,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/table4.py"
+
+
+ALL_PLACES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in PICKS]
+
+
+def at_places(path):
+    """A file of every place, for the recipe that the tables use."""
+    return [at(f"{site_of(pair, side)}/{path.format(recipe=CONFIG.recipe, pick=pick)}") for pair, side, pick in ALL_PLACES]
+
+
+rule quality:
+    input:
+        metrics=[
+            at(f"{site_of(pair, side)}/saes/{CONFIG.recipe}/{pick}/width{width}/seed{seed}/metrics.json")
+            for pair, side, pick in ALL_PLACES
+            for width in CONFIG.models[pair.split("/")[1]].sae.widths
+            for seed in SEEDS
+        ],
+        mmcs=at_places("features/{recipe}/{pick}/mmcs.csv"),
+        nulls=at_places("nulls/{recipe}/{pick}.parquet"),
+        layers=[at(f"{pair}/layers.json") for pair in all_pairs()],
+    output:
+        table=at("tables/quality.csv"),
+    log:
+        at("logs/quality.log"),
+    benchmark:
+        at("benchmarks/quality.tsv")
+    params:
+        code=code("quality"),
+        torch_threads=threads_of("other"),
+        pairs=all_pairs(),
+        places=ALL_PLACES,
+        seeds=len(SEEDS),
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/quality.py"
+
+
+TABLES = [at(f"tables/{name}.csv") for name in ("table3", "table4", "quality")]
+PERPLEXITIES = [at(f"models/{model}/perplexity.json") for model in CORPUS_OF]

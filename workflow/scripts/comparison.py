@@ -1,0 +1,43 @@
+"""Rule comparison."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import load_file
+
+from rewardscope import comparison, features, shards
+from rewardscope.files import whole
+from rewardscope.sae import from_tensors
+
+params, files = snakemake.params, snakemake.input
+layers = json.loads(Path(files.layers).read_text())
+count, tables = len(params.seeds), []
+for p, pick in enumerate(params.picks):
+    dictionaries, activity = {}, {}
+    for side in ("base", "rlhf"):
+        saes = files[f"{side}_sae"][p * count : (p + 1) * count]
+        dictionaries[side] = [features.load(Path(file).parent, params.min_fires) for file in saes]
+        models = [from_tensors(load_file(file)) for file in saes]
+        for on in ("base", "rlhf"):  # this side's features on either model's activations
+            folder = Path(files[f"{on}_shards"][p]).parent
+            activity[side, on] = comparison.activity(models, lambda folder=folder: shards.buffers(folder, "held", None))
+    for side, other in (("base", "rlhf"), ("rlhf", "base")):
+        for s, seed in enumerate(params.seeds):
+            table = comparison.compare(
+                side,
+                pd.read_parquet(files[f"{side}_features"][p * count + s]),
+                dictionaries[side][s],
+                dictionaries[other][s],
+                dictionaries[side][(s + 1) % count],
+                {on: activity[side, on][0][s] for on in ("base", "rlhf")},
+                {on: activity[side, on][1][s] for on in ("base", "rlhf")},
+            )
+            for name, value in (("seed", seed), ("layer", layers[pick]), ("pick", pick)):
+                table.insert(0, name, value)
+            tables.append(table)
+with whole(snakemake.output.comparison) as file:
+    pd.concat(tables, ignore_index=True).to_parquet(file, index=False)

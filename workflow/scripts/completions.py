@@ -1,0 +1,27 @@
+"""Rule completions."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import pandas as pd
+
+from rewardscope import completions, models, rewards
+from rewardscope.devices import device_of
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params = snakemake.params
+corpus = pd.read_parquet(snakemake.input.corpus, columns=["text", "part"])
+table = rewards.load_table(params.words)
+result = completions.complete(
+    models.load(snakemake.input.model, device=device_of(params.device)),
+    models.load_tokenizer(snakemake.input.model),
+    corpus,
+    rewards.utility_reward(table),
+    table,
+    params.settings,
+    params.reward_on,
+    derive(params.seed, "completions"),  # without the side: both get the same draws
+)
+with whole(snakemake.output.completions) as file:
+    result.to_parquet(file, index=False)

@@ -1,0 +1,11 @@
+"""Rule divergence."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+from rewardscope import divergence, models
+from rewardscope.files import whole
+
+table = divergence.divergence(models.load(snakemake.input.base), models.load(snakemake.input.rlhf))
+with whole(snakemake.output.divergence) as file:
+    table.to_csv(file, index=False)

@@ -1,0 +1,27 @@
+"""Rule feature_activations."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import load_file
+
+from rewardscope import feature_activations, shards
+from rewardscope.files import whole
+from rewardscope.sae import from_tensors
+from rewardscope.seeds import derive
+
+params = snakemake.params
+folder = Path(snakemake.input.shards).parent
+tokens = pd.read_parquet(snakemake.input.tokens, columns=["document", "position"])
+for s, seed in enumerate(params.seeds):
+    table = pd.read_parquet(snakemake.input.features[s])
+    rng = derive(params.seed, "controls", params.side, snakemake.wildcards.pick, seed)
+    chosen = feature_activations.selection(table, params.top_k, rng)
+    model = from_tensors(load_file(snakemake.input.sae[s]))
+    rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None))
+    fires = feature_activations.fire(model, chosen["feature"].to_numpy(), rows, tokens)
+    with whole(snakemake.output.activations[s]) as file:
+        fires.merge(chosen[["feature", "control"]], on="feature").to_parquet(file, index=False, compression="zstd")

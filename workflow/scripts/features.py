@@ -1,0 +1,24 @@
+"""Rule features."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import features
+from rewardscope.files import whole
+
+params = snakemake.params
+folders = [Path(file).parent for file in snakemake.input.sae]
+small, large = folders[: len(params.seeds)], folders[len(params.seeds) :]
+lines = []
+for s, seed in enumerate(params.seeds):
+    (a, a_ranked), (b, b_ranked) = (features.load(folder, params.min_fires) for folder in (small[s], large[s]))
+    table = features.match(a, b, a_ranked, b_ranked)
+    lines.append({"seed": seed, **features.summary(table, a, b, a_ranked, b_ranked, params.top_k)})
+    with whole(snakemake.output.features[s]) as file:
+        table.to_parquet(file, index=False)
+with whole(snakemake.output.mmcs) as file:
+    pd.DataFrame(lines).to_csv(file, index=False)

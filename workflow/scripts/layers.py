@@ -1,0 +1,15 @@
+"""Rule layers."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import json
+
+import pandas as pd
+
+from rewardscope import picks
+from rewardscope.files import whole
+
+chosen = picks.pick(pd.read_csv(snakemake.input.divergence), snakemake.params.picks)
+with whole(snakemake.output.layers) as file:
+    file.write_text(json.dumps(chosen) + "\n")

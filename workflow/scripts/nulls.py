@@ -1,0 +1,39 @@
+"""Rule nulls."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file as load_arrays
+from safetensors.torch import load_file
+
+from rewardscope import nulls, saes
+from rewardscope.devices import device_of
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params, pick = snakemake.params, snakemake.wildcards.pick
+recipe, widths, top_k, min_fires = params.recipe, params.widths, params.features["top_k"], params.features["min_fires"]
+moments = load_file(snakemake.input.moments)
+index = pd.read_parquet(snakemake.input.tokens, columns=["document", "part"])
+batch = saes.batch_tokens(recipe["batch_documents"], len(index) / index["document"].nunique())
+held = json.loads(Path(snakemake.input.metrics[0]).read_text())["tokens"]
+
+# As many random rows as there are living features, so that the best of many is compared with the best of as many.
+living = [np.count_nonzero(load_arrays(file)["fires"] >= min_fires) for file in snakemake.input.sae]
+per_width = np.reshape(living, (len(widths), -1)).mean(axis=1).round().astype(int)
+rows = nulls.random_rows(
+    moments, tuple(map(int, per_width)), params.features["null_draws"], top_k, derive(params.seed, "null rows", params.side, pick)
+)
+trained = nulls.gaussian_pair(
+    moments, widths, recipe, recipe["l1"], batch, top_k, min_fires, held,
+    [derive(params.seed, "null sae", params.side, pick, width) for width in widths],
+    derive(params.seed, "null data", params.side, pick),
+    device_of(params.device),
+)  # fmt: skip
+with whole(snakemake.output.null) as file:
+    pd.concat([rows, trained], ignore_index=True).to_parquet(file, index=False)

@@ -1,0 +1,19 @@
+"""Rule perplexity."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import json
+
+import pandas as pd
+
+from rewardscope import models, perplexity
+from rewardscope.devices import device_of
+from rewardscope.files import whole
+
+model = models.load(snakemake.input.model, device=device_of(snakemake.params.device))
+tokenizer = models.load_tokenizer(snakemake.input.model)
+train, test = (pd.read_parquet(file, columns=["text"])["text"].tolist() for file in snakemake.input.corpus)
+with whole(snakemake.output.perplexity) as file:
+    result = perplexity.compare(model, tokenizer, train, test, snakemake.params.length)
+    file.write_text(json.dumps(result, indent=1) + "\n")

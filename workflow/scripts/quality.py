@@ -1,0 +1,23 @@
+"""Rule quality."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import quality
+from rewardscope.files import whole
+
+params, files = snakemake.params, snakemake.input
+layers = {pair: json.loads(Path(file).read_text()) for pair, file in zip(params.pairs, files.layers, strict=True)}
+seeds, rows = params.seeds, []
+for i, (pair, side, pick) in enumerate(params.places):
+    _, model, reward, run = pair.split("/")
+    own = files.metrics[2 * i * seeds : 2 * (i + 1) * seeds]
+    names = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": layers[pair][pick]}
+    rows.append(quality.row({"small": own[:seeds], "large": own[seeds:]}, files.mmcs[i], files.nulls[i], names))
+with whole(snakemake.output.table) as file:
+    pd.DataFrame(rows).to_csv(file, index=False)

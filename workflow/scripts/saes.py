@@ -1,0 +1,44 @@
+"""Rule saes."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from rewardscope import saes, shards
+from rewardscope.devices import device_of
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params = snakemake.params
+recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
+folder = Path(snakemake.input.shards).parent  # of this layer's parts
+device = device_of(params.device)
+index = pd.read_parquet(snakemake.input.tokens, columns=["document", "part"])
+batch = saes.batch_tokens(recipe["batch_documents"], len(index) / index["document"].nunique())
+_, d = shards.shape(shards.files(folder, "fit")[0])
+
+
+def source(epoch):
+    rng = torch.Generator().manual_seed(derive(params.seed, "shards", params.side, pick, epoch))
+    return shards.buffers(folder, "fit", rng, device)
+
+
+seeds = [derive(params.seed, "sae", params.side, pick, width, seed) for seed in params.seeds]
+model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device)
+metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None, device))
+for s, seed in enumerate(params.seeds):
+    cfg = {"d_model": d, "width": width, "seed": seed, "batch_tokens": batch, "side": params.side, "pick": pick, **recipe}
+    with whole(snakemake.output.sae[s]) as file:
+        save_file({**model.tensors(s), "fires": fires[s]}, file)
+    with whole(snakemake.output.cfg[s]) as file:
+        file.write_text(json.dumps(cfg, indent=1, sort_keys=True) + "\n")
+    with whole(snakemake.output.training[s]) as file:
+        saes.training_log(rows, s).to_parquet(file, index=False)
+    with whole(snakemake.output.metrics[s]) as file:
+        file.write_text(json.dumps(metrics[s], indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,22 @@
+"""Rule table4."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+import pandas as pd
+
+from rewardscope import rewards, table4
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params, files = snakemake.params, snakemake.input
+sides: dict[tuple, list[tuple]] = {}
+for pair, base, rlhf in zip(params.pairs, files.base, files.rlhf, strict=True):
+    _, model, reward, _ = pair.split("/")
+    sides.setdefault((model, reward, params.words[pair]), []).append((pd.read_parquet(base), pd.read_parquet(rlhf)))
+rows = [
+    table4.row(runs, rewards.load_table(words), params.resamples, derive(params.seed, "table4"), {"model": model, "reward": reward})
+    for (model, reward, words), runs in sides.items()
+]
+with whole(snakemake.output.table) as file:
+    pd.DataFrame(rows, columns=None if rows else table4.COLUMNS).to_csv(file, index=False)
