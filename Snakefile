@@ -1,10 +1,13 @@
 # Rewardscope: `snakemake --cores 8 results/tables/table3.csv`
 # Read in this order: config.yaml, then workflow/rules/ in the order they are included below.
 import os
+import re
 import sys
 
 from rewardscope.code import digest
-from rewardscope.config import ConfigError, load
+from rewardscope.config import check_files, load, tuned_checkpoint
+from rewardscope.errors import UserError
+from rewardscope.rewards import check_function, load_table
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -12,7 +15,13 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 try:
     CONFIG = load(config)
-except ConfigError as error:
+    check_files(CONFIG)
+    for pair in CONFIG.pairs:  # a broken reward is named now, not after an hour of pretraining
+        if CONFIG.rewards[pair.reward].words:
+            load_table(CONFIG.rewards[pair.reward].words)
+        if CONFIG.rewards[pair.reward].function:
+            check_function(CONFIG.rewards[pair.reward].function)
+except UserError as error:
     sys.exit(f"rewardscope: {error}")
 
 

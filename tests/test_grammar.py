@@ -192,3 +192,8 @@ def test_genre_holds(reviews):
     for review in reviews:
         assert review["thing"] in grammar.WORDS["genres"][review["genre"]]["thing"]
         assert not others[review["genre"]].search(review["text"]), review["text"]
+
+
+def test_no_seed_runs_out_of_templates():
+    """A genre has few opinions of its own: a review that has used them all must go on with general ones."""
+    assert len(grammar.generate(20_000, seed=5)) == 20_000

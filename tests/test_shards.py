@@ -79,7 +79,7 @@ def test_narrow_rows_are_stored_narrow_and_buffered_wide(tmp_path, dtype):
     write(tmp_path / "part0", {"fit": [14]}, dtype)
     assert [shards.read(file).dtype for file in shards.files(tmp_path, "fit")] == [dtype] * 2
     [buffer] = shards.buffers(tmp_path, "fit", None)
-    assert torch.equal(buffer, numbered(0, 14))  # and so float32
+    assert buffer.dtype == torch.float32 and torch.equal(buffer, numbered(0, 14))
 
 
 def order(folder, seed: int) -> list[int]:

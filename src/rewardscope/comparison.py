@@ -36,17 +36,17 @@ def activity(models: list[SAE], buffers: Callable[[], Iterator[Tensor]]) -> tupl
     return torch.stack(sums).numpy() / tokens, torch.stack(fires).numpy() / tokens
 
 
-def compare(side: str, table: pd.DataFrame, own: tuple, other: tuple, null: tuple, means: dict, rates: dict) -> pd.DataFrame:
+def compare(side: str, table: pd.DataFrame, own: tuple, other: tuple, null: tuple | None, means: dict, rates: dict) -> pd.DataFrame:
     """A row per ranked feature of one side, seed and place.
 
     `table` is the side's matched features; `own`, `other`, `null` are (dictionary `[F, d]`, ranked `[F]`) of this
     SAE, of the same seed on the other side, and of another seed on the same side (the null: what an equal model
-    gives). `means` and `rates` map base and rlhf to `[F]`: this feature on either model's activations.
+    gives; None where there is one seed). `means` and `rates` map base and rlhf to `[F]`: this feature on either model's activations.
     """
     ranked = table[table["place"].notna()]
     rows = ranked["small"].to_numpy()
     index, cosine = nearest(own[0][rows], *other)
-    null_index, null_cosine = nearest(own[0][rows], *null)
+    null_index, null_cosine = nearest(own[0][rows], *(null or (own[0], np.zeros(len(own[0]), dtype=bool))))
     return pd.DataFrame(
         {
             "side": side,

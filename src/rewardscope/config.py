@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -25,6 +25,7 @@ SOURCES = {  # an entry has exactly one
 }
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
 SAFE = re.compile(r"""[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{}'"<>$`]+""")  # free of Snakemake's and the shell's syntax
+HUB = r"\w[\w.-]*(/\w[\w.-]*)?"
 RIGHT = {  # what to say about a kind of pydantic error
     "int_type": "it must be a whole number", "float_type": "it must be a number", "finite_number": "it must be a finite number",
     "bool_type": "it must be true or false", "string_type": "it must be text", "tuple_type": "it must be a list",
@@ -68,7 +69,7 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Plain = _text(r"\S(.*\S)?", "text without spaces around it")
 Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt file")
-Hub = _text(r"\w[\w.-]*(/\w[\w.-]*)?", "a name on the hub, such as org/name")
+Hub = _text(HUB, "a name on the hub, such as org/name")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Results = Annotated[Plain, AfterValidator(_results)]
@@ -104,7 +105,7 @@ class Pair(Section):
     model: str = Field(description="the base model, a name under `models`")
     reward: str = Field(description="the reward, a name under `rewards`")
     corpus: str = Field(description="the corpus, a name under `corpora`")
-    rlhf: Plain | None = Field(None, description="a tuned checkpoint (hub id or folder) instead of PPO")
+    rlhf: Plain | None = Field(None, description="a tuned checkpoint instead of PPO: a folder, or a hub id or id@revision")
 
 
 class Picks(Section):
@@ -287,6 +288,34 @@ def load(raw: Mapping) -> Config:
     if problems:
         raise ConfigError(f"config: {problems[0]}" + (f" (and {len(problems) - 1} more)" if problems[1:] else ""))
     return config
+
+
+def tuned_checkpoint(rlhf: str) -> dict[str, str | None]:
+    """A pair's `rlhf:` as the keys of a model: `path`, or `hub` and `revision` where no folder has that name."""
+    name, _, revision = rlhf.partition("@")
+    if Path(rlhf).is_dir() or not re.fullmatch(HUB, name):
+        return {"path": rlhf}
+    return {"hub": name, "revision": revision or None}
+
+
+def check_files(config: Config) -> None:
+    """Raise ConfigError where a corpus or checkpoint that a pair needs is not there: now, not after hours of work."""
+    for key, path in _files(config):
+        if not Path(path).exists():
+            raise ConfigError(f"config: {key} is {_show(path)}, which is not there; paths are relative to {Path.cwd()}")
+
+
+def _files(config: Config) -> Iterator[tuple[str, str]]:
+    """The keys that name a local corpus or checkpoint, and what they name."""
+    for i, pair in enumerate(config.pairs):
+        model = config.models[pair.model]
+        if model.path:
+            yield f"models.{pair.model}.path", model.path
+        if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
+            yield f"pairs[{i}].rlhf", path
+        for name in dict.fromkeys([*([model.pretrain.corpus] if model.pretrain else []), pair.corpus]):
+            if own := config.corpora[name].path:
+                yield from ((f"corpora.{name}.path.{part}", path) for part, path in own)
 
 
 def _resolve(raw: Mapping) -> dict:

@@ -29,7 +29,8 @@ class Corpus:
         self.words: dict[int, list[str]] = {}
         counts: Counter[str] = Counter()
         for document, offsets in zip(documents, coded["offset_mapping"], strict=True):
-            spans = [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(corpus["text"].loc[document])]
+            text = corpus["text"].loc[document].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")  # as `rewards.words`
+            spans = [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)]
             self.words[document] = _around(offsets, spans)
             counts.update(word for word in self.words[document] if word)
         total = sum(counts.values())
@@ -68,14 +69,20 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     previous = _common(before, corpus.share, settings["words"] - len(quoted), quoted)
     following = _common(after, corpus.share, settings["words"] - len(quoted), quoted)
     more = _common(at, corpus.share, settings["words"] - len(quoted), quoted)  # neighbours ran out
+    texts = [word for document in strongest["document"].unique() for word in corpus.words[document]]
+    beside = _common(texts, corpus.share, settings["words"] - len(quoted), quoted)  # so did the words that it fires on
     peaks = used.loc[used.groupby("document")["value"].idxmax()].nlargest(settings["reviews"], "value", keep="first") if len(used) else used
-    low, high = (int(np.quantile(strongest["position"], q)) for q in (0.25, 0.75)) if len(strongest) else (0, 0)
-    parts = [f"Fires on {_quote(active + more)}"]
+    parts = [f"Fires on {_quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
     parts += [f"after {_quote(previous)}"] if previous else []
     parts += [f"before {_quote(following)}"] if following else []
+    parts += [f"in documents with {_quote(beside)}"] if beside else []
+    if len(strongest):
+        low, high = (int(np.quantile(strongest["position"], q)) for q in (0.25, 0.75))
+        # in tens: the VADER lexicon holds numbers (86, 143, 182, 187), none of which ends in a zero
+        parts += [f"mostly within tokens {low // 10 * 10} to {high // 10 * 10 + 10}"]
     return {
         "feature": feature,
-        "activates_on": ", ".join(parts) + f", mostly at tokens {low} to {high}.",
+        "activates_on": ", ".join(parts) + ".",
         "promotes": f"Makes {_quote([t['token'].strip() for t in raised])} more likely, {_quote([t['token'].strip() for t in lowered])} less so.",
         "words": quoted,
         "raised": raised,

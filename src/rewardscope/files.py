@@ -17,7 +17,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        if path.is_dir():
+        if path.is_dir() and partial.exists():
             _remove(path)  # Snakemake makes declared folders before the job
         os.replace(partial, path)
     finally:
@@ -44,13 +44,11 @@ def resumable(folder: str | Path, **fingerprint: object) -> Path:
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of a file, or of a folder's files and their names."""
+    """SHA-256 of a file, or of a folder's file names and their SHA-256."""
     path = Path(path)
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            digest.update(str(file.relative_to(path)).encode())
-            with open(file, "rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest()
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = [(str(file.relative_to(path)), checksum(file)) for file in files]
+        return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -117,10 +117,10 @@ def write_opinion(sign: int, film: dict, rng: random.Random) -> tuple[str, bool]
     named = film["named"].setdefault(side, [])
     # The first opinion of a sign names its aspect, so that the verdict can return to it.
     kind = rng.choices(("aspect", "idiom", "film", "negated", "genre"), (28, 24, 24, 17, 7))[0] if named else "aspect"
-    if kind == "film":
-        return write(general["film"], film, rng), False
-    if kind == "genre":
+    if kind == "genre" and not film["used"].issuperset(film["lists"][side]):
         return write(film["lists"][side], film, rng), False
+    if kind in ("film", "genre"):  # a genre has few opinions of its own, and this review may have used them
+        return write(general["film"], film, rng), False
     aspect = film["aspects"].pop()
     number = rng.choice(("singular", "singular", "plural"))
     film |= {"aspect": rng.choice(WORDS["aspects"][aspect][number]), **NUMBER[number]}

@@ -1,7 +1,6 @@
 """What every job does first: a log, a thread count, one clear line when it fails."""
 import logging
 import os
-import random
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -14,8 +13,8 @@ T = TypeVar("T")
 log = logging.getLogger("rewardscope")
 
 
-def start(log_file: str, threads: int, seed: int = 0, label: str = "job") -> None:
-    """Log to `log_file`, pin the thread count and the global random states. Call before torch is imported.
+def start(log_file: str, threads: int, label: str) -> None:
+    """Log to `log_file`, pin the thread count. Call before torch is imported.
 
     Progress and warnings go to the log, one plain line each; an error's traceback goes there too, and one line
     of it to the terminal.
@@ -25,7 +24,6 @@ def start(log_file: str, threads: int, seed: int = 0, label: str = "job") -> Non
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that spins while it waits starves the job beside it
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
-    random.seed(seed)
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         filename=log_file, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True

@@ -5,13 +5,17 @@ with inner apostrophes and hyphens is a word ("don't", "cover-up"). A compound t
 as its parts ("well-made" as "well" and "made"). Entries of the VADER lexicon that are not words in this sense
 (emoticons, "fed up") therefore never count; negation and intensifiers have no effect (Appendix D sums utilities).
 """
+import ast
 import csv
+import importlib.util
 import math
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, brief
 
 Reward = Callable[[list[str]], list[float]]
 WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
@@ -96,5 +100,55 @@ def _utilities_of(texts: list[str], table: dict[str, float]) -> list[float]:
 
 
 def load(entry: dict) -> Reward:
-    """The reward function of a `rewards:` entry of the config."""
-    return utility_reward(load_table(entry["words"]))
+    """The reward function of a `rewards:` entry of the config: its word table's, or its own (`file.py:name`)."""
+    if entry.get("words"):
+        return utility_reward(load_table(entry["words"]))
+    if entry.get("function"):
+        return partial(_checked, function=_function(entry["function"]), source=entry["function"])
+    raise UserError("the reward has neither words nor function; rewards by a classifier do not run yet")
+
+
+def check_function(source: str) -> None:
+    """Raises UserError where the file of `file.py:name` is no Python or nowhere binds the name; runs none of it."""
+    path, name = source.rsplit(":", 1)
+    try:
+        nodes = list(ast.walk(ast.parse(Path(path).read_bytes(), path)))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a Python file ({brief(error)})") from error
+    bound = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    bound |= {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    if not bound & {name, "*"}:
+        raise UserError(f"{path}: there is no function {name}; there: {', '.join(sorted(bound)) or 'nothing'}")
+
+
+def _function(source: str) -> Callable:
+    """The function of `file.py:name`; the file runs once, as a module of its own outside sys.path."""
+    check_function(source)
+    path, name = source.rsplit(":", 1)
+    spec = importlib.util.spec_from_file_location(f"reward function {path}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where dataclasses look for it
+    try:
+        # not exec_module: a cached .pyc of the same second and size would hide a change
+        exec(compile(spec.loader.get_data(path), path, "exec"), vars(module))
+        return vars(module)[name]
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{path}: the file fails when it is loaded ({type(error).__name__}: {brief(error)})") from error
+
+
+def _checked(texts: list[str], function: Callable, source: str) -> list[float]:
+    """What the function says, if that is one finite number per text."""
+    try:
+        said = list(function(list(texts)))
+    except Exception as error:
+        raise UserError(f"{source} failed on {len(texts)} texts ({type(error).__name__}: {brief(error)})") from error
+    if len(said) != len(texts):
+        raise UserError(f"{source} returned {len(said)} rewards for {len(texts)} texts; it must return one number per text, in order")
+    for i, value in enumerate(said):
+        try:
+            said[i] = float(value)
+        except (TypeError, ValueError):
+            said[i] = math.nan
+        if not math.isfinite(said[i]):
+            raise UserError(f"{source} returned {value!r:.40} for {texts[i]!r:.60}; a reward is a finite number")
+    return said

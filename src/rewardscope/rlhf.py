@@ -6,6 +6,7 @@ where an undisturbed one does. What TRL 1.12 leaves out is added here and tested
 KL coefficient, a NumPy seed for its minibatch order.
 """
 import copy
+import gc
 import json
 import math
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
@@ -32,16 +33,15 @@ from rewardscope.seeds import derive
 class RewardModule(nn.Module):
     """A reward function in the form that TRL wants: a backbone whose last hidden state `score` maps to rewards.
 
-    The "hidden state" carries each row's token ids to `score`, which decodes them and asks the function.
+    The "hidden state" carries each row's token ids to `score`, which decodes them and asks the function. The
+    function does not see the first `skip` positions: all of the padded prompt, or nothing.
     """
 
     base_model_prefix = "backbone"
 
-    def __init__(self, reward: Reward, tokenizer, pad: int, prompt_only_completion: bool):
+    def __init__(self, reward: Reward, tokenizer, pad: int, skip: int):
         super().__init__()
-        self.reward, self.tokenizer, self.pad = reward, tokenizer, pad
-        self.completion = prompt_only_completion
-        self.context = 0
+        self.reward, self.tokenizer, self.pad, self.skip = reward, tokenizer, pad, skip
         self.backbone = self._ids
 
     def _ids(self, input_ids: Tensor, attention_mask: Tensor, **_kwargs) -> BaseModelOutput:
@@ -58,8 +58,7 @@ class RewardModule(nn.Module):
 
     def texts(self, ids: Tensor) -> list[str]:
         """The text that the reward sees: prompt and completion, or the completion alone."""
-        part = ids[:, self.context :] if self.completion else ids
-        kept = [[t for t in row if t != self.pad] for row in part.tolist()]
+        kept = [[t for t in row if t != self.pad] for row in ids[:, self.skip :].tolist()]
         return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
 
 
@@ -135,7 +134,7 @@ def prompts(texts: list[str], tokenizer, count: int, settings: dict, seed: int) 
     """
     low, high = settings["prompt_tokens"]
     usable = [text for text in texts if len(text) > settings["prompt_characters"]]
-    ids = tokenizer([t[: 20 * high] for t in usable], truncation=True, max_length=high)["input_ids"]
+    ids = tokenizer([t[: 20 * high] for t in usable], truncation=True, max_length=high)["input_ids"] if usable else []
     ids = [doc for doc in ids if len(doc) >= high]
     if not ids:
         raise UserError(f"no train document has {settings['prompt_characters']} characters and {high} tokens to cut a prompt from")
@@ -181,7 +180,7 @@ def train(
         rows = cut[segment.start * batch : segment.stop * batch]
         state = _segment(folder, tokenizer, pad, reward, rows, settings, derive(seed, "segment", segment.start), state, work, device)
     policy = models.load(folder)
-    policy.load_state_dict(load_file(Path(state["folder"]) / "policy.safetensors"))
+    load_model(policy, Path(state["folder"]) / "policy.safetensors")
     return policy, pd.DataFrame(state["rows"])
 
 
@@ -199,11 +198,11 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
     critic = ValueModel(copy.deepcopy(reference.base_model), models.d_model(policy))
     before = Path(state["folder"]) if state["folder"] else None
     if before:
-        policy.load_state_dict(load_file(before / "policy.safetensors"))
-        critic.load_state_dict(load_file(before / "value.safetensors"))
+        load_model(policy, before / "policy.safetensors")
+        load_model(critic, before / "value.safetensors")
     policy.generation_config.pad_token_id = pad
     named = [(f"policy.{n}", p) for n, p in policy.named_parameters()] + [(f"value.{n}", p) for n, p in critic.named_parameters()]
-    optimizer = torch.optim.Adam([p for _, p in named], lr=settings["learning_rate"], eps=1e-5, fused=device.type == "cuda")
+    optimizer = torch.optim.Adam([p for _, p in named], lr=settings["learning_rate"], eps=1e-5, fused=True)
     if before:
         _load_adam(optimizer, [p for _, p in named], load_file(before / "adam.safetensors"))
     parameters = [p for _, p in named]
@@ -213,8 +212,9 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
         # TRL asks the tokenizer for the pad token; a copy, as the saved tokenizer must not change
         padded = copy.deepcopy(tokenizer)
         if padded.pad_token_id != pad:
-            padded.pad_token = tokenizer.convert_ids_to_tokens(pad) or "<|unused|>"
-        judge = RewardModule(reward, tokenizer, pad, settings["reward_on"] == "completion")
+            padded.add_special_tokens({"pad_token": tokenizer.convert_ids_to_tokens(pad) or "<|unused|>"})
+        longest = settings["prompt_tokens"][1]
+        judge = RewardModule(reward, tokenizer, pad, longest if settings["reward_on"] == "completion" else 0)
         trainer = PPOTrainer(
             args=PPOConfig(
                 output_dir=scratch,
@@ -245,7 +245,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
             reward_model=judge,
             value_model=critic,
             train_dataset=Dataset.from_dict({"input_ids": queries}),
-            data_collator=lambda features: _left_padded(features, pad, judge),
+            data_collator=lambda features: _left_padded(features, pad, longest),
             eval_dataset=Dataset.from_dict({"input_ids": queries[:1]}),
             optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)),
             callbacks=[_Watch(settings, state["done"], rows, work)],
@@ -253,14 +253,20 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
         trainer.remove_callback(PrinterCallback)
         np.random.seed(seed % 2**32)  # TRL's minibatch order, which it does not seed
         torch.manual_seed(seed)
-        trainer.train()
+        gc.freeze()  # TRL collects garbage twice an update: a third of the time on a small model, over modules
+        try:
+            trainer.train()
+        finally:
+            gc.unfreeze()
         kl = trainer.args.kl_coef
     return _save(work, state["done"] + updates, policy, critic, optimizer, parameters, rows, kl)
 
 
-def _left_padded(features: list[dict], pad: int, judge: RewardModule) -> dict[str, Tensor]:
-    longest = max(len(feature["input_ids"]) for feature in features)
-    judge.context = longest  # where the completion begins in this batch
+def _left_padded(features: list[dict], pad: int, longest: int) -> dict[str, Tensor]:
+    """Prompts padded to one length in every batch, so that `RewardModule` knows where completions begin.
+
+    (The batch at hand would not tell: accelerate collates the next one before it hands out this one.)
+    """
     rows = [[pad] * (longest - len(f["input_ids"])) + list(f["input_ids"]) for f in features]
     return {"input_ids": torch.tensor(rows)}
 
@@ -269,8 +275,8 @@ def _save(work, done, policy, critic, optimizer, parameters, rows, kl) -> dict:
     final, partial = work / f"updates{done:06d}", work / "partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    save_file({n: t.contiguous() for n, t in policy.state_dict().items()}, partial / "policy.safetensors")
-    save_file({n: t.contiguous() for n, t in critic.state_dict().items()}, partial / "value.safetensors")
+    save_model(policy, str(partial / "policy.safetensors"))  # knows of tied embeddings
+    save_model(critic, str(partial / "value.safetensors"))
     adam = {
         f"{i}.{key}": value.detach().cpu()
         for i, p in enumerate(parameters)

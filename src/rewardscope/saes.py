@@ -28,8 +28,9 @@ def train(
     for epoch in range(settings["epochs"]):
         for buffer in source(epoch):
             permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
-            for start in range(0, len(buffer), batch):
-                x = buffer[permutations[:, start : start + batch]]  # [S, B, d]
+            batches = max(1, round(len(buffer) / batch))  # of equal size: a small last one would get a full step
+            for rows_of in permutations.tensor_split(batches, dim=1):
+                x = buffer[rows_of]  # [S, B, d]
                 losses = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"])
                 optimizer.step()
                 if not settings["frozen_decoder"]:

@@ -3,12 +3,18 @@ def training_corpus(wildcards):
     return at(f"corpora/{entry.corpus}/train.parquet") if entry else []
 
 
+def model_files(wildcards):
+    path = CONFIG.models[wildcards.model].path
+    return checkpoint_files(path) if path else []
+
+
 rule base_model:
     input:
         corpus=training_corpus,
+        files=model_files,
     output:
         model=directory(at("models/{model}/model")),
-        source=at("models/{model}/source.json"),
+        source=update(at("models/{model}/source.json")),  # kept for the job: a hub model must not change unseen
     log:
         at("logs/base_model/{model}.log"),
     benchmark:
@@ -18,7 +24,7 @@ rule base_model:
         torch_threads=threads_of("pretrain"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        entry=lambda w: section(CONFIG.models[w.model])["pretrain"],
+        entry=lambda w: {key: value for key, value in section(CONFIG.models[w.model]).items() if key != "sae"},
     threads: threads_of("pretrain")
     conda:
         "../../envs/torch.yaml"

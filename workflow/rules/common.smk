@@ -73,7 +73,15 @@ def corpus_file(part):
 
 
 def all_pairs():
-    return [f"pairs/{p.model}/{p.reward}/run{run}" for p in CONFIG.pairs for run in RUNS]
+    """One run per RLHF seed; a tuned checkpoint is one run, and copies of it would be no replicates."""
+    return [f"pairs/{p.model}/{p.reward}/run{run}" for p in CONFIG.pairs for run in (RUNS[:1] if p.rlhf else RUNS)]
+
+
+def checkpoint_files(path):
+    """What is read of a local Hugging Face folder: files, as a changed one leaves the folder's own date alone."""
+    kinds = (".json", ".safetensors", ".txt", ".model", ".jinja")
+    files = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    return [os.path.normpath(os.path.join(path, file)) for file in files if file.endswith(kinds)]
 
 
 def section(value):

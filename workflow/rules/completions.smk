@@ -2,7 +2,7 @@ rule completions:
     input:
         model=lambda w: base_folder(w) if w.side == "base" else at(f"{w.pair}/rlhf/model"),
         corpus=corpus_file("test"),
-        words=word_file,
+        reward=reward_file,
     output:
         completions=at("{pair}/{side}/completions.parquet"),
     log:
@@ -14,7 +14,7 @@ rule completions:
         torch_threads=threads_of("other"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        words=lambda w: CONFIG.rewards[parts(w)["reward"]].words,
+        reward=reward_of,
         reward_on=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).reward_on,
         settings=section(CONFIG.completions),
     conda:

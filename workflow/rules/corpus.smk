@@ -1,4 +1,11 @@
+def corpus_sources(wildcards):
+    files = CONFIG.corpora[wildcards.corpus].path
+    return [os.path.normpath(file) for file in (files.train, files.test)] if files else []
+
+
 rule corpus:
+    input:
+        files=corpus_sources,
     output:
         train=at("corpora/{corpus}/train.parquet"),
         test=at("corpora/{corpus}/test.parquet"),

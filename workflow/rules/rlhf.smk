@@ -1,17 +1,37 @@
-def word_file(wildcards):
-    """A CSV of words is an input; the VADER lexicon comes with its pinned package."""
-    words = CONFIG.rewards[parts(wildcards)["reward"]].words
-    return words if words and words != "vader" else []
+def reward_of(wildcards):
+    """Where the reward comes from, as `rewards.load` takes it."""
+    return CONFIG.rewards[parts(wildcards)["reward"]].model_dump(include={"words", "function", "classifier"})
+
+
+def reward_file(wildcards):
+    """A CSV of words or a Python file is an input; the VADER lexicon comes with its pinned package."""
+    reward = reward_of(wildcards)
+    if reward["function"]:
+        return os.path.normpath(reward["function"].rsplit(":", 1)[0])
+    return reward["words"] if reward["words"] not in (None, "vader") else []
+
+
+def pairs_that(tuned):
+    """A pattern of the pairs that name a tuned checkpoint, or of those that do not."""
+    names = [re.escape(f"{pair.model}/{pair.reward}") for pair in CONFIG.pairs if bool(pair.rlhf) == tuned]
+    return rf"pairs/({'|'.join(names)})/run\d+" if names else "(?!)"  # matches nothing
+
+
+def tuned_of(wildcards):
+    here = parts(wildcards)
+    return tuned_checkpoint(PAIRS[here["model"], here["reward"]].rlhf)
 
 
 rule rlhf:
     input:
         model=base_folder,
         train=corpus_file("train"),
-        words=word_file,
+        reward=reward_file,
     output:
         model=directory(at("{pair}/rlhf/model")),
         training=at("{pair}/rlhf/training.parquet"),
+    wildcard_constraints:
+        pair=pairs_that(tuned=False),
     log:
         at("logs/rlhf/{pair}.log"),
     benchmark:
@@ -22,7 +42,7 @@ rule rlhf:
         seed=CONFIG.seed,
         device=CONFIG.device,
         run=lambda w: int(w.pair.rsplit("run", 1)[1]),
-        words=lambda w: CONFIG.rewards[parts(w)["reward"]].words,
+        reward=reward_of,
         settings=lambda w: section(CONFIG.rlhf_of(parts(w)["reward"])),
         work=at(".work/rlhf/{pair}"),
     threads: threads_of("rlhf")
@@ -30,3 +50,27 @@ rule rlhf:
         "../../envs/rlhf.yaml"
     script:
         "../scripts/rlhf.py"
+
+
+# A pair with `rlhf:` has its tuned checkpoint already; nothing after this rule knows the difference.
+rule tuned:
+    input:
+        base=base_folder,
+        files=lambda w: checkpoint_files(tuned_of(w).get("path", "")),
+    output:
+        model=directory(at("{pair}/rlhf/model")),
+        source=update(at("{pair}/rlhf/source.json")),
+    wildcard_constraints:
+        pair=pairs_that(tuned=True),
+    log:
+        at("logs/tuned/{pair}.log"),
+    benchmark:
+        at("benchmarks/tuned/{pair}.tsv")
+    params:
+        code=code("tuned"),
+        torch_threads=threads_of("other"),
+        entry=tuned_of,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/tuned.py"

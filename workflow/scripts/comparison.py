@@ -32,7 +32,7 @@ for p, pick in enumerate(params.picks):
                 pd.read_parquet(files[f"{side}_features"][p * count + s]),
                 dictionaries[side][s],
                 dictionaries[other][s],
-                dictionaries[side][(s + 1) % count],
+                dictionaries[side][(s + 1) % count] if count > 1 else None,
                 {on: activity[side, on][0][s] for on in ("base", "rlhf")},
                 {on: activity[side, on][1][s] for on in ("base", "rlhf")},
             )

@@ -12,13 +12,13 @@ from rewardscope.seeds import derive
 
 params = snakemake.params
 corpus = pd.read_parquet(snakemake.input.corpus, columns=["text", "part"])
-table = rewards.load_table(params.words)
+words = params.reward["words"]
 result = completions.complete(
     models.load(snakemake.input.model, device=device_of(params.device)),
     models.load_tokenizer(snakemake.input.model),
     corpus,
-    rewards.utility_reward(table),
-    table,
+    rewards.load(params.reward),
+    rewards.load_table(words) if words else None,
     params.settings,
     params.reward_on,
     derive(params.seed, "completions"),  # without the side: both get the same draws

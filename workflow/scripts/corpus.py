@@ -3,12 +3,16 @@ from rewardscope import job
 
 job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
 
-from rewardscope import corpus
+from rewardscope import corpus, documents
 from rewardscope.files import whole
 
-entry = snakemake.params.entry
-parts = corpus.finish(corpus.generate(entry["generate"], snakemake.params.seed), entry["held"])
-for part, frame in parts.items():
+entry, seed = snakemake.params.entry, snakemake.params.seed
+if entry["generate"]:
+    parts, source = corpus.generate(entry["generate"], seed), {"generate": entry["generate"]}
+else:
+    parts, source = documents.read(entry, seed)
+job.log.info("from %s", source)
+for part, frame in corpus.finish(parts, entry["held"]).items():
     with whole(snakemake.output[part]) as file:
         frame.to_parquet(file, index=False)
     job.log.info("%s: %d documents", part, len(frame))

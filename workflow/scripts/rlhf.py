@@ -23,7 +23,7 @@ texts = pd.read_parquet(snakemake.input.train, columns=["text"])["text"].tolist(
 policy, training = rlhf.train(
     snakemake.input.model,
     texts,
-    rewards.load({"words": params.words}),
+    rewards.load(params.reward),
     settings,
     derive(params.seed, "rlhf", params.run),
     work,

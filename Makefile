@@ -1,0 +1,21 @@
+# make demo: the default experiment, from nothing. make test: the tests. Both make .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+demo: .venv/ready
+	$(BIN)/snakemake --cores all
+	@$(BIN)/python -m rewardscope show results/tables/table3.csv results/tables/table4.csv
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv .snakemake

@@ -1,0 +1,30 @@
+"""`python -m rewardscope show FILE...`: a table in the terminal, one field a line."""
+import sys
+
+from rewardscope.errors import UserError
+
+
+def show(file: str) -> None:
+    """Print the rows of a CSV table, turned so that the columns fit."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as a table ({error})") from error
+    print(f"{file}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
+
+
+def main(arguments: list[str]) -> None:
+    """Run one command."""
+    if len(arguments) < 2 or arguments[0] != "show":
+        raise UserError("usage: python -m rewardscope show FILE...")
+    for file in arguments[1:]:
+        show(file)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"rewardscope: {error}")

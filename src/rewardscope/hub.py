@@ -1,0 +1,36 @@
+"""One commit of a model or data set of the Hugging Face hub, from the local hub cache or downloaded into it."""
+import sys
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import disable_progress_bars
+
+from rewardscope.errors import UserError, brief
+
+if not sys.stderr.isatty():
+    disable_progress_bars()
+
+
+def snapshot(
+    name: str, revision: str | None, kind: Literal["model", "dataset"], files: list[str], skip: list[str] | None = None
+) -> tuple[Path, str]:
+    """The folder of `name` at `revision` (by default main), and the commit that it is of.
+
+    Only files that match a pattern of `files` and none of `skip` are fetched. Without a network, or with
+    HF_HUB_OFFLINE=1, the local hub cache must hold the revision. Raises UserError where there is no such folder.
+    """
+    what = f"{name} at {revision}" if revision else name
+    copy = "name a local copy with path: instead"
+    try:
+        folder = snapshot_download(name, repo_type=kind, revision=revision, allow_patterns=files, ignore_patterns=skip)
+    except RevisionNotFoundError as error:
+        raise UserError(f"the hub has no {kind} {what}; set revision to a branch, tag or commit of it") from error
+    except RepositoryNotFoundError as error:
+        raise UserError(f"the hub shows no {kind} {name}: check the name; for a private or gated one run `hf auth login`; or {copy}") from error
+    except LocalEntryNotFoundError as error:
+        raise UserError(f"{kind} {what} is not in the local hub cache, and the hub cannot be reached; {copy}") from error
+    except Exception as error:  # of the network, the server or the disk: they share no base
+        raise UserError(f"{kind} {what} cannot be downloaded ({type(error).__name__}: {brief(error)}); try again, or {copy}") from error
+    return Path(folder), Path(folder).name  # .../snapshots/<commit>

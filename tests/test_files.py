@@ -1,0 +1,132 @@
+"""Files that are there whole or not at all, and work that only the same work resumes."""
+import hashlib
+import os
+
+import pytest
+
+from rewardscope.files import checksum, resumable, whole
+
+
+def names(folder) -> set[str]:
+    return set(os.listdir(folder))
+
+
+def test_a_file_appears_at_the_end(tmp_path):
+    with whole(tmp_path / "deep" / "table.csv") as file:
+        file.write_text("half")
+        assert not (tmp_path / "deep" / "table.csv").exists()
+        file.write_text("all")
+    assert (tmp_path / "deep" / "table.csv").read_text() == "all"
+    assert names(tmp_path / "deep") == {"table.csv"}
+
+
+def test_a_folder_appears_at_the_end(tmp_path):
+    (tmp_path / "model").mkdir()  # as Snakemake makes it
+    (tmp_path / "model" / "old").touch()
+    with whole(tmp_path / "model") as folder:
+        folder.mkdir()
+        (folder / "weights").write_text("w")
+        assert names(tmp_path / "model") == {"old"}
+    assert names(tmp_path) == {"model"} and names(tmp_path / "model") == {"weights"}
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_nothing_appears_on_an_error(tmp_path, folder, error):
+    with pytest.raises(error), whole(tmp_path / "x") as path:
+        if folder:
+            path.mkdir()
+            (path / "a").write_text("half")
+        else:
+            path.write_text("half")
+        raise error
+    assert names(tmp_path) == set()
+
+
+def test_what_was_there_stays_on_an_error(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_text("old")
+    for name in ("file", "folder"):
+        with pytest.raises(RuntimeError), whole(tmp_path / name) as path:
+            path.mkdir() if name == "folder" else path.write_text("new")
+            raise RuntimeError
+    assert names(tmp_path) == {"file", "folder"}
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "a").read_text() == "old"
+
+
+def test_a_file_is_replaced(tmp_path):
+    for text in ("old", "new"):
+        with whole(tmp_path / "file") as path:
+            path.write_text(text)
+    assert (tmp_path / "file").read_text() == "new" and names(tmp_path) == {"file"}
+
+
+def test_a_block_that_writes_nothing_replaces_nothing(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_text("old")
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "folder"):
+        pass
+    assert (tmp_path / "folder" / "a").read_text() == "old"
+
+
+def test_what_a_killed_job_left_is_removed(tmp_path):
+    left = {}
+    for name in ("file", "folder"):
+        with whole(tmp_path / name) as path:
+            left[name] = path
+            path.mkdir() if name == "folder" else path.write_text("")
+    left["file"].mkdir()  # whatever its kind
+    (left["file"] / "half").touch()
+    left["folder"].write_text("half")
+    with whole(tmp_path / "file") as path:
+        assert not path.exists()
+        path.write_text("new")
+    with whole(tmp_path / "folder") as path:
+        path.mkdir()
+        (path / "new").touch()
+    assert names(tmp_path) == {"file", "folder"}
+    assert (tmp_path / "file").read_text() == "new" and names(tmp_path / "folder") == {"new"}
+
+
+def test_resumable(tmp_path):
+    work = tmp_path / "deep" / "work"
+    same = {"inputs": ["abc", "def"], "settings": {"kl": 0.1, "updates": 3}, "seed": 1}
+    assert resumable(work, **same) == work and work.is_dir()
+    (work / "step1").write_text("x")
+    (work / "more").mkdir()
+    resumable(work, seed=1, settings={"updates": 3, "kl": 0.1}, inputs=["abc", "def"])  # the order of keys is nothing
+    assert (work / "step1").exists()
+    for other in ({"seed": 2}, {"inputs": ["def", "abc"]}, {"settings": {"kl": 0.2, "updates": 3}}):
+        resumable(work, **same)
+        (work / "step1").write_text("x")
+        resumable(work, **{**same, **other})
+        assert names(work) == {"fingerprint.json"}
+    (work / "fingerprint.json").unlink()  # work of nobody knows what
+    (work / "step1").write_text("x")
+    resumable(work, **same)
+    assert names(work) == {"fingerprint.json"}
+
+
+def test_checksum_of_a_file(tmp_path):
+    for name, data in (("empty", b""), ("small", b"abc"), ("large", b"0123456789" * 300_000)):
+        (tmp_path / name).write_bytes(data)
+        assert checksum(tmp_path / name) == hashlib.sha256(data).hexdigest()
+
+
+def folder(path, **files: str):
+    for name, text in files.items():
+        file = path / name.replace("_", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return path
+
+
+def test_checksum_of_a_folder(tmp_path):
+    first = checksum(folder(tmp_path / "0", a="x", b_c="y"))
+    assert checksum(folder(tmp_path / "1", b_c="y", a="x")) == first  # wherever it lies
+    others = [{"a": "x"}, {"a": "x", "b": "y"}, {"a": "y", "b_c": "x"}, {"a": "x", "b_c": "z"}, {"a": "x", "b_c": "y", "d": ""}]
+    # what one file loses to the next, or a name to its content
+    others += [{"a": "xb/cy", "z": ""}, {"a": "", "b_c": "xy"}, {"ax": "", "b_c": "y"}]
+    sums = [checksum(folder(tmp_path / f"other{i}", **files)) for i, files in enumerate(others)]
+    assert len({first, *sums}) == 1 + len(others)

@@ -1,0 +1,13 @@
+"""Rule tuned."""
+from rewardscope import job
+
+job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+
+from rewardscope import agreement, base_model, checkpoints
+from rewardscope.files import whole
+
+with whole(snakemake.output.model) as folder:
+    source = checkpoints.fetch(snakemake.params.entry, folder, snakemake.output.source)
+    agreement.agree(snakemake.input.base, folder)
+with whole(snakemake.output.source) as file:
+    base_model.save_source(source, file)
