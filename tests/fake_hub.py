@@ -53,7 +53,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = unquote(urlsplit(self.path).path).strip("/").removeprefix("api/").removeprefix("models/").removeprefix("datasets/")
-        name, _, rest = parts[: len(self.name)], None, parts[len(self.name) :].strip("/")
+        name, rest = parts[: len(self.name)], parts[len(self.name) :].strip("/")
         what, _, rest = rest.partition("/")
         revision, _, file = rest.partition("/")
         commit = self.refs.get(revision, revision)

@@ -16,7 +16,7 @@ DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before th
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 CONVERT = (
     "convert them where you trust them: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new) and "
-    "AutoTokenizer.from_pretrained(folder).save_pretrained(new), then name new with path:"
+    "AutoTokenizer.from_pretrained(folder).save_pretrained(new), then name the folder new"
 )
 
 

@@ -1,6 +1,7 @@
 """The text and the label column of a data file, checked: .parquet, .csv, .jsonl, .txt (a document a line)."""
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardscope.errors import UserError, brief
+
+LABEL = "a label is a whole number from -128 to 127 (label names its column)"
 
 
 def read(path: str, text: str, label: str) -> pa.Table:
@@ -19,9 +22,12 @@ def read(path: str, text: str, label: str) -> pa.Table:
     if not Path(path).is_file():
         raise UserError(f"{path}: there is no such file; paths are relative to {Path.cwd()}")
     try:
-        return _parquet(path, text, label) if path.endswith(".parquet") else _lines(path, text, label)
+        if not path.endswith(".parquet"):
+            return _lines(path, text, label)
+        with pq.ParquetFile(path) as file:
+            return checked(file.read(columns=columns(file.schema_arrow.names, text, label, path)), path)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read ({brief(error)}); it may be cut short: copy it again") from error
+        raise UserError(f"{path}: cannot be read ({brief(error)}); it may be cut short, or closed to you") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}, {_undecodable(path)} is not UTF-8; save the file as UTF-8") from error
 
@@ -43,35 +49,25 @@ def checked(table: pa.Table, where: str) -> pa.Table:
     if (row := _not_utf8(done["text"])) is not None:
         raise UserError(f"{where}: the text of row {row + 1} is not UTF-8; write the file again as UTF-8")
     for name in label:
-        kind, right = table[name].type, "a label is a whole number from -128 to 127 (label names its column)"
-        if not pa.types.is_integer(kind):
-            raise UserError(f"{where}: column {name} is {kind}; {right}")
+        if not pa.types.is_integer(table[name].type):
+            raise UserError(f"{where}: column {name} is {table[name].type}; {LABEL}")
         if table[name].null_count:
-            raise UserError(f"{where}: {table[name].null_count} rows have no {name}; {right}")
+            raise UserError(f"{where}: {table[name].null_count} rows have no {name}; {LABEL}")
         try:
             done["label"] = table[name].cast(pa.int8())
         except pa.ArrowInvalid as error:
-            raise UserError(f"{where}: column {name}: {brief(error)}; {right}") from error
+            raise UserError(f"{where}: column {name}: {brief(error)}; {LABEL}") from error
     return pa.table(done)
-
-
-def _parquet(path: str, text: str, label: str) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        return checked(file.read(columns=columns(file.schema_arrow.names, text, label, path)), path)
 
 
 def _not_utf8(texts: pa.ChunkedArray) -> int | None:
     """The first row whose bytes are no UTF-8: Parquet does not check."""
-    before = 0
-    for chunk in texts.chunks:
-        try:
-            chunk.validate(full=True)
-        except pa.ArrowInvalid:
-            for row, value in enumerate(chunk.cast(pa.large_binary())):
-                if value.as_py().decode(errors="replace").encode() != value.as_py():
-                    return before + row
-        before += len(chunk)
-    return None
+    try:
+        texts.validate(full=True)
+        return None
+    except pa.ArrowInvalid:
+        values = (value.as_py() for value in texts.cast(pa.large_binary()))
+        return next(row for row, value in enumerate(values) if value.decode(errors="replace").encode() != value)
 
 
 def _lines(path: str, text: str, label: str) -> pa.Table:
@@ -97,13 +93,10 @@ def _lines(path: str, text: str, label: str) -> pa.Table:
 
 
 def _label(value: object, where: str, name: str) -> int:
-    try:
-        number = int(value) if isinstance(value, str) else value
-    except ValueError:
-        number = None
-    if type(number) is not int or not -128 <= number <= 127:
-        raise UserError(f"{where}: {name} is {json.dumps(value)[:40]}; a label is a whole number from -128 to 127 (label names its column)")
-    return number
+    whole = re.fullmatch(r"\s*[+-]?\d{1,4}\s*", value) if isinstance(value, str) else type(value) is int  # bool is no int here
+    if not whole or not -128 <= int(value) <= 127:
+        raise UserError(f"{where}: {name} is {json.dumps(value)[:40]}; {LABEL}")
+    return int(value)
 
 
 def _csv(path: str, text: str) -> Iterator[tuple[int, dict]]:
@@ -114,10 +107,8 @@ def _csv(path: str, text: str) -> Iterator[tuple[int, dict]]:
             header = next(rows, [])
             for row in rows:
                 if row and len(row) != len(header):
-                    raise UserError(
-                        f"{path}, line {rows.line_num}: {len(row)} fields under {len(header)} column names; "
-                        "a text with commas, quotes or line breaks needs double quotes around it"
-                    )
+                    fields = f"{len(row)} fields under {len(header)} column names"
+                    raise UserError(f"{path}, line {rows.line_num}: {fields}; a text with a comma, quote or line break needs double quotes")
                 if row:
                     yield rows.line_num, dict(zip(header, row, strict=True))
     except csv.Error as error:

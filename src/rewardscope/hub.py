@@ -22,7 +22,7 @@ def snapshot(
     HF_HUB_OFFLINE=1, the local hub cache must hold the revision. Raises UserError where there is no such folder.
     """
     what = f"{name} at {revision}" if revision else name
-    copy = "name a local copy with path: instead"
+    copy = "name a local copy instead, with " + ("path: (of a model) or rlhf: (of a pair)" if kind == "model" else "path:")
     try:
         folder = snapshot_download(name, repo_type=kind, revision=revision, allow_patterns=files, ignore_patterns=skip)
     except RevisionNotFoundError as error:
