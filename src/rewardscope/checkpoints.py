@@ -59,7 +59,7 @@ def _refuse_change(source: dict, record: str | Path | None) -> None:
         asked = source["revision"] or "main"
         raise UserError(
             f"{source['hub']} at {asked} was commit {old['commit']} and is now {source['commit']}; "
-            f"to keep the old one set revision: {old['commit']}, to accept the new one delete {record}"
+            f"to keep the old one pin it (revision:, or in a pair rlhf: {source['hub']}@{old['commit']}), to accept the new one delete {record}"
         )
 
 

@@ -28,7 +28,7 @@ def start(log_file: str, threads: int, label: str) -> None:
     logging.basicConfig(
         filename=log_file, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True
     )
-    for chatty in ("accelerate", "httpx"):
+    for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _fail(label, log_file, kind, error, trace)
