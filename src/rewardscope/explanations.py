@@ -133,7 +133,7 @@ def _common(words: list[str], share: dict[str, float], count: int, quoted: list[
     """The `count` words that stand out most, appended to `quoted`: p log(p / corpus share), ties by the alphabet."""
     counts = Counter(word for word in words if word and word not in quoted)
     total = sum(counts.values())
-    score = {w: n / total * log(n / total / share.get(w, 1 / (1 + sum(counts.values())))) for w, n in counts.items()}
+    score = {w: n / total * log(n / total / share.get(w, 1 / (1 + total))) for w, n in counts.items()}
     best = sorted(score, key=lambda w: (-score[w], w))[: max(0, count)]
     quoted += best
     return best
