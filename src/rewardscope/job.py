@@ -1,6 +1,8 @@
 """What every job does first: a log, a thread count, one clear line when it fails."""
+import atexit
 import logging
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -31,7 +33,13 @@ def start(log_file: str, threads: int, label: str) -> None:
     for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
+    atexit.register(_memory)
     sys.excepthook = lambda kind, error, trace: _fail(label, log_file, kind, error, trace)
+
+
+def _memory() -> None:
+    """The log's last line: the most memory that the job itself held (Snakemake's benchmark counts shared pages too)."""
+    log.info("peak resident memory: %d MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def _fail(label, log_file, kind, error, trace) -> None:
