@@ -3,7 +3,6 @@
 `load` turns Snakemake's merged config into an immutable `Config`; nothing heavy is imported, as the Snakefile runs it.
 Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
 """
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -14,28 +13,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from rewardscope.config_checks import misfits, pair_misfits, unknown_names
+from rewardscope.config_wording import LIBRARIES, show, type_errors, unknown, where
 from rewardscope.errors import UserError
 
 T = TypeVar("T")
-LIBRARIES = ("corpora", "models", "rewards", "sae_recipes")
-SOURCES = {  # an entry has exactly one
-    "corpora": ("generate", "path", "hub"),
-    "models": ("pretrain", "hub", "path"),
-    "rewards": ("words", "function", "classifier"),
-}
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
 SAFE = re.compile(r"""[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{}'"<>$`]+""")  # free of Snakemake's and the shell's syntax
 HUB = r"\w[\w.-]*(/\w[\w.-]*)?"
-RIGHT = {  # what to say about a kind of pydantic error
-    "int_type": "it must be a whole number", "float_type": "it must be a number", "finite_number": "it must be a finite number",
-    "bool_type": "it must be true or false", "string_type": "it must be text", "tuple_type": "it must be a list",
-    "dict_type": "it must be a map", "model_type": "it must be a map", "too_long": "it must have {max_length} entries",
-    "greater_than": "it must be more than {gt:g}", "greater_than_equal": "it must be at least {ge:g}",
-    "less_than": "it must be less than {lt:g}", "less_than_equal": "it must be at most {le}",
-    "literal_error": "known: {expected}", "value_error": "it must be {error}",
-}  # fmt: skip
-
-
 class ConfigError(UserError, ValueError):
     """A mistake in the configuration; its message is one line: `config: `, the dotted key, what is wrong and right."""
 
@@ -278,13 +263,13 @@ class Config(Section):
 def load(raw: Mapping) -> Config:
     """Check Snakemake's merged config and type it; raises ConfigError, one line, where something is wrong."""
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"config: the configuration is {_show(raw)}; it must be a map")
+        raise ConfigError(f"config: the configuration is {show(raw)}; it must be a map")
     try:
         config = Config.model_validate(_resolve(raw))
     except ValidationError as error:
-        problems = _type_errors(error)
+        problems = type_errors(error)
     else:
-        problems = list(_unknown_names(config)) or list(dict.fromkeys([*_misfits(config), *_pair_misfits(config)]))
+        problems = list(unknown_names(config)) or list(dict.fromkeys([*misfits(config), *pair_misfits(config)]))
     if problems:
         raise ConfigError(f"config: {problems[0]}" + (f" (and {len(problems) - 1} more)" if problems[1:] else ""))
     return config
@@ -302,7 +287,7 @@ def check_files(config: Config) -> None:
     """Raise ConfigError where a corpus or checkpoint that a pair needs is not there: now, not after hours of work."""
     for key, path in _files(config):
         if not Path(path).exists():
-            raise ConfigError(f"config: {key} is {_show(path)}, which is not there; paths are relative to {Path.cwd()}")
+            raise ConfigError(f"config: {key} is {show(path)}, which is not there; paths are relative to {Path.cwd()}")
 
 
 def _files(config: Config) -> Iterator[tuple[str, str]]:
@@ -326,7 +311,7 @@ def _resolve(raw: Mapping) -> dict:
             for name in raw[section]:
                 if not isinstance(name, str) or not NAME.fullmatch(name):
                     allowed = "up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, no two dots in a row"
-                    raise ConfigError(f"config: {_where((section, name))} is not a usable name; a name is {allowed}")
+                    raise ConfigError(f"config: {where((section, name))} is not a usable name; a name is {allowed}")
             full[section] = {name: _entry(section, raw[section], name) for name in raw[section]}
     if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
         known = isinstance(raw.get("rlhf"), Mapping)
@@ -338,11 +323,11 @@ def _entry(section: str, library: Mapping, name: str) -> object:
     """An entry of a library, merged over the entries that it is `like`."""
     chain = [name]
     while isinstance(entry := library[chain[-1]], Mapping) and "like" in entry:
-        base, key = entry["like"], _where((section, chain[-1], "like"))
+        base, key = entry["like"], where((section, chain[-1], "like"))
         if not isinstance(base, str):
-            raise ConfigError(f"config: {key} is {_show(base)}; it must be text, a name under {section}")
+            raise ConfigError(f"config: {key} is {show(base)}; it must be text, a name under {section}")
         if base not in library:
-            raise ConfigError(f"config: {_unknown(key, base, section, library)}")
+            raise ConfigError(f"config: {unknown(key, base, section, library)}")
         if base in chain:
             raise ConfigError(f"config: {key} goes in a circle: {', '.join([*chain, base])}")
         chain.append(base)
@@ -354,145 +339,3 @@ def _merge(base: object, own: object) -> object:
     if not (isinstance(base, Mapping) and isinstance(own, Mapping)):
         return own
     return {**base, **{key: _merge(base.get(key), value) for key, value in own.items()}}
-
-
-def _type_errors(error: ValidationError) -> list[str]:
-    """A line per mistake, misspelt keys first; one place in several entries of a library counts once."""
-    first: dict[tuple, list[str]] = {}
-    for e in sorted(error.errors(include_url=False), key=lambda e: (e["type"] != "unknown_keys", e["loc"][:1] == ("rewards",))):
-        section, *rest = e["loc"] or ("",)
-        place = ("rlhf" if section == "rewards" else section, *rest[section in LIBRARIES :])  # without the entry's name
-        first.setdefault(place, list(_lines(e["type"], e["loc"], e["input"], e.get("ctx", {}))))
-    return [line for lines in first.values() for line in lines]
-
-
-def _lines(kind: str, loc: tuple, value: object, context: dict) -> Iterator[str]:
-    """A pydantic error in plain words."""
-    if kind == "unknown_keys":
-        for key in context["unknown"]:
-            near = difflib.get_close_matches(_show(key), context["known"], n=1)
-            hint = f"did you mean {_where((*loc, near[0]))}?" if near else f"known: {', '.join(context['known'])}"
-            yield f"{_where((*loc, key))} is not a key; {hint}"
-    elif kind == "missing":
-        yield f"{_where(loc)} is missing; config.yaml says what it is"
-    else:
-        text = "the text " if kind.endswith("_type") and isinstance(value, str) else ""
-        right = RIGHT[kind].format(**context).replace("'", "") if kind in RIGHT else kind
-        exponent = kind == "float_type" and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", _show(value))
-        yield f"{_where(loc)} is {text}{_show(value)}; {right}" + (" (YAML needs a point: 1.0e-4)" if exponent else "")
-
-
-def _show(value: object) -> str:
-    """A value on one short line."""
-    if value is None or isinstance(value, bool):
-        return "empty" if value is None else str(value).lower()
-    if isinstance(value, Mapping | list | tuple | set):
-        return "a map" if isinstance(value, Mapping) else f"a list of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 64:
-        return "a huge number"
-    text = value if isinstance(value, str) and re.fullmatch(r"[\w./:@+-]+", value) else repr(value)
-    return text if len(text) <= 70 else text[:67] + "..."
-
-
-def _where(loc: tuple) -> str:
-    """A place as a dotted key: ("pairs", 0, "model") is pairs[0].model."""
-    return "".join(f"[{_show(part)}]" if isinstance(part, int) else f".{_show(part)}" for part in loc).removeprefix(".")
-
-
-def _unknown(key: str, name: str, section: str, library: Mapping) -> str:
-    near = difflib.get_close_matches(_show(name), library, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(library) or 'none'}"
-    return f"{key} is {_show(name)}, which is not under {section}; {hint}"
-
-
-def _unknown_names(config: Config) -> Iterator[str]:
-    """A line for each name that no library holds."""
-    named = [("recipe", config.recipe, "sae_recipes")]
-    for i, pair in enumerate(config.pairs):
-        named += [(f"pairs[{i}].model", pair.model, "models"), (f"pairs[{i}].reward", pair.reward, "rewards")]
-        named += [(f"pairs[{i}].corpus", pair.corpus, "corpora")]
-    for name, model in config.models.items():
-        named += [(f"models.{name}.pretrain.corpus", model.pretrain.corpus, "corpora")] if model.pretrain else []
-    for key, name, section in named:
-        if name not in (library := dict(config)[section]):
-            yield _unknown(key, name, section, library)
-
-
-def _misfits(config: Config) -> Iterator[str]:
-    """A line for each value that does not fit another one."""
-    if PurePosixPath(config.cache).is_relative_to(config.results):
-        yield f"cache is {_show(config.cache)}; it must lie outside results ({_show(config.results)})"
-    for section, sources in SOURCES.items():
-        for name, entry in dict(config)[section].items():
-            given = [key for key in sources if dict(entry)[key] is not None]
-            if len(given) != 1:
-                yield f"{section}.{name} has {' and '.join(given) or 'no source'}; it must have one of {', '.join(sources)}"
-    for name, model in config.models.items():
-        if model.revision and not model.hub:
-            yield f"models.{name}.revision is {_show(model.revision)}; it needs hub"
-        if model.sae.widths[0] >= model.sae.widths[1]:
-            yield f"models.{name}.sae.widths is {list(model.sae.widths)}; it must be the small size, then the large one"
-        if (own := model.pretrain) and own.d_model % own.heads:
-            yield f"models.{name}.pretrain.d_model is {own.d_model}; it must be a multiple of heads ({own.heads})"
-        if own and own.tokens > own.context:
-            yield f"models.{name}.pretrain.tokens is {own.tokens}; it must be at most context ({own.context})"
-    common = list(_rlhf_misfits(config.rlhf))
-    yield from (f"rlhf.{line}" for line in common)
-    for name, reward in config.rewards.items():
-        yield from (f"rewards.{name}.{line}" for line in _rlhf_misfits(reward) if line not in common)
-    for name, recipe in config.sae_recipes.items():
-        if recipe.frozen_decoder and recipe.tied:
-            yield f"sae_recipes.{name}.frozen_decoder is true; it needs tied: false, as the encoder must still learn"
-    if len(set(config.layers)) < len(config.layers):
-        yield f"layers is {list(config.layers)}; its numbers must be distinct"
-    if not config.layers and config.picks.top + config.picks.low == 0:
-        yield "picks.top is 0, and so is picks.low; one of them must be at least 1, unless layers pins some"
-    if config.explainer == "tokens" and config.samples > 1:
-        yield f"samples is {config.samples}, but explainer tokens is deterministic; it must be 1"
-    if not config.pairs:
-        yield "pairs is empty; it must hold at least one map of model, reward and corpus"
-
-
-def _rlhf_misfits(rlhf: Rlhf) -> Iterator[str]:
-    if rlhf.batch % rlhf.minibatch:
-        yield f"batch is {rlhf.batch}; it must be a multiple of minibatch ({rlhf.minibatch})"
-    if rlhf.prompt_tokens[0] > rlhf.prompt_tokens[1]:
-        yield f"prompt_tokens is {list(rlhf.prompt_tokens)}; it must be the least length, then the greatest"
-
-
-def _pair_misfits(config: Config) -> Iterator[str]:
-    """A line for each pair that collides with another, and for each setting that its model is too small for."""
-    first: dict[tuple[str, str], int] = {}
-    corpora: dict[str, str] = {}  # of the models
-    for i, pair in enumerate(config.pairs):
-        other = first.setdefault((pair.model, pair.reward), i)
-        if other < i and config.pairs[other].corpus == pair.corpus:
-            yield f"pairs[{i}] has the model, reward and corpus of pairs[{other}]; remove one of them"
-        elif other < i:
-            hint = f"give its reward a name of its own, with like: {pair.reward}"
-            yield f"pairs[{i}] differs from pairs[{other}] only in corpus; {hint}"
-        elif config.layers and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
-            only = f"model {pair.model} has one corpus when layers are pinned: {corpora[pair.model]}"
-            yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
-        if model := config.models[pair.model].pretrain:  # of others the size is known only once they are here
-            yield from _too_much(config, pair, model)
-
-
-def _too_much(config: Config, pair: Pair, model: Pretrain) -> Iterator[str]:
-    """A line for each setting that asks for more layers or longer sequences than a model has."""
-    for i, layer in enumerate(config.layers):
-        if layer >= model.layers:
-            yield f"layers[{i}] is {layer}, but model {pair.model} has {model.layers} layers, counted from 0"
-    for kind, n in config.picks if not config.layers else ():
-        if n > model.layers:
-            yield f"picks.{kind} is {n}, but model {pair.model} has {model.layers} layers"
-    episode, usual = (r.prompt_tokens[1] + r.response_tokens for r in (config.rewards[pair.reward], config.rlhf))
-    where = "rlhf" if episode == usual else f"rewards.{pair.reward}"
-    lengths = {
-        "activations.tokens": config.activations.tokens,
-        "completions.prefix + completions.new": config.completions.prefix + config.completions.new,
-        f"{where}.prompt_tokens[1] + {where}.response_tokens": 0 if pair.rlhf else episode,  # a tuned checkpoint needs no PPO
-    }
-    for key, n in lengths.items():
-        if n > model.context:
-            yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"

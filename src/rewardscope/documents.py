@@ -19,9 +19,9 @@ def read(entry: dict, seed: int) -> tuple[dict[str, pd.DataFrame], dict]:
     """Train and test documents of a `corpora:` entry, and where they are from (with the commit of a hub data set).
 
     Columns `text: str` and, where the data have the label column, `label: int8`. Shuffled before `max_documents` cuts
-    (IMDb is sorted by label). Raises UserError, naming the file and what to do, where something cannot be read.
+    (IMDb is sorted by label). `path` beside `hub` is a local copy of it, and is read instead. Raises UserError, naming the file and what to do, where something cannot be read.
     """
-    tables, source = _hub(entry) if entry["hub"] else _local(entry)
+    tables, source = _local(entry) if entry["path"] else _hub(entry)
     parts = {}
     for part, (where, table) in tables.items():
         order = np.random.default_rng(derive(seed, "shuffle", part)).permutation(len(table))
