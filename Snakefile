@@ -4,6 +4,7 @@ import os
 import re
 import sys
 
+from rewardscope import plan
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
 from rewardscope.errors import UserError
@@ -23,6 +24,11 @@ try:
             check_function(CONFIG.rewards[pair.reward].function)
 except UserError as error:
     sys.exit(f"rewardscope: {error}")
+
+
+# `workflow.dryrun` is not yet known while the Snakefile is read.
+if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--dryrun") for a in sys.argv):
+    print(*plan.lines(CONFIG), sep="\n", file=sys.stderr)
 
 
 # A rule's conda environment holds its libraries; the package itself is found here.

@@ -35,14 +35,12 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     folder = arguments.site / "activations" / arguments.pick
     moments = load_file(arguments.site / f"activations/{arguments.pick}.moments.safetensors")
-    index = pd.read_parquet(arguments.site / "activations/tokens.parquet", columns=["document", "part"])
-    mean_tokens = len(index) / index["document"].nunique()
-    held = int((index["part"] == "held").sum())
+    held = sum(shards.shape(file)[0] for file in shards.files(folder, "held"))
     d = len(moments["mean"])
     print("l1 epochs batch | fvu l0 dead (small) | fvu l0 dead (large) | mmcs top30 | null covariance top30 | null gaussian top30")
     for l1, epochs, documents in itertools.product(arguments.l1, arguments.epochs, arguments.batch_documents):
         recipe = {"tied": True, "l1_on": "activations", "epochs": epochs, "learning_rate": arguments.learning_rate, "frozen_decoder": False}
-        batch = saes.batch_tokens(documents, mean_tokens)
+        batch = saes.batch_tokens(documents, moments)
         trained = []
         for width in arguments.widths:
             seeds = [derive(7, "sweep", width, seed) for seed in range(arguments.seeds)]

@@ -144,7 +144,8 @@ def corpus() -> pd.DataFrame:
 def test_extract(tmp_path, kind, at):
     model, tokenizer, documents = models.load(tiny.checkpoint(kind)), models.load_tokenizer(tiny.checkpoint(kind)), corpus()
     layers = {"top1": 1, "top2": 0, "low1": 0}
-    tokens, moments = extract(model, tokenizer, documents, layers, {**SETTINGS, "at": at}, 5, tmp_path, "films")
+    moments = extract(model, tokenizer, documents, layers, {**SETTINGS, "at": at}, 5, tmp_path, "films")
+    tokens = pd.read_parquet(tmp_path / "tokens.parquet")
 
     # the index: every token of every document, but not position 0, special tokens, or anything after 20 tokens
     ids = [tokenizer(text)["input_ids"][:20] for text in documents["text"]]
@@ -180,8 +181,9 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
     read = {}
     for name, dtype, seed in (("a", "float32", 5), ("b", "float32", 5), ("c", "bfloat16", 5), ("d", "float32", 6)):
-        tokens, _ = extract(model, tokenizer, corpus(), {"top1": 1}, {**SETTINGS, "dtype": dtype}, seed, tmp_path / name, "films")
-        read[name] = tokens, torch.cat([shards.read(file) for file in shards.files(tmp_path / name / "top1", "fit")])
+        (tmp_path / name).mkdir()
+        extract(model, tokenizer, corpus(), {"top1": 1}, {**SETTINGS, "dtype": dtype}, seed, tmp_path / name, "films")
+        read[name] = pd.read_parquet(tmp_path / name / "tokens.parquet"), torch.cat([shards.read(file) for file in shards.files(tmp_path / name / "top1", "fit")])
     assert torch.equal(read["a"][1], read["b"][1]) and read["a"][0].equals(read["b"][0])
     assert read["c"][1].dtype == torch.bfloat16 and torch.equal(read["c"][1], read["a"][1].to(torch.bfloat16))
     assert not read["d"][0].equals(read["a"][0])  # another order
@@ -189,6 +191,8 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
 
 def test_extract_refuses(tmp_path):
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
     with pytest.raises(UserError, match="^corpus films: no held document of two tokens or more$"):
         extract(model, tokenizer, corpus().query("part == 'fit'"), {"top1": 1}, SETTINGS, 5, tmp_path / "a", "films")
     with torch.no_grad():

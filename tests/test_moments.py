@@ -20,10 +20,10 @@ def rows() -> np.ndarray:
 def test_moments_of_chunks_against_numpy(rows):
     stream = moments.Moments(4, "cpu")
     for chunk in np.split(rows, [1, 130, 400]):
-        stream.add(torch.from_numpy(chunk))
+        stream.add(torch.from_numpy(chunk), documents=2)
     result = stream.result()
     exact = rows.astype(np.float64)
-    assert int(result["tokens"]) == 500
+    assert int(result["tokens"]) == 500 and int(result["documents"]) == 8
     np.testing.assert_allclose(result["mean"], exact.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(result["covariance"], np.cov(exact, rowvar=False, bias=True), rtol=1e-6, atol=1e-6)
 
@@ -31,17 +31,17 @@ def test_moments_of_chunks_against_numpy(rows):
 def test_moments_of_narrow_rows_are_not_narrow(rows):
     narrow = torch.from_numpy(rows).bfloat16()
     stream = moments.Moments(4, "cpu")
-    stream.add(narrow)
+    stream.add(narrow, 1)
     exact = narrow.double().numpy()
     np.testing.assert_allclose(stream.result()["covariance"], np.cov(exact, rowvar=False, bias=True), rtol=1e-6)
 
 
 def test_saved_moments_come_back(tmp_path, rows):
     stream = moments.Moments(4, "cpu")
-    stream.add(torch.from_numpy(rows))
+    stream.add(torch.from_numpy(rows), 1)
     moments.save(stream.result(), tmp_path / "m.safetensors")
     back = load_file(tmp_path / "m.safetensors")
-    assert set(back) == {"mean", "covariance", "tokens"}
+    assert set(back) == {"mean", "covariance", "tokens", "documents"}
     assert all(torch.equal(back[name], value) for name, value in stream.result().items())
 
 

@@ -45,7 +45,7 @@ def activations(rng, true) -> Tensor:
 @pytest.fixture(scope="module")
 def moments(activations) -> dict[str, Tensor]:
     stream = Moments(D, "cpu")
-    stream.add(activations[:TOKENS])
+    stream.add(activations[:TOKENS], 1)
     return stream.result()
 
 

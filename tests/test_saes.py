@@ -142,10 +142,16 @@ def test_another_seed_is_another_training(rows):
 
 
 @pytest.mark.parametrize(
-    ("documents", "mean", "tokens"), [(32, 100.0, 3200), (32, 10.4, 333), (3, 2.2, 7), (1, 0.2, 1)]
+    ("documents", "seen", "tokens"), [(32, (1000, 10), 3200), (32, (104, 10), 333), (3, (22, 10), 7), (1, (2, 10), 1)]
 )
-def test_batch_tokens(documents, mean, tokens):
-    assert saes.batch_tokens(documents, mean) == tokens
+def test_batch_tokens(documents, seen, tokens):
+    moments = {name: torch.tensor(n) for name, n in zip(("tokens", "documents"), seen, strict=True)}
+    assert saes.batch_tokens(documents, moments) == tokens
+
+
+def test_memory_is_that_of_its_parts():
+    """One seed, width 2, d = 3, batch 5, shards of 7 tokens: twice 4 shards, 5 x 2 matrices, one batch of tensors."""
+    assert saes.memory(1, 2, 3, 5, 7) == 4 * (2 * 4 * 7 * 3 + 5 * 2 * 2 * 3 + saes.EVALUATED * (4 * 2 + 4 * 3))
 
 
 def log_of(steps: int) -> list[dict]:

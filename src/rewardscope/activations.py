@@ -3,14 +3,18 @@
 No language-model head and no block above the deepest chosen layer is run. The first position of a document (an
 attention sink with an outlying norm), special tokens and padding are left out.
 """
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from rewardscope import models
+from rewardscope.budget import need_disk
 from rewardscope.errors import UserError
 from rewardscope.job import progress
 from rewardscope.moments import Moments
@@ -19,6 +23,10 @@ from rewardscope.shards import Writer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PARTS = ("fit", "held")
+NAME = pa.dictionary(pa.int32(), pa.string())
+INDEX = pa.schema(
+    [("document", pa.int32()), ("part", NAME), ("corpus", NAME), ("position", pa.int32()), ("token", pa.int32())]
+)
 
 
 class _Enough(Exception):
@@ -67,61 +75,65 @@ def batches(lengths: np.ndarray, budget: int, rng: np.random.Generator) -> list[
     return [np.array(groups[i]) for i in rng.permutation(len(groups))]
 
 
+def encode(tokenizer, texts: list[str], limit: int, chunk: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of all texts in a row `[tokens]`, int32, and where each text begins `[texts + 1]`; `limit` a text."""
+    parts, lengths = [], []
+    for start in range(0, len(texts), chunk):  # Python lists of ids take nine times the memory
+        ids = tokenizer(texts[start : start + chunk], truncation=True, max_length=limit)["input_ids"]
+        lengths += map(len, ids)
+        parts.append(np.fromiter(chain.from_iterable(ids), dtype=np.int32))
+    return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)])
+
+
 def extract(
     model, tokenizer, corpus: pd.DataFrame, layers: dict[str, int], settings: dict, seed: int, out: Path, name: str
-) -> tuple[pd.DataFrame, dict[str, dict[str, Tensor]]]:
-    """Write the shards of every pick under `out/{pick}/part0` and return the token index and the moments.
+) -> dict[str, dict[str, Tensor]]:
+    """Write the shards of every pick under `out/{pick}/part0` and the index `out/tokens.parquet`; return the moments.
 
     `corpus` has the columns text and part; `layers` maps picks to layers; `settings` is the `activations:` section.
     The index has a row per activation row, in shard order (fit first, then held): document (row of the corpus),
     part, corpus, position (in the document, from 0), token. Moments are the mean `[d]` and covariance `[d, d]` of
-    the fit rows, accumulated in float64.
+    the fit rows, accumulated in float64. Memory does not grow with the activations. Raises UserError where a part
+    is empty, the activations are not finite, or the disk has no room for them.
     """
-    ids = tokenizer(corpus["text"].tolist(), truncation=True, max_length=settings["tokens"])["input_ids"]
+    ids, starts = encode(tokenizer, corpus["text"].tolist(), settings["tokens"])
     special = torch.tensor(sorted(tokenizer.all_special_ids))
-    lengths = np.array([len(doc) for doc in ids])
+    lengths = np.diff(starts)
     width, dtype = models.d_model(model), DTYPES[settings["dtype"]]
-    deepest_first = sorted(set(layers.values()))
+    need_disk(
+        out, len(ids) * width * dtype.itemsize * len(layers), f"activations of {len(ids):,} tokens at {len(layers)} layers",
+        "lower activations.tokens or max_documents, or set activations.dtype: bfloat16",
+    )  # fmt: skip
+    chosen = sorted(set(layers.values()))
     writers = {pick: Writer(out / pick / "part0", settings["shard_tokens"]) for pick in layers}
-    moments = {n: Moments(width, model.device) for n in deepest_first}
-    index = []
-    for part in PARTS:
-        members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
-        if not len(members):
-            raise UserError(f"corpus {name}: no {part} document of two tokens or more")
-        rng = np.random.default_rng(derive(seed, "batches", name, part))
-        groups = batches(lengths[members], settings["batch_tokens"], rng)
-        for group in progress(groups, f"batches of {part} documents"):
-            documents = members[group]
-            padded = torch.zeros(len(documents), lengths[documents].max(), dtype=torch.long)
-            wanted = torch.zeros_like(padded, dtype=torch.bool)
-            for row, document in enumerate(documents):
-                padded[row, : lengths[document]] = torch.tensor(ids[document])
-                wanted[row, 1 : lengths[document]] = True
-            wanted &= ~torch.isin(padded, special)
-            seen = capture(model, deepest_first, settings["at"], padded.to(model.device))
-            rows = {n: x[wanted.to(x.device)] for n, x in seen.items()}
-            for n, x in rows.items():
-                if not torch.isfinite(x).all():
-                    raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
-                if part == "fit":
-                    moments[n].add(x)
-            for pick, n in layers.items():
-                writers[pick].add(rows[n].to("cpu", dtype), part)
-            row, position = wanted.nonzero(as_tuple=True)
-            index.append(
-                pd.DataFrame(
-                    {
-                        "document": documents[row.numpy()].astype(np.int32),
-                        "part": part,
-                        "position": position.numpy().astype(np.int32),
-                        "token": padded[wanted].numpy().astype(np.int32),
-                    }
-                )
-            )
-        for writer in writers.values():
-            writer.flush(part)
-    tokens = pd.concat(index, ignore_index=True)
-    tokens.insert(2, "corpus", pd.Categorical([name] * len(tokens)))
-    tokens["part"] = pd.Categorical(tokens["part"], categories=list(PARTS))
-    return tokens, {pick: moments[n].result() for pick, n in layers.items()}
+    moments = {n: Moments(width, model.device) for n in chosen}
+    with pq.ParquetWriter(out / "tokens.parquet", INDEX) as index:
+        for part in PARTS:
+            members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
+            if not len(members):
+                raise UserError(f"corpus {name}: no {part} document of two tokens or more")
+            rng = np.random.default_rng(derive(seed, "batches", name, part))
+            groups = batches(lengths[members], settings["batch_tokens"], rng)
+            for group in progress(groups, f"batches of {part} documents"):
+                documents = members[group]
+                padded = torch.zeros(len(documents), lengths[documents].max(), dtype=torch.long)
+                wanted = torch.zeros_like(padded, dtype=torch.bool)
+                for row, document in enumerate(documents):
+                    padded[row, : lengths[document]] = torch.from_numpy(ids[starts[document] : starts[document + 1]])
+                    wanted[row, 1 : lengths[document]] = True
+                wanted &= ~torch.isin(padded, special)
+                seen = capture(model, chosen, settings["at"], padded.to(model.device))
+                rows = {n: x[wanted.to(x.device)] for n, x in seen.items()}
+                for n, x in rows.items():
+                    if not torch.isfinite(x).all():
+                        raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
+                    if part == "fit":
+                        moments[n].add(x, len(documents))
+                for pick, n in layers.items():
+                    writers[pick].add(rows[n].to("cpu", dtype), part)
+                row, position = (t.numpy().astype(np.int32) for t in wanted.nonzero(as_tuple=True))
+                columns = [documents[row].astype(np.int32), [part] * len(row), [name] * len(row), position, padded[wanted].numpy().astype(np.int32)]
+                index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
+            for writer in writers.values():
+                writer.flush(part)
+    return {pick: moments[n].result() for pick, n in layers.items()}

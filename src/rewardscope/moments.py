@@ -11,12 +11,14 @@ class Moments:
     """Mean and covariance of streamed rows, in float64."""
 
     def __init__(self, d: int, device):
-        self.count = 0
+        self.count = self.documents = 0
         self.sum = torch.zeros(d, dtype=torch.float64, device=device)
         self.products = torch.zeros(d, d, dtype=torch.float64, device=device)
 
-    def add(self, x: Tensor) -> None:
+    def add(self, x: Tensor, documents: int) -> None:
+        """Rows `[n, d]` of so many documents."""
         x = x.double()
+        self.documents += documents
         self.count += len(x)
         self.sum += x.sum(dim=0)
         self.products += x.T @ x
@@ -24,11 +26,12 @@ class Moments:
     def result(self) -> dict[str, Tensor]:
         mean = self.sum / self.count
         covariance = self.products / self.count - torch.outer(mean, mean)
-        return {"mean": mean.float().cpu(), "covariance": covariance.float().cpu(), "tokens": torch.tensor(self.count)}
+        counts = {"tokens": torch.tensor(self.count), "documents": torch.tensor(self.documents)}
+        return {"mean": mean.float().cpu(), "covariance": covariance.float().cpu(), **counts}
 
 
 def save(moments: dict[str, Tensor], file: str | Path) -> None:
-    """Write the moments of one pick: mean `[d]`, covariance `[d, d]`, tokens."""
+    """Write the moments of one pick: mean `[d]`, covariance `[d, d]`, numbers of tokens and documents."""
     save_file(moments, file)
 
 

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from rewardscope import sae as sae_module
+from rewardscope import shards
 from rewardscope.job import log
 from rewardscope.sae import SAE
 
+LOSSES = ("loss", "mse", "l0", "l1")
+EVALUATED = 4096  # tokens at a time
 Source = Callable[[int], Iterator[Tensor]]
 """epoch -> buffers `[n, d]` of that epoch's activations, float32"""
 
@@ -29,24 +32,34 @@ def train(
         for buffer in source(epoch):
             permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
             batches = max(1, round(len(buffer) / batch))  # of equal size: a small last one would get a full step
-            for rows_of in permutations.tensor_split(batches, dim=1):
+            # One block a buffer, read once: small tensors kept from every step would pin the freed space between them
+            losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
+            for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
                 x = buffer[rows_of]  # [S, B, d]
-                losses = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"])
+                parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"])
                 optimizer.step()
                 if not settings["frozen_decoder"]:
                     model.normalise_()
                 tokens += x.shape[1]
-                rows.append({"step": len(rows), "epoch": epoch, "tokens": tokens, **losses})
-        last = {name: value.mean().item() for name, value in rows[-1].items() if isinstance(value, Tensor)}
+                losses[i] = torch.stack([parts[name] for name in LOSSES])
+                rows.append({"step": len(rows), "epoch": epoch, "tokens": tokens})
+            for row, values in zip(rows[-batches:], losses.tolist(), strict=True):
+                row.update(zip(LOSSES, values, strict=True))
+        last = {name: sum(rows[-1][name]) / len(seeds) for name in LOSSES}
         log.info("epoch %d, %d tokens: %s", epoch + 1, tokens, " ".join(f"{k} {v:.5g}" for k, v in last.items()))
-    for row in rows:  # one transfer each, after training
-        row.update({name: value.tolist() for name, value in row.items() if isinstance(value, Tensor)})
     return model, rows
 
 
-def batch_tokens(documents: int, tokens_per_document: float) -> int:
-    """The paper's batch of 32 inputs, in tokens: so many documents of mean length."""
-    return max(1, round(documents * tokens_per_document))
+def batch_tokens(documents: int, moments: dict[str, Tensor]) -> int:
+    """The paper's batch of 32 inputs, in tokens: so many documents of the fit documents' mean length."""
+    return max(1, round(documents * int(moments["tokens"]) / int(moments["documents"])))
+
+
+def memory(seeds: int, width: int, d: int, batch: int, shard_tokens: int) -> int:
+    """Bytes that training takes at most: the buffer and a copy of it, weights with Adam's state, and a batch."""
+    buffer = 2 * shards.BUFFER * shard_tokens * d
+    weights = 5 * seeds * 2 * width * d
+    return 4 * (buffer + weights + seeds * max(batch, EVALUATED) * (4 * width + 4 * d))
 
 
 def training_log(rows: list[dict], s: int, limit: int = 1000) -> pd.DataFrame:
@@ -76,7 +89,7 @@ def evaluate(model: SAE, buffers: Callable[[], Iterator[Tensor]]) -> tuple[list[
     deviation = 0.0
     for buffer in buffers():
         deviation += (buffer - mean).square().sum(dtype=torch.float64).item()
-        for x in buffer.split(4096):
+        for x in buffer.split(EVALUATED):
             batch = x.expand(replicates, -1, -1)
             f = model.encode(batch)
             fires += (f > 0).sum(dim=1).cpu()

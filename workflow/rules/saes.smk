@@ -24,7 +24,7 @@ SAE_FOLDER = at("{site}/saes/{recipe}/{pick}/width{width}")
 rule saes:
     input:
         shards=at("{site}/activations/{pick}/part0"),
-        tokens=at("{site}/activations/tokens.parquet"),
+        moments=at("{site}/activations/{pick}.moments.safetensors"),
     output:
         sae=[f"{SAE_FOLDER}/seed{seed}/sae.safetensors" for seed in SEEDS],
         cfg=[f"{SAE_FOLDER}/seed{seed}/cfg.json" for seed in SEEDS],
@@ -54,7 +54,6 @@ rule nulls:
         sae=sae_files("sae.safetensors"),
         metrics=sae_files("metrics.json"),
         moments=at("{site}/activations/{pick}.moments.safetensors"),
-        tokens=at("{site}/activations/tokens.parquet"),
     output:
         null=at("{site}/nulls/{recipe}/{pick}.parquet"),
     log:

@@ -21,15 +21,15 @@ tokenizer = models.load_tokenizer(snakemake.input.model)
 corpus = pd.read_parquet(snakemake.input.corpus, columns=["text", "part"])
 folder = Path(output.tokens).parent
 with TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
-    tokens, sums = activations.extract(
+    sums = activations.extract(
         model, tokenizer, corpus, layers, params.settings, params.seed, Path(partial), params.corpus
     )
     for pick, final in zip(params.picks, output.shards, strict=True):
         with whole(final) as shards:
             (Path(partial) / pick / "part0").rename(shards)
+    with whole(output.tokens) as file:
+        (Path(partial) / "tokens.parquet").rename(file)
 for pick, final in zip(params.picks, output.moments, strict=True):
     with whole(final) as file:
         moments.save(sums[pick], file)
-with whole(output.tokens) as file:
-    tokens.to_parquet(file, index=False)
-job.log.info("%d tokens at layers %s", len(tokens), layers)
+job.log.info("%d fit tokens at layers %s", sums[params.picks[0]]["tokens"], layers)

@@ -19,8 +19,7 @@ from rewardscope.seeds import derive
 params, pick = snakemake.params, snakemake.wildcards.pick
 recipe, widths, top_k, min_fires = params.recipe, params.widths, params.features["top_k"], params.features["min_fires"]
 moments = load_file(snakemake.input.moments)
-index = pd.read_parquet(snakemake.input.tokens, columns=["document", "part"])
-batch = saes.batch_tokens(recipe["batch_documents"], len(index) / index["document"].nunique())
+batch = saes.batch_tokens(recipe["batch_documents"], moments)
 held = json.loads(Path(snakemake.input.metrics[0]).read_text())["tokens"]
 
 # As many random rows as there are living features, so that the best of many is compared with the best of as many.

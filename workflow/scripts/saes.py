@@ -6,11 +6,11 @@ job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
 import json
 from pathlib import Path
 
-import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from rewardscope import saes, shards
+from rewardscope.budget import need_memory
 from rewardscope.devices import device_of
 from rewardscope.files import whole
 from rewardscope.seeds import derive
@@ -19,9 +19,13 @@ params = snakemake.params
 recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
 folder = Path(snakemake.input.shards).parent  # of this layer's parts
 device = device_of(params.device)
-index = pd.read_parquet(snakemake.input.tokens, columns=["document", "part"])
-batch = saes.batch_tokens(recipe["batch_documents"], len(index) / index["document"].nunique())
-_, d = shards.shape(shards.files(folder, "fit")[0])
+batch = saes.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
+shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
+need_memory(
+    saes.memory(len(params.seeds), width, d, batch, shard_tokens),
+    f"training {len(params.seeds)} autoencoders of width {width}",
+    "lower sae_seeds, the width or activations.shard_tokens",
+)
 
 
 def source(epoch):

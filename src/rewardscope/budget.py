@@ -1,0 +1,36 @@
+"""Is there room? Asked before the first heavy step, and refused with figures."""
+import os
+import shutil
+from pathlib import Path
+
+from rewardscope.errors import UserError
+
+SPARE = 0.05  # of a disk or of memory is left to others
+
+
+def need_disk(folder: str | Path, size: float, what: str, hint: str) -> None:
+    """Raise UserError where the disk of `folder` has less than `size` bytes free; `hint` says what would help."""
+    free = shutil.disk_usage(folder).free
+    if size > free * (1 - SPARE):
+        raise UserError(f"{what} would take {gib(size)}, but the disk of {folder} has {gib(free)} free; {hint}")
+
+
+def need_memory(size: float, what: str, hint: str) -> None:
+    """Raise UserError where less than `size` bytes of memory can be had; `hint` says what would help."""
+    free = available_memory()
+    if size > free * (1 - SPARE):
+        raise UserError(f"{what} would take {gib(size)} of memory, but {gib(free)} can be had; {hint}")
+
+
+def available_memory() -> float:
+    """Bytes that can be had without swapping (Linux); elsewhere the machine's memory."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        kib = next(line.split()[1] for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
+        return int(kib) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def gib(size: float) -> str:
+    """Bytes in the unit that reads best."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**29 else f"{size / 2**20:.1f} MiB"

@@ -1,0 +1,38 @@
+"""What a dry run says of the paper's grid, worked out by hand."""
+import copy
+from pathlib import Path
+
+import yaml
+
+from rewardscope import plan
+from rewardscope.config import load
+
+ROOT = Path(__file__).parent.parent
+
+
+def merged(name: str):
+    raw = yaml.safe_load((ROOT / "config.yaml").read_text())
+    over = yaml.safe_load((ROOT / "config" / name).read_text())
+
+    def merge(a, b):
+        return {**a, **{k: merge(a.get(k), v) for k, v in b.items()}} if isinstance(a, dict) and isinstance(b, dict) else b
+
+    return load(merge(copy.deepcopy(raw), over))
+
+
+def test_the_paper_s_grid():
+    """25,000 reviews x 256 tokens = 6.4 M; x 5 layers x 512 x 2 bytes = 30.5 GiB a side of Pythia-70m."""
+    lines = plan.lines(merged("paper.yaml"))
+    assert len(lines) == 5
+    assert lines[0] == (
+        "pythia-70m x utility, 1 run: 24,960 PPO episodes a run; at most 6.4 M tokens a side at 5 layers, 30.5 GiB of activations a side"
+    )
+    both = 2 * 6.4e6 * 5 * 2 * (512 + 768 + 1024 + 768) / 2**30
+    assert lines[-1] == f"activations in all: at most {both:.1f} GiB, deleted once used; one side takes up to 61.0 GiB"
+
+
+def test_real_reviews_of_unknown_size_are_said_to_be_so():
+    config = merged("imdb-small.yaml")
+    assert plan.documents_of(config, "imdb") == 2000
+    free = config.model_copy(update={"corpora": {"imdb": config.corpora["imdb"].model_copy(update={"max_documents": None})}})
+    assert "not known before it is loaded" in plan.lines(free)[0]
