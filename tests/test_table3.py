@@ -64,12 +64,23 @@ def test_row_by_hand():
         "valence_base": 2 + 3 + 1, "valence_rlhf": 3 + 3 + 2,
         "words_base": 4, "words_rlhf": 5,
         "promotes_m_base": 4, "promotes_m_rlhf": 3 + 2 + 1,
-        "promotes_signed_base": 4, "promotes_signed_rlhf": -3 + 2 + 1,
+        "promotes_signed_base": 4, "promotes_signed_rlhf": -3 + 2 + 1, "promotes_difference": 2,
     }  # fmt: skip
-    missing = {"ci_low", "ci_high", "p_value"}
+    missing = {"ci_low", "ci_high", "p_value", "promotes_ci_low", "promotes_ci_high", "promotes_p_value"}
     assert {key: found[key] for key in expected} == pytest.approx(expected)
     assert found.keys() == expected.keys() | missing and all(math.isnan(found[key]) for key in missing)
     assert list(found)[: len(COLUMNS)] == COLUMNS
+
+
+def test_interval_of_what_is_promoted():
+    """Two seeds whose raised words differ by 2 and by 1: mean 1.5, t interval with one degree of freedom."""
+    raised = [("good", "good good"), ("good", "bad")]  # |U|: 2 -> 4; 2 -> 3
+    places = [place([line("film", a)], [line("film", b)], seed=seed) for seed, (a, b) in enumerate(raised, start=1)]
+    found = row(places, TABLE, 30, NAMES)
+    half = 12.7062 * 0.5  # t(0.975, 1) x standard error
+    keys = ("promotes_difference", "promotes_ci_low", "promotes_ci_high")
+    assert [found[key] for key in keys] == pytest.approx([1.5, 1.5 - half, 1.5 + half], rel=1e-4)
+    assert math.isnan(found["promotes_p_value"])
 
 
 def test_top_k():

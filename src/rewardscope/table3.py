@@ -52,6 +52,8 @@ def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) ->
     sides = per_seed.groupby(["run" if runs > 1 else "seed", "side"]).mean().unstack("side")
     difference = (sides["m"]["rlhf"] - sides["m"]["base"]).to_numpy()
     low, high = t_interval(difference)
+    promoted = (sides["promotes_m"]["rlhf"] - sides["promotes_m"]["base"]).to_numpy()
+    promoted_low, promoted_high = t_interval(promoted)
     means = {f"{name}_{side}": sides[name][side].mean() for name in SUMS for side in ("base", "rlhf")}
     texts = sides["k"]["base"].mean()
     return {
@@ -73,6 +75,10 @@ def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) ->
         "m_per_text_base": sides["m"]["base"].mean() / texts if texts else np.nan,
         "m_per_text_rlhf": sides["m"]["rlhf"].mean() / texts if texts else np.nan,
         **means,
+        "promotes_difference": promoted.mean(),
+        "promotes_ci_low": promoted_low,
+        "promotes_ci_high": promoted_high,
+        "promotes_p_value": sign_flip_p(promoted),
     }
 
 
