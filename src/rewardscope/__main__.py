@@ -28,3 +28,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except UserError as error:
         sys.exit(f"rewardscope: {error}")
+    except BrokenPipeError:  # `show ... | head`
+        sys.stderr.close()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rewardscope import sae as sae_module
 from rewardscope import shards
-from rewardscope.job import log
+from rewardscope.job import log, progress
 from rewardscope.sae import SAE
 
 LOSSES = ("loss", "mse", "l0", "l1")
@@ -28,7 +28,7 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
     rows, tokens = [], 0
-    for epoch in range(settings["epochs"]):
+    for epoch in progress(range(settings["epochs"]), f"epochs of {len(seeds)} autoencoders of width {width}"):
         for buffer in source(epoch):
             permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
             batches = max(1, round(len(buffer) / batch))  # of equal size: a small last one would get a full step
