@@ -52,9 +52,7 @@ include: "workflow/rules/tables.smk"
 rule all:
     default_target: True
     input:
-        TABLES,
-        COMPARISONS,
-        PERPLEXITIES,
+        [TARGETS[name] for name in CONFIG.targets],
 
 
 localrules:

@@ -57,6 +57,7 @@ Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt f
 Hub = _text(HUB, "a name on the hub, such as org/name")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
+Target = Literal["table3", "table4", "quality", "comparison", "perplexity"]  # the keys of TARGETS in workflow/rules
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
 
@@ -231,6 +232,7 @@ class Config(Section):
     layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
     recipe: str = Field(description="the SAE recipe that features, explanations and tables are made from")
     sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
+    targets: tuple[Target, ...] = Field(strict=False, description="what `snakemake` without a target makes")
     explainer: Literal["tokens"] = Field(description="tokens: the deterministic, server-less baseline")
     samples: Count = Field(description="repeated explanations per feature (the paper: 3); tokens is deterministic")
     corpora: Library[Corpus] = Field(description="library of corpora")

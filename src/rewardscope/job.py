@@ -15,14 +15,15 @@ T = TypeVar("T")
 log = logging.getLogger("rewardscope")
 
 
-def start(log_file: str, threads: int, label: str) -> None:
-    """Log to `log_file`, pin the thread count. Call before torch is imported.
+def start(snakemake) -> None:
+    """Log to the rule's log file, pin torch's threads to its `torch_threads`. Call before torch is imported.
 
     Progress and warnings go to the log, one plain line each; an error's traceback goes there too, and one line
     of it to the terminal.
     """
+    log_file = snakemake.log[0]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
+        os.environ[name] = str(snakemake.params.torch_threads)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin longer while they wait starve the job beside them
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
@@ -34,7 +35,7 @@ def start(log_file: str, threads: int, label: str) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     atexit.register(_memory)
-    sys.excepthook = lambda kind, error, trace: _fail(label, log_file, kind, error, trace)
+    sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
 
 
 def _memory() -> None:

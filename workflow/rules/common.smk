@@ -6,6 +6,7 @@ CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}
 PICKS = CONFIG.pick_names()
 SEEDS = list(range(1, CONFIG.sae_seeds + 1))
 RUNS = list(range(1, CONFIG.runs + 1))
+TARGETS = {}  # name under the config's `targets` -> files; every rules file adds its own
 SHARED_BASE = bool(CONFIG.layers)  # pinned layers: the base side is the same for every reward
 
 

@@ -42,4 +42,4 @@ rule comparison:
         "../scripts/comparison.py"
 
 
-COMPARISONS = [at(f"{pair}/comparison.parquet") for pair in all_pairs()]
+TARGETS["comparison"] = [at(f"{pair}/comparison.parquet") for pair in all_pairs()]

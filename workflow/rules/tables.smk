@@ -98,5 +98,6 @@ rule quality:
         "../scripts/quality.py"
 
 
-TABLES = [at(f"tables/{name}.csv") for name in ("table3", "table4", "quality")]
-PERPLEXITIES = [at(f"models/{model}/perplexity.json") for model in CORPUS_OF]
+for name in ("table3", "table4", "quality"):
+    TARGETS[name] = [at(f"tables/{name}.csv")]
+TARGETS["perplexity"] = [at(f"models/{model}/perplexity.json") for model in CORPUS_OF]

@@ -1,7 +1,7 @@
 """Rule corpus."""
 from rewardscope import job
 
-job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+job.start(snakemake)
 
 from rewardscope import corpus, documents
 from rewardscope.files import whole

@@ -1,7 +1,7 @@
 """Rule divergence."""
 from rewardscope import job
 
-job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+job.start(snakemake)
 
 from rewardscope import divergence, models
 from rewardscope.files import whole

@@ -1,7 +1,7 @@
 """Rule explanations."""
 from rewardscope import job
 
-job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+job.start(snakemake)
 
 import json
 

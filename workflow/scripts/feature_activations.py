@@ -1,7 +1,7 @@
 """Rule feature_activations."""
 from rewardscope import job
 
-job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+job.start(snakemake)
 
 from pathlib import Path
 

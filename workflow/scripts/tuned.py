@@ -1,7 +1,7 @@
 """Rule tuned."""
 from rewardscope import job
 
-job.start(snakemake.log[0], snakemake.params.torch_threads, snakemake.rule)
+job.start(snakemake)
 
 from rewardscope import agreement, base_model, checkpoints
 from rewardscope.files import whole
