@@ -10,33 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from workflow_runs import PAIR, ROOT, planned, snakemake
 
-ROOT = Path(__file__).parent.parent
-PAIR = "results/pairs/tiny/utility/run1"
 EVERY = ["results/tables/table3.csv", "results/tables/table4.csv", "results/tables/quality.csv", f"{PAIR}/comparison.parquet"]
 pytestmark = pytest.mark.workflow
-
-
-def snakemake(folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile") -> subprocess.CompletedProcess:
-    """Run Snakemake in `folder` on the test-size config."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
-    command += ["--configfile", str(ROOT / "tests/small.yaml"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
-
-
-def planned(run: subprocess.CompletedProcess) -> set[str]:
-    """Rules that a dry run would execute."""
-    assert run.returncode == 0, run.stderr
-    lines = (run.stdout + run.stderr).splitlines()
-    return {line.split()[1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))} - {"all"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    run = snakemake(folder)
-    assert run.returncode == 0, run.stderr
-    return folder
 
 
 def hashes(folder: Path) -> dict[str, str]:
