@@ -7,8 +7,16 @@ import sys
 from rewardscope import plan
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
+from rewardscope.config_files import check_text
 from rewardscope.errors import UserError
 from rewardscope.rewards import check_function, load_table
+
+
+try:
+    for file in (f"{workflow.basedir}/config.yaml", *workflow.configfiles):
+        check_text(file)
+except UserError as error:
+    sys.exit(f"rewardscope: {error}")
 
 
 configfile: f"{workflow.basedir}/config.yaml"

@@ -2,6 +2,7 @@ rule divergence:
     input:
         base=base_folder,
         rlhf=at("{pair}/rlhf/model"),
+        beside=beside_tuned,
     output:
         divergence=at("{pair}/divergence.csv"),
     log:
