@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 from config_keys import IN_USE, leaves, overlay
-from staleness import DEFAULT, changed, entry, merge
+from staleness import DEFAULT, TEST_SIZE, changed, entry, merge
 from workflow_runs import SMALL
 
 from rewardscope.config import ConfigError, load
 
-TEST_SIZE = merge(DEFAULT, yaml.safe_load(SMALL.read_text(encoding="utf-8")))
 
 WRONG_KIND = {"integer": "many", "number": "many", "boolean": "perhaps", "string": 7, "array": 7}
 HOSTILE = {  # as a name or as a text

@@ -3,13 +3,21 @@ import json
 import re
 from pathlib import Path
 
-import workflow_runs
 import yaml
 from config_keys import overlay
-from workflow_runs import ROOT
+from workflow_runs import ROOT, SMALL, first, planned
 
-TABLE = yaml.safe_load((ROOT / "tests/staleness.yaml").read_text(encoding="utf-8"))
-DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+TABLE, DEFAULT = (yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in ("tests/staleness.yaml", "config.yaml"))
+
+
+def merge(base: object, own: object) -> object:
+    """What Snakemake does with an overlay: maps are merged, anything else is replaced."""
+    if not (isinstance(base, dict) and isinstance(own, dict)):
+        return own
+    return {**base, **{key: merge(base.get(key), value) for key, value in own.items()}}
+
+
+TEST_SIZE = merge(DEFAULT, yaml.safe_load(SMALL.read_text(encoding="utf-8")))
 
 
 def entry(key: str) -> dict | None:
@@ -20,12 +28,6 @@ def entry(key: str) -> dict | None:
 def changed(key: str, to: object) -> dict:
     """The overlay that sets a key, and what it needs beside it."""
     return merge(entry(key).get("with", {}), overlay(key, to, DEFAULT["pairs"][0]))
-
-
-def merge(base: object, own: object) -> object:
-    if not (isinstance(base, dict) and isinstance(own, dict)):
-        return own
-    return {**base, **{key: merge(base.get(key), value) for key, value in own.items()}}
 
 
 def prepare(folder: Path) -> None:
@@ -40,8 +42,8 @@ def check(key: str, served, folder: Path, graph: dict[str, set[str]], at: Path) 
     """Assert that a dry run in `folder` with the key changed plans what the table says; `at`: a file for the overlay."""
     line = entry(key)
     at.write_text(json.dumps(changed(key, line["to"])))  # JSON is YAML
-    run = served(folder, "--dry-run", "--configfile", str(workflow_runs.SMALL), str(at))
-    assert (workflow_runs.first(run), workflow_runs.planned(run)) == (set(line["first"]), whole(line, graph))
+    run = served(folder, "--dry-run", "--configfile", str(SMALL), str(at))
+    assert (first(run), planned(run)) == (set(line["first"]), whole(line, graph))
 
 
 def whole(line: dict, graph: dict[str, set[str]]) -> set[str]:
@@ -51,7 +53,7 @@ def whole(line: dict, graph: dict[str, set[str]]) -> set[str]:
 
 def after(served, folder: Path) -> dict[str, set[str]]:
     """Rule -> every rule that depends on it, directly or not, `all` left out."""
-    run = served(folder, "--rulegraph", "dot", "--configfile", str(workflow_runs.SMALL))
+    run = served(folder, "--rulegraph", "dot", "--configfile", str(SMALL))
     assert run.returncode == 0, run.stderr
     names = dict(re.findall(r'(\d+)\[label = "(\w+)', run.stdout))
     edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", run.stdout) if names[b] != "all"]

@@ -82,20 +82,6 @@ def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):
 
 
 AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "table3", "quality"}
-STALE = [
-    ("sae_recipes: {paper: {learning_rate: 0.002}}", AFTER_SAES),
-    ("features: {null_draws: 4}", {"nulls", "quality"}),
-    ("explain: {words: 6}", {"explanations", "table3"}),
-    ("completions: {temperature: 0.9}", {"completions", "table4"}),
-    ("bootstrap: 300", {"table4"}),
-]
-
-
-@pytest.mark.parametrize(("change", "rules"), STALE, ids=[change for change, _ in STALE])
-def test_a_changed_key_reruns_what_reads_it(finished, tmp_path, change, rules):
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text(change)
-    assert planned(snakemake(finished, "--dry-run", "--configfile", str(ROOT / "tests/small.yaml"), str(overlay))) == rules
 
 
 def test_a_changed_reward_keeps_corpus_and_base_model(finished, tmp_path):

@@ -4,12 +4,6 @@ import staleness
 from config_keys import leaves
 
 
-@pytest.fixture(scope="module")
-def graph(served, finished):
-    staleness.prepare(finished)
-    return staleness.after(served, finished)
-
-
 @pytest.mark.parametrize("key", leaves())
-def test_a_changed_key_reruns_what_reads_it(key, served, finished, graph, tmp_path):
-    staleness.check(key, served, finished, graph, tmp_path / "overlay.yaml")
+def test_a_changed_key_reruns_what_reads_it(key, served, finished, rules_after, tmp_path):
+    staleness.check(key, served, finished, rules_after, tmp_path / "overlay.yaml")
