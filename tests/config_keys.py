@@ -14,22 +14,18 @@ def leaves() -> dict[str, dict]:
 
 
 def _leaves(key: str, schema: dict, kinds: dict):
-    nullable = {"type": "null"} in schema.get("anyOf", [])
-    schema = _resolved(schema, kinds)
-    for name, value in schema.get("properties", {}).items():
-        yield from _leaves(f"{key}.{name}".lstrip("."), value, kinds)
-    for mark, value in ((".*", schema.get("additionalProperties")), ("[]", schema.get("items"))):
-        if value and "properties" in _resolved(value, kinds):
-            yield from _leaves(key + mark, value, kinds)
-            return
-    if "properties" not in schema:
-        yield key, {**schema, "nullable": nullable}
-
-
-def _resolved(schema: dict, kinds: dict) -> dict:
-    """The schema itself in place of a reference or of `... or null`."""
-    [schema] = [s for s in schema["anyOf"] if s != {"type": "null"}] if "anyOf" in schema else [schema]
-    return kinds[schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+    either = schema.get("anyOf", [schema])
+    for form in (form for form in either if form != {"type": "null"}):
+        form = kinds[form["$ref"].rsplit("/", 1)[1]] if "$ref" in form else form
+        inner = {f"{key}.{name}".lstrip("."): value for name, value in form.get("properties", {}).items()}
+        if form.get("additionalProperties"):
+            inner[f"{key}.*"] = form["additionalProperties"]
+        if "$ref" in form.get("items", {}):
+            inner[f"{key}[]"] = form["items"]
+        for place, value in inner.items():
+            yield from _leaves(place, value, kinds)
+        if not inner:
+            yield key, {**form, "nullable": {"type": "null"} in either}
 
 
 def overlay(key: str, value: object, pair: dict) -> dict:
