@@ -45,21 +45,21 @@ def measure(texts: list[str], table: dict[str, float], frequent: set[str]) -> di
     found = {"utility": float(sum(u for text in said for _, u in text))}
     for sign, counts in SIGNS.items():
         named = [{word for word, u in text if counts(u)} for text in said]
-        wanted = {word for word in frequent if counts(table[word])}
+        anywhere = set().union(*named)
         found[f"share{sign}"] = _mean([bool(own) for own in named])
-        found[f"recall{sign}"] = _mean([word in set().union(*named) for word in wanted])
+        found[f"recall{sign}"] = _mean([word in anywhere for word in frequent if counts(table[word])])
     return found
 
 
 def odds(rate: dict[str, float], table: dict[str, float], frequent: set[str]) -> dict[str, np.ndarray]:
     """Of one word drawn with probability `rate`: its expected utility; the chance that it is of U; that it is each frequent word."""
-    worth = [(p, dict(utilities(word, table))) for word, p in rate.items()]
-    found = {"utility": np.array(sum(p * u for p, parts in worth for u in parts.values()))}
+    worth = [(p, utilities(word, table)) for word, p in rate.items()]
+    found = {"utility": np.array(sum(p * u for p, parts in worth for _, u in parts))}
     for sign, counts in SIGNS.items():
-        found[f"share{sign}"] = np.array(sum(p for p, parts in worth if any(map(counts, parts.values()))))
-        naming = {word: 0.0 for word in frequent if counts(table[word])}
+        found[f"share{sign}"] = np.array(sum(p for p, parts in worth if any(counts(u) for _, u in parts)))
+        naming = {word: 0.0 for word in sorted(frequent) if counts(table[word])}
         for p, parts in worth:
-            for word in parts.keys() & naming.keys():
+            for word in {word for word, _ in parts} & naming.keys():
                 naming[word] += p
         found[f"recall{sign}"] = np.array(list(naming.values()))
     return found
