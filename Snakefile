@@ -55,6 +55,7 @@ include: "workflow/rules/explanations.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/paper.smk"
 
 
 rule all:

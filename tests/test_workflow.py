@@ -12,7 +12,8 @@ import pytest
 import yaml
 from workflow_runs import PAIR, ROOT, planned, snakemake
 
-EVERY = ["results/tables/table3.csv", "results/tables/table4.csv", "results/tables/quality.csv", f"{PAIR}/comparison.parquet"]
+TABLES = ("table3", "table4", "quality", "table1", "table2", "table5", "section5.3", "section5.3.words", "section6.1")
+EVERY = [*(f"results/tables/{name}.csv" for name in TABLES), f"{PAIR}/comparison.parquet"]
 pytestmark = pytest.mark.workflow
 
 
@@ -50,6 +51,60 @@ def test_artifacts_of_the_contract_are_there(finished):
     assert not list((finished / "results").rglob("*.partial"))
 
 
+def test_tables_1_and_2_say_what_the_runs_did(finished):
+    """Against the training log and the weights: two ways to what the settings say."""
+    from safetensors.numpy import load_file
+
+    used = pd.read_csv(finished / "results/tables/table1.csv").set_index("setting")["used"]
+    log = pd.read_parquet(finished / PAIR / "rlhf/training.parquet")
+    assert (int(used["batch"]), int(used["updates"])) == (log["episode"][0], len(log)) == (16, 4)
+    assert float(used["kl"]) == log["kl_coefficient"][0]
+    two = pd.read_csv(finished / "results/tables/table2.csv").set_index("setting")
+    for size, width in (("small", 32), ("large", 64)):
+        sae = load_file(finished / PAIR / f"rlhf/saes/paper/top1/width{width}/seed1/sae.safetensors")
+        assert sae["w_enc"].shape == (int(two["used"][size]), int(two["used"]["d_model"])) == (width, 32)
+    assert two["compared"]["tied"] == "equal" and two["compared"]["epochs"] == "differs"
+
+
+def test_table_5_is_every_explanation_with_its_cosine(finished):
+    """Independent of the code under test: cosines from the stored dictionaries."""
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    table = pd.read_csv(finished / "results/tables/table5.csv")
+    assert table.groupby("side").size().to_dict() == {"base": 5, "rlhf": 5}  # top_k is 5 here
+    for side, own in table.groupby("side"):
+        lines = (finished / PAIR / side / "explanations/paper/top1/tokens/seed1.sample1.jsonl").read_text().splitlines()
+        lines = [json.loads(line) for line in lines]
+        assert own["activates_on"].tolist() == [line["activates_on"] for line in lines]
+        assert own["feature"].tolist() == [line["feature"] for line in lines] and own["place"].tolist() == [1, 2, 3, 4, 5]
+        small, large = (load_file(finished / PAIR / side / f"saes/paper/top1/width{w}/seed1/sae.safetensors")["w_enc"] for w in (32, 64))
+        a, b = small[own["feature"]], large[own["large_feature"]]
+        cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+        assert np.allclose(own["cosine"], cosine, atol=1e-5) and own["cosine"].is_monotonic_decreasing
+
+
+def test_sections_5_3_and_6_1_agree_with_table_3(finished):
+    three, said, films = (pd.read_csv(finished / f"results/tables/{name}.csv") for name in ("table3", "section5.3", "section6.1"))
+    utility = said.set_index("measure").loc["utility"]
+    assert utility["promotes_rlhf"] == pytest.approx(three["promotes_signed_rlhf"][0])
+    files = sorted((finished / PAIR / "rlhf/explanations").rglob("*.jsonl"))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    raised = [{token["token"].strip().lower() for token in line["raised"]} for line in lines]
+    words = pd.read_csv(finished / "results/tables/section5.3.words.csv", keep_default_na=False)
+    for word, promotes in zip(words["word"], words["promotes_rlhf"], strict=True):
+        assert promotes == sum(word in tokens for tokens in raised) / len(files), word
+    assert films["layer"].tolist() == [str(json.loads((finished / PAIR / "layers.json").read_text())["top1"]), "all"]
+    assert set(films["texts"]) == {5} and films["sae_seeds"].tolist() == [2, 2]
+
+
+def test_no_explanation_holds_its_side(finished):
+    for side in ("base", "rlhf"):
+        for file in (finished / PAIR / side / "explanations").rglob("*.jsonl"):
+            text = file.read_text()
+            assert "rlhf" not in text.lower() and not {"side", "model", "reward"} & set(json.loads(text.splitlines()[0]))
+
+
 def test_feature_activations_are_those_of_the_stored_sae(finished):
     """Independent of the code under test: a feature's activations from the shards by NumPy."""
     import numpy as np
@@ -81,7 +136,8 @@ def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):
     assert ours == theirs
 
 
-AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "table3", "quality"}
+AFTER_EXPLANATIONS = {"table3", "table5", "section5_3", "section6_1"}
+AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "quality", "table2"} | AFTER_EXPLANATIONS
 
 
 def test_a_changed_reward_keeps_corpus_and_base_model(finished, tmp_path):

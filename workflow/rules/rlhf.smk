@@ -43,6 +43,7 @@ rule rlhf:
     output:
         model=directory(at("{pair}/rlhf/model")),
         training=at("{pair}/rlhf/training.parquet"),
+        settings=at("{pair}/rlhf/settings.json"),
     wildcard_constraints:
         pair=pairs_that(tuned=False),
     log:

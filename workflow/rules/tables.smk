@@ -1,21 +1,27 @@
 # Rows of Tables 3 and 4 are the pairs whose reward has a word table.
 WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
 WORD_FILES = sorted({w for p in WORDED if (w := CONFIG.rewards[p.split("/")[2]].words) != "vader"})
-PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
 
 
-def explained(side):
+def places_of(pairs):
+    return [(pair, pick, seed, sample) for pair in pairs for pick in PICKS for seed in SEEDS for sample in SAMPLES]
+
+
+def explained(side, places):
     folder = f"explanations/{CONFIG.recipe}"
     return [
         at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.jsonl")
-        for pair, pick, seed, sample in PLACES
+        for pair, pick, seed, sample in places
     ]
+
+
+PLACES = places_of(WORDED)
 
 
 rule table3:
     input:
-        base=explained("base"),
-        rlhf=explained("rlhf"),
+        base=explained("base", PLACES),
+        rlhf=explained("rlhf", PLACES),
         layers=[at(f"{pair}/layers.json") for pair in WORDED],
         words=WORD_FILES,
     output:
