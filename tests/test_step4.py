@@ -71,11 +71,11 @@ def test_total_sums_layers_inside_a_seed():
     assert set(everything["layer"]) == {3, 5, "total"}
 
 
-def test_the_null_threshold_lets_at_most_a_twentieth_of_base_miss():
+def test_the_threshold_by_chance_lets_at_most_a_twentieth_of_base_miss():
     nulls = [i / 100 for i in range(1, 42)]
     base = [table("base", [0.5] * 41, nulls, seed=s) for s in (1, 2)]
     found = count([*base, *(table("rlhf", [0.02, 0.03], [0.9, 0.9], seed=s) for s in (1, 2))])
-    lost, new = found.loc[(3, "all", "lost", "null")], found.loc[(3, "all", "found", "null")]
+    lost, new = found.loc[(3, "all", "lost", "chance")], found.loc[(3, "all", "found", "chance")]
     assert lost["threshold"] == new["threshold"] == 0.03  # 82 values, each twice: index 0.05 x 81, rounded down, is 4
     assert (lost["null"], lost["count"], new["count"]) == (2, 0, 1)
     assert lost["null"] / lost["features"] <= step4.CHANCE
@@ -83,7 +83,7 @@ def test_the_null_threshold_lets_at_most_a_twentieth_of_base_miss():
 
 def test_one_seed_has_no_null():
     found = count([t.assign(null_cosine=np.nan) for t in (TWO[0], TWO[2])])
-    assert "null" not in found.index.get_level_values("kept_at")
+    assert "chance" not in found.index.get_level_values("kept_at")
     row = found.loc[(3, "all", "found", 0.8)]
     assert row["count"] == 1 and all(math.isnan(row[key]) for key in ("null", "difference", "ci_low", "count_low", "p_value"))
 
@@ -140,5 +140,5 @@ def test_planted_changes_are_found_and_a_seed_s_noise_is_not():
     for change, expected in (("found", (3, 0, 3)), ("lost", (3, 0, 3)), ("kept", (17, 20, -3))):
         row = found.loc[(3, "all", change, 0.9)]
         assert (row["count"], row["null"], row["difference"]) == expected, change
-    by_chance = found.loc[(3, "all", "found", "null")]
+    by_chance = found.loc[(3, "all", "found", "chance")]
     assert by_chance["threshold"] > 0.9 and 3 <= by_chance["count"] < 6

@@ -15,7 +15,7 @@ COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
     "null", "difference", "ci_low", "ci_high", "p_value", "unit", "runs", "sae_seeds",
 ]  # fmt: skip
-CHANCE = 0.05  # the threshold `null`: at most this share of base features has no match in base of another seed
+CHANCE = 0.05  # the threshold `chance`: at most this share of base features has no match in base of another seed
 FIXED = (0.7, 0.8, 0.9)  # and thresholds that mean the same at every layer
 RATIO = 2.0  # a feature has moved where its firing rate at least doubles or halves
 
@@ -30,7 +30,7 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict) -> list[dict]:
     - `moved base`, `moved rlhf`: features of that side whose firing rates on the two models' activations of the same
       documents differ by a factor of two or more. Equal models would move none: no null, no p
 
-    `kept_at` says where the least cosine of a match, `threshold`, is from: `null` (the 5 % quantile of base against
+    `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` (the 5 % quantile of base against
     base of another seed, for each run, layer and kind of features, so that the null of `lost` is 5 % by construction;
     in a total its mean) or a fixed number. Every ranked feature of the other dictionary can be a match. `count` and
     `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run or, where
@@ -73,7 +73,7 @@ def _changes(features: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
     nulls = features["seed"].nunique() > 1
     base = features[features["side"] == "base"].groupby(["run", "layer"])["null_cosine"]
     by_chance = features[["run", "layer"]].join(base.quantile(CHANCE, interpolation="lower"), on=["run", "layer"])["null_cosine"]
-    thresholds = {"null": by_chance} if nulls else {}
+    thresholds = {"chance": by_chance} if nulls else {}
     for kept_at, threshold in (thresholds | {value: value for value in FIXED}).items():
         # not `<`: where the other dictionary has no living feature the cosine is nan, and there is no match
         new = 1.0 * ~(features["cosine"] >= threshold)
