@@ -31,7 +31,7 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict) -> list[dict]:
       documents differ by a factor of two or more. Equal models would move none: no null, no p
 
     `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` (the 5 % quantile of base against
-    base of another seed, for each run, layer and kind of features, so that the null of `lost` is 5 % by construction;
+    base of another seed, for each run, layer and kind of features, so that the null of `lost` is 5 % at most by construction;
     in a total its mean) or a fixed number. Every ranked feature of the other dictionary can be a match. `count` and
     `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run or, where
     there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, so interval and
