@@ -54,6 +54,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/explanations.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/comparison.smk"
+include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/paper.smk"
 

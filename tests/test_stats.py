@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from rewardscope.stats import against, bootstrap_interval, counted, replicates, sign_flip_p, t_interval
+from rewardscope.stats import against, bootstrap_interval, counted, paired, replicates, sign_flip_p, t_interval
 
 
 def test_t_interval_by_hand():
@@ -54,6 +54,16 @@ def test_sign_flip_counts_ties(scale):
 @pytest.mark.parametrize("n", range(6))
 def test_no_p_below_six(n):
     assert math.isnan(sign_flip_p(np.arange(1.0, n + 1)))
+
+
+def test_no_p_of_a_missing_difference():
+    assert math.isnan(sign_flip_p(np.array([1.0, 2.0, math.nan, 4.0, 5.0, 6.0])))
+
+
+def test_paired():
+    values = np.array([1.0, 2.0, -3.0, 4.0, 5.0, 6.0])
+    low, high = t_interval(values)
+    assert paired(values) == {"difference": 2.5, "ci_low": low, "ci_high": high, "p_value": 10 / 64}
 
 
 def test_sampled_sign_flip():

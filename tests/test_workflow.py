@@ -124,6 +124,19 @@ def test_feature_activations_are_those_of_the_stored_sae(finished):
     assert np.allclose(ours["value"], dense["value"], atol=1e-5)
 
 
+def test_step4_and_probe_have_the_contract_s_rows(finished):
+    step4, probe = (pd.read_csv(finished / f"results/tables/{name}.csv") for name in ("step4", "probe"))
+    layer = str(json.loads((finished / PAIR / "layers.json").read_text())["top1"])
+    assert set(step4["layer"]) == {layer, "total"} and set(step4["change"]) == {"found", "lost", "kept", "moved base", "moved rlhf"}
+    assert set(step4["kept_at"].dropna()) == {"chance", "0.7", "0.8", "0.9"} and set(step4["among"]) == {"top 5", "all"}
+    sums = step4[step4["kept_at"].notna()].pivot(index=["layer", "among", "kept_at"], columns="change", values=["count", "features"])
+    assert (sums["count"]["lost"] + sums["count"]["kept"] - sums["features"]["lost"]).abs().max() < 1e-9
+    assert set(probe["layer"].dropna()) == {layer, "total"} and set(probe["metric"]) == {"tau", "r2"}
+    assert set(probe["predictors"]) == {"features", "controls", "features - controls", "tokens", "mean"}
+    test = pd.read_parquet(finished / "results/corpora/reviews/test.parquet")
+    assert (probe["fit"] + probe["held"]).unique().tolist() == [len(test)]
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in (run := snakemake(finished)).stderr + run.stdout
 
@@ -137,7 +150,7 @@ def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):
 
 
 AFTER_EXPLANATIONS = {"table3", "table5", "section5_3", "section6_1"}
-AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "quality", "table2"} | AFTER_EXPLANATIONS
+AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "quality", "table2", "step4", "probe"} | AFTER_EXPLANATIONS
 
 
 def test_a_changed_reward_keeps_corpus_and_base_model(finished, tmp_path):

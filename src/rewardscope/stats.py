@@ -22,7 +22,7 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0, draws: int = 100_000) ->
     """Two-sided p of the mean of paired `differences` `[n]` under random signs; nan below six replicates or where one is nan.
 
     Exact (all 2^n patterns) up to 14 replicates, sampled above. With n replicates it cannot fall below 2 / 2^n:
-    below six it could never reach 0.05, so it is not given.
+    below six it could never reach 0.05, so it is not given; nor is it where a difference is nan.
     """
     n = len(differences)
     if n < 6 or np.isnan(differences).any():
@@ -37,6 +37,12 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0, draws: int = 100_000) ->
     observed = abs(np.sum(differences))
     hits = np.count_nonzero(sums >= observed * (1 - 1e-12)) + extra
     return hits / (len(signs) + extra)
+
+
+def paired(differences: np.ndarray) -> dict[str, float]:
+    """`difference, ci_low, ci_high, p_value` of replicates' `differences` `[n]`: mean, t interval, sign-flip p."""
+    low, high = t_interval(differences)
+    return {"difference": float(np.mean(differences)), "ci_low": low, "ci_high": high, "p_value": sign_flip_p(differences)}
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
@@ -75,7 +81,4 @@ def counted(rows: pd.DataFrame) -> dict:
 def against(sides: pd.DataFrame, value: str) -> dict[str, float]:
     """Base against RLHF over `replicates`: both means, their difference, its t interval and exact sign-flip p."""
     base, rlhf = sides[value]["base"], sides[value]["rlhf"]
-    difference = (rlhf - base).to_numpy()
-    low, high = t_interval(difference)
-    p = sign_flip_p(difference)
-    return {"base": base.mean(), "rlhf": rlhf.mean(), "difference": difference.mean(), "ci_low": low, "ci_high": high, "p_value": p}
+    return {"base": base.mean(), "rlhf": rlhf.mean(), **paired((rlhf - base).to_numpy())}
