@@ -32,7 +32,7 @@ if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--
 
 
 # A rule's conda environment holds its libraries; the package itself is found here.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")])))
 
 
 include: "workflow/rules/common.smk"

@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,19 +51,11 @@ def _fail(label, log_file, kind, error, trace) -> None:
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`: a bar on a terminal, a plain line for every tenth of the way in the log."""
+    """Yield `items` and log how many are done, at most one line a second: `rewardscope.terminal` shows the last one."""
     total = total if total is not None else len(items)
-    tenth = max(1, total // 10)
-    with bar(what, total) as shown:
-        for done, item in enumerate(items, start=1):
-            yield item
-            shown.update()
-            if done % tenth == 0 or done == total:
-                log.info("%s: %d of %d", what, done, total)
-
-
-def bar(what: str, total: int):
-    """A progress bar on a terminal, nothing elsewhere; `update()` moves it one step."""
-    from tqdm import tqdm
-
-    return tqdm(desc=what, total=total, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True)
+    said = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done == total or time.monotonic() - said >= 1:
+            log.info("%s: %d of %d", what, done, total)
+            said = time.monotonic()

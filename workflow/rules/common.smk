@@ -1,4 +1,4 @@
-# Names and paths that every rule shares. A `site` is where a side of a pair keeps its artifacts:
+# Names and paths shared by all rules files. A `site` is where a side of a pair keeps its artifacts:
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}

@@ -1,6 +1,6 @@
 # Rows of Tables 3 and 4 are the pairs whose reward has a word table.
 WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
-WORD_FILES = sorted({w for p in WORDED if (w := CONFIG.rewards[p.split("/")[2]].words) != "vader"})
+WORD_FILES = sorted({CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED} - {"vader"})
 PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
 
 
