@@ -7,11 +7,15 @@ import sys
 from rewardscope import plan
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
+from rewardscope.dag import dimensions
 from rewardscope.errors import UserError
 from rewardscope.rewards import check_function, load_table
 
 
 configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 try:

@@ -85,6 +85,11 @@ def checkpoint_files(path):
     return [os.path.normpath(os.path.join(path, file)) for file in files if file.endswith(kinds)]
 
 
+def labels(**fixed):
+    """How `snakemake --report` lists an output: its wildcards, a pair or site taken apart."""
+    return lambda wildcards: {**dict(dimensions(dict(wildcards.items()))), **fixed}
+
+
 def section(value):
     """A part of the config as a plain dict, for params."""
     return value.model_dump(mode="json")

@@ -19,7 +19,7 @@ rule table3:
         layers=[at(f"{pair}/layers.json") for pair in WORDED],
         words=WORD_FILES,
     output:
-        table=at("tables/table3.csv"),
+        table=report(at("tables/table3.csv"), "../report/table3.rst", "Tables", labels={"table": "3: what features fire on"}),
     log:
         at("logs/table3.log"),
     benchmark:
@@ -43,7 +43,7 @@ rule table4:
         rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
         words=WORD_FILES,
     output:
-        table=at("tables/table4.csv"),
+        table=report(at("tables/table4.csv"), "../report/table4.rst", "Tables", labels={"table": "4: completions"}),
     log:
         at("logs/table4.log"),
     benchmark:
@@ -81,7 +81,7 @@ rule quality:
         nulls=at_places("nulls/{recipe}/{pick}.parquet"),
         layers=[at(f"{pair}/layers.json") for pair in all_pairs()],
     output:
-        table=at("tables/quality.csv"),
+        table=report(at("tables/quality.csv"), "../report/quality.rst", "Tables", labels={"table": "quality of the autoencoders"}),
     log:
         at("logs/quality.log"),
     benchmark:
