@@ -19,8 +19,8 @@ log = logging.getLogger("rewardscope")
 def start(snakemake) -> None:
     """Log to the rule's log file, pin torch's threads to its `torch_threads`. Call before torch is imported.
 
-    Progress and warnings go to the log, one plain line each; an error's traceback goes there too, and one line
-    of it to the terminal.
+    Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
+    and one line of it to the terminal.
     """
     log_file = snakemake.log[0]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -29,9 +29,8 @@ def start(snakemake) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=log_file, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True
-    )
+    sys.stdout = open(log_file, "w", buffering=1)  # TRL prints
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)

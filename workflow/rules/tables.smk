@@ -1,6 +1,7 @@
 # Rows of Tables 3 and 4 are the pairs whose reward has a word table.
-WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
-WORD_FILES = sorted({CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED} - {"vader"})
+WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[pair.split("/")[2]].words)}
+WORDED = list(WORDS)
+WORD_FILES = sorted(set(WORDS.values()) - {"vader"})
 PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
 
 
@@ -29,7 +30,7 @@ rule table3:
         torch_threads=threads_of("other"),
         pairs=WORDED,
         places=PLACES,
-        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        words=WORDS,
         top_k=CONFIG.features.top_k,
     conda:
         "../../envs/torch.yaml"
@@ -52,7 +53,7 @@ rule table4:
         code=code("table4"),
         torch_threads=threads_of("other"),
         pairs=WORDED,
-        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        words=WORDS,
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,
     conda:
