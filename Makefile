@@ -1,9 +1,9 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
-# All make .venv first.
+# make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-system clean
+.PHONY: demo test test-system dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -14,6 +14,9 @@ test: .venv/ready
 
 test-system: .venv/ready
 	$(BIN)/python -m pytest tests/system
+
+dag: .venv/ready
+	$(BIN)/python -m rewardscope dag $(CONFIG)
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=python3.11")'

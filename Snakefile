@@ -8,6 +8,7 @@ from rewardscope import plan
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
 from rewardscope.config_files import check_text
+from rewardscope.dag import dimensions
 from rewardscope.errors import UserError
 from rewardscope.rewards import check_function, load_table
 
@@ -20,6 +21,9 @@ except UserError as error:
 
 
 configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 try:
@@ -40,7 +44,7 @@ if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--
 
 
 # A rule's conda environment holds its libraries; the package itself is found here.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")])))
 
 
 include: "workflow/rules/common.smk"

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,30 @@ def test_step4_and_probe_have_the_contract_s_rows(finished):
 
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in (run := snakemake(finished)).stderr + run.stdout
+
+
+def test_what_a_run_says_is_plain_text_in_a_file(finished):
+    said = (finished / "said.txt").read_text()
+    assert "\x1b" not in said and "\r" not in said
+    steps = int(re.search(r"^(\d+) steps: ", said, re.MULTILINE)[1])
+    done = [int(n) for n in re.findall(r"done in .*; (\d+) of \d+ steps", said)]
+    assert done == list(range(1, steps))  # the last step is `all`, which does nothing
+    assert not [line for line in said.splitlines() if len(line) > 600]
+
+
+def test_snakemake_s_report_shows_the_tables_with_their_captions(finished):
+    run = snakemake(finished, "--report", "results/report-snakemake.html")
+    assert run.returncode == 0, run.stderr
+    page = (finished / "results/report-snakemake.html").read_text()
+    for words in ("Rewardscope tunes a base model", "Table 3 of the paper", "Table 4 of the paper", "How far the autoencoders can be trusted",
+                  "3: what features fire on", "model tiny, reward utility, corpus reviews", "the Euclidean distance between base and tuned",
+                  "Agreement of the small with the large dictionary", "beside that of a trigram model"):  # fmt: skip
+        assert words in page, words
+
+
+def test_lint_has_only_the_remark_that_docs_auditing_explains(tmp_path):
+    run = snakemake(tmp_path, "--lint")
+    assert set(re.findall(r"^    \* (.*)", run.stdout + run.stderr, re.MULTILINE)) == {"Mixed rules and functions in same snakefile.:"}
 
 
 def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):

@@ -1,6 +1,7 @@
-"""`python -m rewardscope show FILE...`: a table in the terminal, one field a line."""
+"""`python -m rewardscope show FILE...`: a table in the terminal, one field a line. `dag [OVERLAY...]`: the DAG as pictures."""
 import sys
 
+from rewardscope import dag
 from rewardscope.errors import UserError
 
 
@@ -17,10 +18,14 @@ def show(file: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run one command."""
-    if len(arguments) < 2 or arguments[0] != "show":
-        raise UserError("usage: python -m rewardscope show FILE...")
-    for file in arguments[1:]:
-        show(file)
+    match arguments:
+        case ["show", _, *_]:
+            for file in arguments[1:]:
+                show(file)
+        case ["dag", *overlays]:
+            dag.main(overlays)
+        case _:
+            raise UserError("usage: python -m rewardscope show FILE... | dag [OVERLAY...]")
 
 
 if __name__ == "__main__":
