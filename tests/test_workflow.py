@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PAIR = "results/pairs/tiny/utility/run1"
 EVERY = ["results/tables/table3.csv", "results/tables/table4.csv", "results/tables/quality.csv", f"{PAIR}/comparison.parquet"]
+SECRET = "sk-a-key-that-nobody-may-see"
 pytestmark = pytest.mark.workflow
 
 
@@ -21,7 +22,8 @@ def snakemake(folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile
     """Run Snakemake in `folder` on the test-size config."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
     command += ["--configfile", str(ROOT / "tests/small.yaml"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
+    environment = {**os.environ, "OPENAI_API_KEY": SECRET}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False)
 
 
 def planned(run: subprocess.CompletedProcess) -> set[str]:
@@ -42,7 +44,7 @@ def finished(tmp_path_factory) -> Path:
 def hashes(folder: Path) -> dict[str, str]:
     """Tables, weights and Parquet files by content: what two runs on one machine must share."""
     kinds = (".csv", ".parquet", ".safetensors", ".jsonl", ".json")
-    skipped = ("logs", "benchmarks", ".work")
+    skipped = ("logs", "benchmarks", "provenance", ".work")
     files = [f for f in (folder / "results").rglob("*") if f.suffix in kinds and not set(skipped) & set(f.parts)]
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(files)}
 
@@ -90,6 +92,44 @@ def test_feature_activations_are_those_of_the_stored_sae(finished):
     ours = stored[(stored["feature"] == feature) & (stored["value"] > 1e-5)]
     assert ours[["document", "position"]].to_numpy().tolist() == dense[["document", "position"]].to_numpy().tolist()
     assert np.allclose(ours["value"], dense["value"], atol=1e-5)
+
+
+def test_every_job_has_a_record_of_what_it_read_and_wrote(finished):
+    results = finished / "results"
+    records = [json.loads(file.read_text()) for file in (results / "provenance").rglob("*.json") if not file.is_symlink()]
+    assert len(records) == len(list((results / "benchmarks").rglob("*.tsv")))
+    made = [name for record in records for name in record["outputs"]]
+    assert len(set(made)) == len(made) and all((results / "provenance" / f"{name}.json").exists() for name in made)
+    files = {str(f.relative_to(results)) for f in results.rglob("*") if f.is_file() and f.suffix in (".csv", ".parquet", ".safetensors", ".jsonl")}
+    assert not [file for file in files if not any(file == name or file.startswith(f"{name}/") for name in made)]
+    assert {name for record in records for name in record["inputs"]} <= set(made)  # the embedded run is given nothing
+    assert all(record["params"]["code"] and record["device"] and record["libraries"]["snakemake"] for record in records)
+
+
+def test_an_sae_job_loads_no_transformers(finished):
+    record = lambda path: json.loads((finished / "results/provenance" / f"{path}.json").read_text())  # noqa: E731
+    libraries = record("pairs/tiny/utility/run1/rlhf/saes/paper/top1/width32/seed1/sae.safetensors")["libraries"]
+    assert "torch" in libraries and not {"transformers", "trl", "datasets", "tokenizers"} & set(libraries)
+    assert "transformers" in record("pairs/tiny/utility/run1/divergence.csv")["libraries"]  # it would be seen
+
+
+def test_lineage_goes_from_every_table_back_to_the_corpus(finished):
+    def lineage(table: str, *arguments: str) -> list[str]:
+        command = [sys.executable, "-m", "rewardscope", "lineage", table, *arguments]
+        run = subprocess.run(command, cwd=finished, capture_output=True, text=True, timeout=100, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout.splitlines()
+
+    assert json.loads("\n".join(lineage(EVERY[0], "--json")))["broken"] == []
+    for table in EVERY:
+        rules = [line.split()[0] for line in lineage(table) if line and line[0] != " "][1:-1]
+        assert rules[0] == Path(table).stem and {"rlhf", "base_model", "corpus"} <= set(rules)
+        assert rules.index("rlhf") < rules.index("base_model") < rules.index("corpus") == len(rules) - 1
+
+
+def test_no_secret_of_the_environment_is_in_results_logs_or_records(finished):
+    files = [file for name in ("results", ".snakemake") for file in (finished / name).rglob("*") if file.is_file()]
+    assert len(files) > 100 and not [file for file in files if SECRET.encode() in file.read_bytes()]
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -145,6 +185,11 @@ def test_changed_code_reruns_the_steps_that_import_it(finished, tmp_path):
         return planned(subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False))
 
     assert plan() == set()
+    for command in (["init", "-q"], ["add", "src"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    records = tmp_path / "src/rewardscope/provenance.py"
+    records.write_text(records.read_text() + "\nEXTRA = 1\n")
+    assert plan() == set()  # neither a commit nor a dirty tree nor what only writes records
     module = tmp_path / "src/rewardscope/sae.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     assert plan() == set()
