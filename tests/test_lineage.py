@@ -135,6 +135,9 @@ def test_an_unknown_row(results, row, said):
 def test_rows_of_what_is_no_table(results):
     with pytest.raises(UserError, match="CSV tables only"):
         read(results, saes("tiny")[0], row="1")
+    (results / "tables/table.csv").unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        read(results, row="1")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,7 @@ def test_an_input_that_was_changed_before_it_was_read(results):
     file.write_text("changed by hand")
     job(results, "table", saes("tiny"), ["tables/table.csv"], 4)
     lines = read(results)["broken"]
-    assert len(lines) == 2 and "; that is not what was made (" in lines[0] and ": changed since it was made (" in lines[1]
+    assert len(lines) == 2 and ": changed since it was made (" in lines[0] and "; that is not what was made (" in lines[1]
 
 
 def test_a_given_file_that_has_changed(results):
@@ -257,6 +260,7 @@ UNKNOWN = [
     ("results/tables/nothing.csv", "no such file or folder"),
     ("results/README.md", "no record names it"),
     (f"results/{shards('tiny', 'base')}/9.bin", "no such file or folder"),
+    ("results/tables/table.csv/x", "no such file or folder"),
     ("words.csv", "no folder above it holds provenance records"),
     ("nowhere.csv", "no such file or folder"),
 ]

@@ -196,7 +196,7 @@ def checkout(tmp_path):
 
 def test_git(checkout):
     folder, git = checkout
-    ask = lambda: provenance._answer(provenance._ask_git(folder))  # noqa: E731
+    ask = lambda: provenance._answer(provenance._ask_git(folder))
     assert ask() is None  # no commit yet
     git("add", ".")
     git("commit", "-qm", "one")

@@ -107,7 +107,7 @@ def test_every_job_has_a_record_of_what_it_read_and_wrote(finished):
 
 
 def test_an_sae_job_loads_no_transformers(finished):
-    record = lambda path: json.loads((finished / "results/provenance" / f"{path}.json").read_text())  # noqa: E731
+    record = lambda path: json.loads((finished / "results/provenance" / f"{path}.json").read_text())
     libraries = record("pairs/tiny/utility/run1/rlhf/saes/paper/top1/width32/seed1/sae.safetensors")["libraries"]
     assert "torch" in libraries and not {"transformers", "trl", "datasets", "tokenizers"} & set(libraries)
     assert "transformers" in record("pairs/tiny/utility/run1/divergence.csv")["libraries"]  # it would be seen

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -50,7 +51,7 @@ def artifacts_at(results: Path, name: str) -> list[str]:
     """The recorded artifact that `name` is or lies in, or all those below it."""
     for artifact in (name, *map(str, Path(name).parents)):
         made = (load(record_file(results, artifact)) or {"outputs": {}})["outputs"].get(artifact)
-        if made and (artifact == name or os.path.relpath(name, artifact) in made["files"]):
+        if made and (artifact == name or os.path.relpath(name, artifact) in made.get("files", ())):
             return [artifact]
     records = results / "provenance" / name
     below = [str(file.relative_to(results / "provenance")).removesuffix(".json") for file in sorted(records.rglob("*.json")) if file.exists()]
@@ -64,8 +65,11 @@ def rows(table: Path, which: str) -> list[dict[str, str]]:
     """Rows of a CSV table by number (from 1) or as `model/reward`."""
     if table.suffix != ".csv":
         raise UserError(f"{table}: rows can be named for CSV tables only")
-    with open(table, encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file))
+    try:
+        with open(table, encoding="utf-8", newline="") as file:
+            found = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{table}: cannot be read as a table ({error})") from error
     names = [f"{row.get('model')}/{row.get('reward')}" for row in found]
     chosen = [row for number, row in enumerate(found, start=1) if which in (str(number), names[number - 1])]
     if not chosen:
@@ -86,7 +90,7 @@ def went_into(name: str, row: dict[str, str]) -> bool:
     return all(row.get(key, value) == value for key, value in said.items())
 
 
-def trace(results: Path, artifacts: list[str], chosen: list[dict] = (), quick: bool = False) -> Chain:
+def trace(results: Path, artifacts: list[str], chosen: Sequence[dict] = (), quick: bool = False) -> Chain:
     """Follow records from `artifacts` to what no job made, and compare them with each other and with the disk.
 
     `chosen` rows of a table leave out the inputs of its other rows. With `quick`, a file in a folder is not read again
@@ -94,50 +98,72 @@ def trace(results: Path, artifacts: list[str], chosen: list[dict] = (), quick: b
     """
     read = cache(load)
     jobs: dict[Path, dict] = {}
-    readers: dict[str, set[str]] = {}  # rule -> rules that read what it made
-    chain = Chain([], {}, [], [])
-    seen: set[str] = set()
-    todo = deque((name, None) for name in artifacts)
+    makers: dict[str, dict | None] = {}  # artifact -> the record of the job that made it
+    readers: dict[str, list[dict]] = {name: [] for name in artifacts}  # artifact -> records of the jobs that read it
+    todo = deque(artifacts)
     while todo:
-        name, reader = todo.popleft()
-        file = record_file(results, name).resolve()
-        record = read(file) or {"outputs": {}}
-        made = record["outputs"].get(name)
-        expected = made["sha256"] if made else reader["inputs"][name] if reader else None
-        if made and reader and reader["inputs"][name] != made["sha256"]:
-            what = "it has been remade since" if record["started"] > reader["started"] else "that is not what was made"
-            chain.broken.append(f"{name}: {reader['rule']} read {_short(reader['inputs'][name])}; {what} ({_short(made['sha256'])})")
-        if made:
-            readers.setdefault(record["rule"], set()).update({reader["rule"]} if reader else ())
-        if name in seen:
+        name = todo.popleft()
+        if name in makers:
             continue
-        seen.add(name)
-        outside = name.startswith("../") or os.path.isabs(name)
-        if outside:
-            chain.given[name] = expected
+        file = record_file(results, name).resolve()
+        record = read(file)
+        makers[name] = record if record and name in record["outputs"] else None
+        if not makers[name]:
+            continue
+        if file not in jobs:
+            jobs[file] = {"record": os.path.relpath(file, results.resolve()), "used": [], **record}
+            rows_of = chosen if name in artifacts else ()
+            for source in record["inputs"]:
+                if not rows_of or any(went_into(source, row) for row in rows_of):
+                    readers.setdefault(source, []).append(record)
+                    todo.append(source)
+        jobs[file]["used"].append(name)
+    before: dict[str, set[str]] = {}  # rule -> rules whose jobs read what it made
+    for name, maker in makers.items():
+        if maker:
+            before.setdefault(maker["rule"], set()).update(reader["rule"] for reader in readers[name])
+    order = list(TopologicalSorter(before).static_order())
+    chain = Chain(sorted(jobs.values(), key=lambda job: (order.index(job["rule"]), job["used"][0])), {}, [], [])
+    for name, maker in makers.items():
+        made = maker["outputs"][name] if maker else None
+        if not made and (name.startswith("../") or os.path.isabs(name)):
+            chain.given[name] = readers[name][0]["inputs"][name]
         elif not made:
             chain.broken.append(f"{name}: no record of the job that made it")
         if not (results / name).exists():
             chain.gone.append(name)
-        elif expected and (now := fingerprint(results / name, made if quick else None))["sha256"] != expected:
-            since = "since it was made" if made else f"since {reader['rule']} read it"
-            chain.broken.append(f"{name}: changed {since}{_which(now, made)} (recorded {_short(expected)}, on disk {_short(now['sha256'])})")
-        if made and file not in jobs:
-            jobs[file] = {"record": str(file.relative_to(results.resolve())), "used": [], **record}
-            wanted = [i for i in record["inputs"] if reader or not chosen or any(went_into(i, row) for row in chosen)]
-            todo.extend((i, record) for i in wanted)
-        if made:
-            jobs[file]["used"].append(name)
-    order = list(TopologicalSorter(readers).static_order())
-    chain.jobs.extend(sorted(jobs.values(), key=lambda job: (order.index(job["rule"]), job["used"][0])))
+        else:
+            now = fingerprint(results / name, made if quick else None)
+            chain.broken.extend(_changed(name, now, made, readers[name]))
+        chain.broken.extend(_misread(name, maker, readers[name]))
     return chain
 
 
-def _which(now: dict, made: dict | None) -> str:
+def _changed(name: str, now: dict, made: dict | None, readers: list[dict]) -> list[str]:
+    """Whether a file or folder on disk is another than was made, or, where no job made it, than was read."""
+    known = {"it was made": made} if made else {f"{job['rule']} read it": {"sha256": job["inputs"][name]} for job in readers}
+    return [
+        f"{name}: changed since {when}{_which(now, then)} (recorded {_short(then['sha256'])}, on disk {_short(now['sha256'])})"
+        for when, then in known.items()
+        if then["sha256"] != now["sha256"]
+    ]
+
+
+def _misread(name: str, maker: dict | None, readers: list[dict]) -> list[str]:
+    """Jobs that read something else than the last job that made it has left."""
+    made, lines = maker["outputs"][name]["sha256"] if maker else None, []
+    for job in readers:
+        if made and job["inputs"][name] != made:
+            since = "it has been remade since" if maker["started"] > job["started"] else "that is not what was made"
+            lines.append(f"{name}: {job['rule']} read {_short(job['inputs'][name])}; {since} ({_short(made)})")
+    return lines
+
+
+def _which(now: dict, then: dict) -> str:
     """Files of a folder that are not as recorded."""
-    if not made or "files" not in now or "files" not in made:
+    if "files" not in now or "files" not in then:
         return ""
-    before, after = ({name: file["sha256"] for name, file in side["files"].items()} for side in (made, now))
+    before, after = ({name: file["sha256"] for name, file in side["files"].items()} for side in (then, now))
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     return f" in {', '.join(changed[:3])}{' and more' * (len(changed) > 3)}"
 
