@@ -80,6 +80,11 @@ def test_a_data_file_counts(package):
     assert changed(package, "paper.yaml", None, "\n") == {"table1", "table2"}
 
 
+def test_what_only_writes_records_changes_nothing(package):
+    assert changed(package, "provenance.py", None, "X = 1\n") == set()
+    assert changed(package, "job.py", None, "X = 1\n") == set(digests(package))  # it sets thread counts
+
+
 def test_a_new_module_changes_nothing_until_it_is_imported(package):
     before = digests(package)
     (package / "novel.py").write_text("x = 1\n")

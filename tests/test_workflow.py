@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from workflow_runs import PAIR, ROOT, planned, snakemake
+from workflow_runs import PAIR, ROOT, SECRET, planned, snakemake
 
 TABLES = ("table3", "table4", "quality", "table1", "table2", "table5", "section5.3", "section5.3.words", "section6.1")
 EVERY = [*(f"results/tables/{name}.csv" for name in TABLES), f"{PAIR}/comparison.parquet"]
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 def hashes(folder: Path) -> dict[str, str]:
     """Tables, weights and Parquet files by content: what two runs on one machine must share."""
     kinds = (".csv", ".parquet", ".safetensors", ".jsonl", ".json")
-    skipped = ("logs", "benchmarks", ".work")
+    skipped = ("logs", "benchmarks", "provenance", ".work")
     files = [f for f in (folder / "results").rglob("*") if f.suffix in kinds and not set(skipped) & set(f.parts)]
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(files)}
 
@@ -137,6 +137,43 @@ def test_step4_and_probe_have_the_contract_s_rows(finished):
     test = pd.read_parquet(finished / "results/corpora/reviews/test.parquet")
     assert (probe["fit"] + probe["held"]).unique().tolist() == [len(test)]
 
+def test_every_job_has_a_record_of_what_it_read_and_wrote(finished):
+    results = finished / "results"
+    records = [json.loads(file.read_text()) for file in (results / "provenance").rglob("*.json") if not file.is_symlink()]
+    assert len(records) == len(list((results / "benchmarks").rglob("*.tsv")))
+    made = [name for record in records for name in record["outputs"]]
+    assert len(set(made)) == len(made) and all((results / "provenance" / f"{name}.json").exists() for name in made)
+    files = {str(f.relative_to(results)) for f in results.rglob("*") if f.is_file() and f.suffix in (".csv", ".parquet", ".safetensors", ".jsonl")}
+    assert not [file for file in files if not any(file == name or file.startswith(f"{name}/") for name in made)]
+    assert {name for record in records for name in record["inputs"]} <= set(made)  # the embedded run is given nothing
+    assert all(record["params"]["code"] and record["device"] and record["libraries"]["snakemake"] for record in records)
+
+
+def test_an_sae_job_loads_no_transformers(finished):
+    record = lambda path: json.loads((finished / "results/provenance" / f"{path}.json").read_text())
+    libraries = record("pairs/tiny/utility/run1/rlhf/saes/paper/top1/width32/seed1/sae.safetensors")["libraries"]
+    assert "torch" in libraries and not {"transformers", "trl", "datasets", "tokenizers"} & set(libraries)
+    assert "transformers" in record("pairs/tiny/utility/run1/divergence.csv")["libraries"]  # it would be seen
+
+
+def test_lineage_goes_from_every_table_back_to_the_corpus(finished):
+    def lineage(table: str, *arguments: str) -> list[str]:
+        command = [sys.executable, "-m", "rewardscope", "lineage", table, *arguments]
+        run = subprocess.run(command, cwd=finished, capture_output=True, text=True, timeout=100, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout.splitlines()
+
+    assert json.loads("\n".join(lineage(EVERY[0], "--json")))["broken"] == []
+    for table in EVERY:
+        rules = [line.split()[0] for line in lineage(table) if line and line[0] != " "][1:-1]
+        assert rules[0] == Path(table).stem and {"rlhf", "base_model", "corpus"} <= set(rules)
+        assert rules.index("rlhf") < rules.index("base_model") < rules.index("corpus") == len(rules) - 1
+
+
+def test_no_secret_of_the_environment_is_in_results_logs_or_records(finished):
+    files = [file for name in ("results", ".snakemake") for file in (finished / name).rglob("*") if file.is_file()]
+    assert len(files) > 100 and not [file for file in files if SECRET.encode() in file.read_bytes()]
+
 
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in (run := snakemake(finished)).stderr + run.stdout
@@ -202,6 +239,11 @@ def test_changed_code_reruns_the_steps_that_import_it(finished, tmp_path):
         return planned(subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False))
 
     assert plan() == set()
+    for command in (["init", "-q"], ["add", "src"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    records = tmp_path / "src/rewardscope/provenance.py"
+    records.write_text(records.read_text() + "\nEXTRA = 1\n")
+    assert plan() == set()  # neither a commit nor a dirty tree nor what only writes records
     module = tmp_path / "src/rewardscope/sae.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     assert plan() == set()

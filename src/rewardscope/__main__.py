@@ -1,7 +1,7 @@
-"""`python -m rewardscope show FILE...`: a table in the terminal, one field a line. `dag [OVERLAY...]`: the DAG as pictures."""
+"""`python -m rewardscope`: a table in the terminal, what an artifact was made from, the DAG as pictures."""
+import argparse
 import sys
 
-from rewardscope import dag
 from rewardscope.errors import UserError
 
 
@@ -16,21 +16,50 @@ def show(file: str) -> None:
     print(f"{file}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
 
 
-def main(arguments: list[str]) -> None:
-    """Run one command."""
-    match arguments:
-        case ["show", _, *_]:
-            for file in arguments[1:]:
-                show(file)
-        case ["dag", *overlays]:
-            dag.main(overlays)
-        case _:
-            raise UserError("usage: python -m rewardscope show FILE... | dag [OVERLAY...]")
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        """One line, as every other mistake."""
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def parser() -> Parser:
+    """The command line."""
+    top = Parser(prog="python -m rewardscope", description="Looks at what the workflow has made.")
+    commands = top.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("show", help="print CSV tables, one field a line")
+    command.add_argument("files", nargs="+", metavar="FILE")
+    command = commands.add_parser("lineage", help="print what an artifact was made from, and whether that still holds; status 1 where not")
+    command.add_argument("path", help="a result: a file, a folder, a file in a folder")
+    command.add_argument("--row", help="of a CSV table: its number, from 1, or MODEL/REWARD")
+    command.add_argument("--json", action="store_true", help="the records themselves")
+    command.add_argument("--quick", action="store_true", help="trust a file in a folder whose size and date are those of its record")
+    command = commands.add_parser("dag", help="draw the rules and the jobs into the results folder")
+    command.add_argument("overlays", nargs="*", metavar="OVERLAY", help="config files over config.yaml")
+    return top
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; the exit status."""
+    asked = parser().parse_args(arguments)
+    if asked.command == "show":
+        for file in asked.files:
+            show(file)
+        return 0
+    if asked.command == "dag":
+        from rewardscope import dag
+
+        dag.main(asked.overlays)
+        return 0
+    from rewardscope.lineage import lineage
+
+    text, whole = lineage(asked.path, asked.row, asked.quick, asked.json)
+    print(text)
+    return 0 if whole else 1
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        sys.exit(main(sys.argv[1:]))
     except UserError as error:
         sys.exit(f"rewardscope: {error}")
     except BrokenPipeError:  # `show ... | head`

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+RECORDS = "provenance"  # the module that only writes down what a job did; it cannot change a result
 
 
 def digest(script: str | Path) -> str:
@@ -46,7 +47,7 @@ def _imports(file: Path) -> frozenset[str]:
             found.add(node.module.removeprefix("rewardscope."))
         elif isinstance(node, ast.Import):
             found |= {a.name.removeprefix("rewardscope.") for a in node.names if a.name.startswith("rewardscope.")}
-    return frozenset(name for name in found if _file(name).exists())
+    return frozenset(name for name in found if _file(name).exists() and name != RECORDS)
 
 
 @cache

@@ -1,8 +1,7 @@
-"""What every job does first: a log, a thread count, one clear line when it fails."""
+"""What every job does first: a log, a thread count, one clear line when it fails, a record when it does not."""
 import atexit
 import logging
 import os
-import resource
 import sys
 import time
 import traceback
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from rewardscope import provenance
 from rewardscope.errors import UserError
 
 T = TypeVar("T")
@@ -34,16 +34,18 @@ def start(snakemake) -> None:
     for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    atexit.register(_memory)
     sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
+    atexit.register(_memory)
+    atexit.register(provenance.finish, provenance.begin(snakemake))
 
 
 def _memory() -> None:
     """The log's last line: the most memory that the job itself held (Snakemake's benchmark counts shared pages too)."""
-    log.info("peak resident memory: %d MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    log.info("peak resident memory: %d MiB", provenance.peak_memory())
 
 
 def _fail(label, log_file, kind, error, trace) -> None:
+    atexit.unregister(provenance.finish)
     log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
     said = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
     print(f"rewardscope: {label}: {' '.join(said.split())} (log: {log_file})", file=sys.stderr)
