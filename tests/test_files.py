@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from rewardscope.files import checksum, resumable, whole
+from rewardscope import files
+from rewardscope.files import checksum, finished, forget, link, resumable, sweep, whole
 
 
 def names(folder) -> set[str]:
@@ -106,6 +107,45 @@ def test_resumable(tmp_path):
     (work / "step1").write_text("x")
     resumable(work, **same)
     assert names(work) == {"fingerprint.json"}
+
+
+def test_a_half_removed_work_folder_is_not_resumed_from(tmp_path, monkeypatch):
+    work = resumable(tmp_path / "work", seed=1)
+    (work / "state").mkdir()
+    (work / "state" / "weights").touch()
+    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: (work / "state" / "weights").unlink())  # and is killed
+    forget(work)
+    monkeypatch.undo()
+    assert names(work) == {"state"}
+    resumable(work, seed=1)  # by the very same job
+    assert names(work) == {"fingerprint.json"}
+
+
+def test_what_is_finished_is_swept_and_nothing_else(tmp_path):
+    done, more, half = (resumable(tmp_path / "work" / name, seed=1) for name in ("saes/a/b", "rlhf/c", "saes/a/d"))
+    finished(done)
+    finished(more)
+    resumable(done, seed=1)  # killed before Snakemake knew: the job runs again, and still finds it
+    assert "finished" in names(done)
+    sweep(tmp_path / "work" / "saes")
+    assert not done.exists() and more.exists() and half.exists()
+    sweep(tmp_path / "work")
+    assert not more.exists() and names(half) == {"fingerprint.json"}
+    sweep(tmp_path / "nowhere")
+
+
+def test_a_file_or_folder_is_linked(tmp_path, monkeypatch):
+    folder(tmp_path / "source", a="x", b_c="y")
+    link(tmp_path / "source", tmp_path / "one")
+    link(tmp_path / "source" / "a", tmp_path / "a")
+    assert (tmp_path / "one" / "b" / "c").samefile(tmp_path / "source" / "b" / "c") and (tmp_path / "a").samefile(tmp_path / "source" / "a")
+
+    def refuse(*_):
+        raise OSError("no hard links here")
+
+    monkeypatch.setattr(files.os, "link", refuse)
+    link(tmp_path / "source", tmp_path / "two")
+    assert (tmp_path / "two" / "b" / "c").read_text() == "y" and not (tmp_path / "two" / "a").samefile(tmp_path / "source" / "a")
 
 
 def test_checksum_of_a_file(tmp_path):

@@ -31,16 +31,52 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+MARK, FINISHED = "fingerprint.json", "finished"
+
+
 def resumable(folder: str | Path, **fingerprint: object) -> Path:
-    """The work folder of a job, emptied if it was left by a job with another `fingerprint` (inputs, params, code)."""
+    """The work folder of a job, emptied if it was left by a job with another `fingerprint` (inputs, params, device)."""
     folder = Path(folder)
-    mark = folder / "fingerprint.json"
+    mark = folder / MARK
     text = json.dumps(fingerprint, sort_keys=True, default=str)
     if not mark.exists() or mark.read_text() != text:
-        _remove(folder)
+        forget(folder)
         folder.mkdir(parents=True)
         mark.write_text(text)
     return folder
+
+
+def finished(work: Path) -> None:
+    """Say that every output is in its place.
+
+    The work is kept until Snakemake has recorded that: killed before, it deletes the outputs and runs the job again,
+    which then has nothing left to compute.
+    """
+    (work / FINISHED).touch()
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove the work in `folder` that is finished."""
+    for work, _, names in os.walk(folder):
+        if FINISHED in names:
+            forget(Path(work))
+
+
+def forget(work: Path) -> None:
+    """Remove a work folder, its mark first: nothing is resumed from what a kill leaves half removed."""
+    (work / MARK).unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)  # jobs that run side by side may sweep the same one
+
+
+def link(source: str | Path, target: str | Path) -> None:
+    """`source`, a file or folder, at `target` too: hard links, where the file system has them, take no room."""
+    if os.path.isdir(source):
+        shutil.copytree(source, target, copy_function=link)
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def checksum(path: str | Path) -> str:

@@ -28,6 +28,7 @@ rule activations:
         corpus=lambda w: parts(w)["corpus"],
         picks=PICKS,
         settings=section(CONFIG.activations),
+        work=at(".work/activations/{site}"),
     threads: threads_of("activations")
     conda:
         "../../envs/torch.yaml"
