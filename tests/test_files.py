@@ -1,6 +1,9 @@
 """Files that are there whole or not at all, and work that only the same work resumes."""
 import hashlib
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -88,6 +91,41 @@ def test_what_a_killed_job_left_is_removed(tmp_path):
         (path / "new").touch()
     assert names(tmp_path) == {"file", "folder"}
     assert (tmp_path / "file").read_text() == "new" and names(tmp_path / "folder") == {"new"}
+
+
+WRITERS = {
+    "text": "file.write_text('x' * 300_000)",
+    "weights": "import torch; from safetensors.torch import save_file; save_file({'x': torch.ones(90_000)}, file)",
+    "table": "import pandas, random; pandas.DataFrame({'x': [random.random() for _ in range(90_000)]}).to_parquet(file)",
+    "folder": "file.mkdir(); (file / 'small').write_text('x'); (file / 'large').write_bytes(bytes(300_000))",
+    "state": "import torch; from rewardscope import states; states.save(file, 1, {'x': torch.ones(90_000)})",
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_where_there_is_no_room_nothing_half_is_left_and_it_is_said(tmp_path, name):
+    """A process whose files may have 100 kB."""
+    (tmp_path / "out").write_text("old")
+    code = f"""
+import resource
+from rewardscope.errors import UserError
+from rewardscope.files import whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with whole("out") as file:
+        {WRITERS[name]}
+except UserError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100).stdout
+    assert re.fullmatch(r"\S+: cannot be written, the disk is full or a quota used up; make room and run again\n", said)
+    assert said.startswith("out: " if name != "state" else ".out.partial/state00000001: ")
+    assert names(tmp_path) == {"out"} and (tmp_path / "out").read_text() == "old"
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "x") as path:
+        (path / "y").write_text("")  # no such folder
 
 
 def test_resumable(tmp_path):

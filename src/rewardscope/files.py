@@ -1,16 +1,25 @@
 """Files that are there whole or not at all, and work in progress that is only ever resumed by the same work."""
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rewardscope.errors import UserError
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # disk full, quota used up, file too large for either
+
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """A path to write a file or folder at; it becomes `path` by one rename when the block ends without error."""
+    """A path to write a file or folder at; it becomes `path` by one rename when the block ends without error.
+
+    Raises UserError where there is no room for it.
+    """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,6 +29,11 @@ def whole(path: str | Path) -> Iterator[Path]:
         if path.is_dir() and partial.exists():
             _remove(path)  # Snakemake makes declared folders before the job
         os.replace(partial, path)
+    except Exception as error:  # safetensors has an exception of its own, which tells the number in its text
+        told = re.search(r"os error (\d+)", str(error))
+        if getattr(error, "errno", told and int(told[1])) in NO_ROOM:
+            raise UserError(f"{path}: cannot be written, the disk is full or a quota used up; make room and run again") from error
+        raise
     finally:
         _remove(partial)
 
