@@ -47,6 +47,8 @@ include: "workflow/rules/explanations.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/sweeps.smk"
+include: "workflow/rules/figures.smk"
 
 
 rule all:

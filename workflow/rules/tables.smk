@@ -1,7 +1,7 @@
 # Rows of Tables 3 and 4 are the pairs whose reward has a word table.
 WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
 WORD_FILES = sorted({w for p in WORDED if (w := CONFIG.rewards[p.split("/")[2]].words) != "vader"})
-PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
+PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in CHOSEN for seed in SEEDS for sample in SAMPLES]
 
 
 def explained(side):
@@ -61,7 +61,7 @@ rule table4:
         "../scripts/table4.py"
 
 
-ALL_PLACES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in PICKS]
+ALL_PLACES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in CHOSEN]
 
 
 def at_places(path):
