@@ -13,7 +13,7 @@ from rewardscope.files import whole
 WIDTH = 7.0  # inches: a page's text
 INK = "#333333"
 # Okabe and Ito's palette without its yellow, too pale on white; neighbours differ in lightness too
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#CC79A7", "#009E73")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 STYLE = {
