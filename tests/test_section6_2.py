@@ -60,8 +60,8 @@ def test_few_points_have_no_interval():
 def test_figure():
     frame = points(6)
     figure = section6_2.draw(frame, section6_2.correlations(frame, 500, 1))
-    assert [axes.get_title().split(":")[0] for axes in figure.axes] == ["activates_on", "promotes"]
-    assert figure.axes[1].get_title().startswith("promotes: Spearman 1.00 (1.00 to 1.00), 6 points")
+    assert [axes.get_title().split(",")[0] for axes in figure.axes] == ["activates_on", "promotes"]
+    assert figure.axes[1].get_title() == "promotes, 6 RLHF runs\nSpearman 1.00 (1.00 to 1.00)"
     shown = [container.lines[0].get_xydata() for container in figure.axes[1].containers]
     assert np.concatenate(shown).tolist() == [[i, i**2] for i in range(6)]
     assert len(section6_2.draw(points(1), section6_2.correlations(points(1), 500, 1)).axes) == 2

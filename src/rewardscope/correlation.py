@@ -53,13 +53,15 @@ def bootstrap_interval(
         return math.nan, math.nan
     rows = np.random.default_rng(seed).integers(n, size=(resamples, n))
     found = np.concatenate([statistic(x[part], y[part]) for part in _parts(rows)])
-    low, high = np.quantile(found[~np.isnan(found)], [(1 - level) / 2, (1 + level) / 2]) if not np.isnan(found).all() else (math.nan,) * 2
+    if np.isnan(found).all():
+        return math.nan, math.nan
+    low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    size = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
-    return np.divide((a * b).sum(axis=-1), size, out=np.full(np.broadcast(size, (a * b)[..., 0]).shape, math.nan), where=size > 0)
+    product, size = (a * b).sum(axis=-1), np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    return np.divide(product, size, out=np.full_like(product, math.nan, dtype=float), where=size > 0)
 
 
 def _parts(rows: np.ndarray) -> list[np.ndarray]:

@@ -37,9 +37,9 @@ def draw(points: pd.DataFrame) -> Figure:
             plots.interval(axes, line["layer"], line["divergence"], line["low"], line["high"], label=reward, **looks)
         axes.set_title(model)
         axes.set_xlabel("layer (0 is nearest the input)")
-        axes.set_ylim(bottom=0)
+        plots.from_zero(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in grid[:, 0]:
-        axes.set_ylabel("divergence\n(sum of tensors' Euclidean distances)")
+        axes.set_ylabel("divergence\n(sum of Euclidean distances)")
     plots.legend(figure)
     return figure

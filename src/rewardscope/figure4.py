@@ -39,10 +39,10 @@ def draw(points: pd.DataFrame) -> Figure:
                     y, low, high = (line[metric + end] / scale for end in ("", "_ci_low", "_ci_high"))
                     looks = plots.look(2 * (metric == "fvu") + size)
                     plots.interval(axes, line["l1_coefficient"], y, low, high, label=f"{name}, width {width}", **looks)
-            axes.set_xscale("log")
+            plots.logarithmic(axes)
             axes.set_title(f"{model}: {PENALTIES[penalty]}")
             axes.set_xlabel("L1 coefficient")
         grid[i, 0].set_ylabel("L0 / 100 (features active a token)\nFVU (1 - variance explained)")
-        grid[i, 0].set_ylim(bottom=0)
+        plots.from_zero(grid[i, 0])
     plots.legend(figure, columns=3)
     return figure

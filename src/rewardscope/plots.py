@@ -47,8 +47,11 @@ def house() -> Iterator[None]:
 
 
 def panels(rows: int, columns: int, height: float = 2.6, **shared) -> tuple[Figure, np.ndarray]:
-    """A figure of the page's width and its `[rows, columns]` axes; `height` of a row in inches, `shared` as of `subplots`."""
-    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
+    """A figure and its `[rows, columns]` axes, as wide as the page or, of one column, three fifths of it.
+
+    `height` of a row in inches, `shared` as of `subplots`.
+    """
+    figure = Figure(figsize=(WIDTH if columns > 1 else 0.6 * WIDTH, height * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
@@ -60,7 +63,19 @@ def look(i: int) -> dict:
 def interval(axes: Axes, x, y, low, high, **looks) -> None:
     """A line through `y` `[n]` with bars from `low` to `high`; no bar where they are nan or at `y` itself."""
     bars = np.stack([np.subtract(y, low), np.subtract(high, y)])
-    axes.errorbar(x, y, yerr=np.where(bars > 0, bars, np.nan), elinewidth=0.9, **looks)
+    bars = np.where(bars > 0, bars, np.nan)
+    axes.errorbar(x, y, yerr=None if np.isnan(bars).all() else bars, elinewidth=0.9, **looks)
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic x axis, its ticks written out."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+
+
+def from_zero(axes: Axes) -> None:
+    """The y axis from 0 to a little above what is drawn."""
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
 def legend(figure: Figure, columns: int = 4) -> None:

@@ -51,9 +51,9 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
             }
             axes.errorbar(x, y, **bars, elinewidth=0.7, **looks)
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
-        axes.set_title(f"{text}: Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f}), {rho['points']} points")
+        axes.set_title(f"{text}, {rho['points']} RLHF runs\nSpearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
-        axes.set_xlabel("completions: sum of |U|, RLHF - base (Table 4)")
-        axes.set_ylabel("explanations: sum of |U|, RLHF - base (Table 3)")
+        axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")
+        axes.set_ylabel("explanations (Table 3):\nsum of |U|, RLHF - base")
     plots.legend(figure)
     return figure

@@ -35,9 +35,9 @@ def points(curves: pd.DataFrame) -> pd.DataFrame:
     """The training losses per place, weights and step: averaged over layers, then mean and 95 % t interval over seeds."""
     lines = []
     for place, group in _places(curves):
-        seeds = group.groupby(["tied", "step", "tokens", "seed"])[list(LOSSES)].mean()
-        for (tied, step, tokens), values in seeds.groupby(["tied", "step", "tokens"]):
-            line = {**place, "weights": WEIGHTS[tied], "step": step + 1, "tokens": tokens}
+        seeds = group.assign(untied=~group["tied"]).groupby(["untied", "step", "tokens", "seed"])[list(LOSSES)].mean()
+        for (untied, step, tokens), values in seeds.groupby(["untied", "step", "tokens"]):
+            line = {**place, "weights": WEIGHTS[not untied], "step": step + 1, "tokens": tokens}
             for name in LOSSES:
                 line[name] = values[name].mean()
                 line[f"{name}_ci_low"], line[f"{name}_ci_high"] = t_interval(values[name].to_numpy())
@@ -83,8 +83,8 @@ def draw(points: pd.DataFrame) -> Figure:
                 looks = {key: value for key, value in plots.look(k).items() if key != "marker"}
                 axes.plot(line["step"], line[loss], label=weights, **looks)
                 axes.fill_between(line["step"], line[f"{loss}_ci_low"], line[f"{loss}_ci_high"], color=looks["color"], alpha=0.2, linewidth=0)
-            axes.set_xscale("log")
-            axes.set_ylim(bottom=0)
+            plots.logarithmic(axes)
+            plots.from_zero(axes)
             axes.set_title(f"{model}, width {width}")
             axes.set_xlabel("step")
             axes.set_ylabel(name)
