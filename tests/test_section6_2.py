@@ -33,7 +33,8 @@ def test_point():
 def points(count: int) -> pd.DataFrame:
     """`activates_on` falls with the completions' utility but for one point, `promotes` rises with it."""
     n = np.arange(count, dtype=float)
-    frame = pd.DataFrame({"model": "tiny", "reward": np.where(n < 3, "weak", "strong"), "run": [f"run{i % 2}" for i in range(count)], "kl": n})
+    names = {"model": "tiny", "reward": np.where(n < 3, "weak", "strong"), "run": [f"run{i % 2}" for i in range(count)]}
+    frame = pd.DataFrame({**names, "kl": n})
     falling = np.concatenate([[-1.0, 0.0], -n[2:]])[:count]
     for name, values in (("completions", n), ("activates_on", falling), ("promotes", n**2)):
         frame = frame.assign(**{f"{name}_difference": values, f"{name}_ci_low": values - 1, f"{name}_ci_high": values + 2})

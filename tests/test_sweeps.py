@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from rewardscope import saes, sweeps
+from rewardscope.errors import UserError
 
 RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.01, "frozen_decoder": False, "l1": 0.01}
 X = torch.randn(600, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 7)
@@ -39,17 +40,20 @@ def test_gather(tmp_path):
     places = [(pair, "top1", 8), (pair, "low1", 8)]
     found = sweeps.gather(places, [tmp_path / "rows.parquet"] * 2, {pair: tmp_path / "layers.json"}, "base")
     assert found.values.tolist() == [
-        [seed, l0, "tiny", "utility", "run2", "base", pick, layer, 8] for pick, layer in (("top1", 3), ("low1", 0)) for seed, l0 in ((1, 3.0), (2, 4.0))
+        [seed, l0, "tiny", "utility", "run2", "base", pick, layer, 8]
+        for pick, layer in (("top1", 3), ("low1", 0))
+        for seed, l0 in ((1, 3.0), (2, 4.0))
     ]
+    with pytest.raises(UserError, match="no pair"):
+        sweeps.gather([], [], {}, "base")
     assert list(found) == ["seed", "l0", "model", "reward", "run", "side", "pick", "layer", "width"]
 
 
 def test_layers_are_averaged_inside_a_seed():
     """Six rows are three replicates: the interval is that of the three means."""
     l0 = {1: (10.0, 30.0), 2: (20.0, 30.0), 3: (20.0, 40.0)}  # means 20, 25, 30
-    rows = pd.DataFrame(
-        [{"seed": seed, "layer": layer, "l0": value, "mse": 2.0, "fvu": 0.5, "dead": 0.0} for seed, both in l0.items() for layer, value in zip((3, 2), both, strict=True)]
-    )
+    rows = swept(**dict(zip(("seed", "layer", "l0"), zip(*((s, layer, v[i]) for s, v in l0.items() for i, layer in enumerate((3, 2)))))))
+    rows = rows.assign(mse=2.0, fvu=0.5)
     seeds = sweeps.seed_means(rows)
     assert seeds["l0"].tolist() == [20, 25, 30] and list(seeds) == sweeps.METRICS
     found, half = sweeps.estimates(seeds), stats.t.ppf(0.975, 2) * 5 / math.sqrt(3)

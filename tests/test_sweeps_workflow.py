@@ -73,7 +73,8 @@ def test_tables_and_figures(finished):
     assert table7[["choice", "layers", "overlap"]].values.tolist() == [
         ["top", top, shared], ["low", low, shared], ["low - top", "", shared]
     ] * 4  # fmt: skip
-    assert table7[(table7["choice"] == "top") & (table7["tied"] == "True")]["fvu"].tolist() == table6[table6["weights"] == "tied"]["fvu"].tolist()
+    tied = table7[(table7["choice"] == "top") & (table7["tied"] == "True")]
+    assert tied["fvu"].tolist() == table6[table6["weights"] == "tied"]["fvu"].tolist()
     assert len(table(finished, "figures/section6.2")) == 1 and (table(finished, "tables/section6.2")["p_value"] == "").all()
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from test_sweeps import swept
 
-from rewardscope import table6
+from rewardscope import sweeps, table6
 
 
 def rows() -> pd.DataFrame:
@@ -20,7 +20,7 @@ def curves() -> pd.DataFrame:
     for _, row in rows().iterrows():
         step = np.arange(10)
         loss = np.where(step < (6 if row["tied"] else 4), 8.0, 0.0) + (row["layer"] == 2)
-        place = {name: row[name] for name in (*table6.PLACE, "tied", "seed", "layer")}
+        place = {name: row[name] for name in (*sweeps.PLACE, "tied", "seed", "layer")}
         found.append(pd.DataFrame({**place, "step": step, "tokens": 50 * (step + 1), "loss": loss, "mse": loss / 2, "l0": 10 - loss}))
     return pd.concat(found)
 
@@ -43,8 +43,7 @@ def test_settled():
     assert table6.settled(step, np.where(step < 7, 1.0, 5.0)) == 7  # a rise settles too
     assert table6.settled(step, np.where((step < 7) | (step == 20), 5.0, 1.0)) == 21  # for good
     assert table6.settled(2 * step, np.where(step < 7, 5.0, 1.0)) == 13  # thinned: every second step
-    exponential = 2 + np.exp(-step / 4)
-    assert table6.settled(step, exponential) == np.flatnonzero(exponential - exponential[-4:].mean() > 0.1 * (3 - exponential[-4:].mean()))[-1] + 1
+    assert table6.settled(step, 2 + np.exp(-step / 4)) == 10  # exp(-9 / 4) = 0.105 is a tenth still, exp(-10 / 4) = 0.082 is not
 
 
 def test_figure():

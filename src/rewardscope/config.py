@@ -221,13 +221,13 @@ class Completions(Section):
 
 
 class L1Sweep(Section):
-    models: tuple[str, ...] = Field(strict=False, description="the models it is for; none: every model of `pairs`")
+    models: tuple[str, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
     activations: tuple[Positive, ...] = Field(strict=False, description="L1 coefficients tried with l1_on: activations")
     weights: tuple[Positive, ...] = Field(strict=False, description="L1 coefficients tried with l1_on: weights")
 
 
 class TiedSweep(Section):
-    models: tuple[str, ...] = Field(strict=False, description="the models it is for; none: every model of `pairs`")
+    models: tuple[str, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
 
 
 class Sweeps(Section):

@@ -65,11 +65,6 @@ def misfits(config: Config) -> Iterator[str]:
         yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
     if not (config.sweeps.l1.activations or config.sweeps.l1.weights):
         yield "sweeps.l1 has no coefficients; activations or weights must list some"
-    paired = {pair.model for pair in config.pairs}
-    for sweep in ("l1", "tied"):
-        for i, name in enumerate(dict(config.sweeps)[sweep].models):
-            if name not in paired:
-                yield f"sweeps.{sweep}.models[{i}] is {name}, but no pair has that model"
     if config.explainer == "tokens" and config.samples > 1:
         yield f"samples is {config.samples}, but explainer tokens is deterministic; it must be 1"
     if not config.pairs:

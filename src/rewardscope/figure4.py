@@ -4,7 +4,6 @@ from matplotlib.figure import Figure
 
 from rewardscope import plots, sweeps
 
-PLACE = ["model", "reward", "run", "side", "width"]
 PENALTIES = {"activations": "L1 on feature activations", "weights": "L1 on dictionary weights"}
 PAPER = (0.001, 0.002)  # the range that the paper found suitable
 
@@ -12,13 +11,14 @@ PAPER = (0.001, 0.002)  # the range that the paper found suitable
 def points(rows: pd.DataFrame) -> pd.DataFrame:
     """A line per place, penalty and coefficient: metrics averaged over the layers, with intervals over seeds.
 
-    `rows`: the sweep's metrics with `PLACE`, `layer`, and `recipe_l1`, the coefficient that the recipe itself has (nan under the other penalty).
+    `rows`: as `sweeps.gather` has them, with `recipe_l1`: the coefficient that the recipe itself has, nan for the other penalty.
+    FVU is averaged over layers, not the error and the variance apart.
     """
     lines = [
-        dict(zip([*PLACE, "l1_on", "l1_coefficient", "recipe_l1"], keys, strict=True))
+        dict(zip([*sweeps.PLACE, "l1_on", "l1_coefficient", "recipe_l1"], keys, strict=True))
         | {"layers": sweeps.layers_of(group), "sae_seeds": group["seed"].nunique()}
         | sweeps.estimates(sweeps.seed_means(group))
-        for keys, group in rows.groupby([*PLACE, "l1_on", "l1_coefficient", "recipe_l1"], sort=False, dropna=False)
+        for keys, group in rows.groupby([*sweeps.PLACE, "l1_on", "l1_coefficient", "recipe_l1"], sort=False, dropna=False)
     ]
     return pd.DataFrame(lines)
 

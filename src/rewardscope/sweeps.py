@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from rewardscope import saes
+from rewardscope.errors import UserError
 from rewardscope.stats import t_interval
 
+PLACE = ["model", "reward", "run", "side", "width"]  # what is averaged over layers and seeds
 METRICS = ["l0", "mse", "fvu", "dead"]
 
 
@@ -37,8 +39,10 @@ def train(
 def gather(places: list[tuple[str, str, int]], files: list[str], layers: dict[str, str], side: str) -> pd.DataFrame:
     """The rows of every file with where they are from: `model, reward, run, side, pick, layer, width`.
 
-    `places` are (pair, pick, width) of `files`; `layers` maps pairs to their layers.json.
+    `places` are (pair, pick, width) of `files`; `layers` maps pairs to their layers.json. Raises UserError where there are none.
     """
+    if not places:
+        raise UserError("no pair has a model that `sweeps` names")
     chosen = {pair: json.loads(Path(file).read_text()) for pair, file in layers.items()}
     found = []
     for (pair, pick, width), file in zip(places, files, strict=True):

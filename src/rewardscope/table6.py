@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from rewardscope import plots, sweeps
 from rewardscope.stats import t_interval
 
-PLACE = ["model", "reward", "run", "side", "width"]
 WEIGHTS = {True: "tied", False: "untied"}
 LOSSES = {"loss": "training loss", "mse": "training MSE", "l0": "training L0\n(features active a token)"}
 
@@ -67,8 +66,8 @@ def _speed(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(rows: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
-    for keys, group in rows.groupby(PLACE, sort=False):
-        yield dict(zip(PLACE, keys, strict=True)), group
+    for keys, group in rows.groupby(sweeps.PLACE, sort=False):
+        yield dict(zip(sweeps.PLACE, keys, strict=True)), group
 
 
 @plots.house()
@@ -82,7 +81,8 @@ def draw(points: pd.DataFrame) -> Figure:
             for k, (weights, line) in enumerate(shown.groupby("weights", sort=False)):
                 looks = {key: value for key, value in plots.look(k).items() if key != "marker"}
                 axes.plot(line["step"], line[loss], label=weights, **looks)
-                axes.fill_between(line["step"], line[f"{loss}_ci_low"], line[f"{loss}_ci_high"], color=looks["color"], alpha=0.2, linewidth=0)
+                low, high = line[f"{loss}_ci_low"], line[f"{loss}_ci_high"]
+                axes.fill_between(line["step"], low, high, color=looks["color"], alpha=0.2, linewidth=0)
             plots.logarithmic(axes)
             plots.from_zero(axes)
             axes.set_title(f"{model}, width {width}")

@@ -4,7 +4,7 @@ import pandas as pd
 from rewardscope import sweeps
 from rewardscope.errors import UserError
 
-PLACE = ["model", "reward", "run", "side", "width", "tied"]
+PLACE = [*sweeps.PLACE, "tied"]
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,8 +14,8 @@ def sweep_recipes(wildcards):
 
 def swept(sweep):
     """The pairs that stand for the sweep's models: the first one of each under `pairs`, its first run."""
-    models = getattr(CONFIG.sweeps, sweep).models or list(CORPUS_OF)
-    return [next(pair for pair in all_pairs() if pair.split("/")[1] == model) for model in models]
+    models = getattr(CONFIG.sweeps, sweep).models or CORPUS_OF
+    return [next(pair for pair in all_pairs() if pair.split("/")[1] == model) for model in models if model in CORPUS_OF]
 
 
 def swept_places(sweep, picks):
