@@ -1,8 +1,9 @@
-# make demo: the default experiment, from nothing. make test: the tests. Both make .venv first.
+# make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
+# make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test test-system dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -10,6 +11,12 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+test-system: .venv/ready
+	$(BIN)/python -m pytest tests/system
+
+dag: .venv/ready
+	$(BIN)/python -m rewardscope dag $(CONFIG)
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=python3.11")'

@@ -7,11 +7,23 @@ import sys
 from rewardscope import plan
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
+from rewardscope.config_files import check_text
+from rewardscope.dag import dimensions
 from rewardscope.errors import UserError
 from rewardscope.rewards import check_function, load_table
 
 
+try:
+    for file in (f"{workflow.basedir}/config.yaml", *workflow.configfiles):
+        check_text(file)
+except UserError as error:
+    sys.exit(f"rewardscope: {error}")
+
+
 configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 try:
@@ -32,7 +44,7 @@ if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--
 
 
 # A rule's conda environment holds its libraries; the package itself is found here.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")])))
 
 
 include: "workflow/rules/common.smk"
@@ -46,7 +58,9 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/explanations.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/comparison.smk"
+include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/paper.smk"
 
 
 rule all:

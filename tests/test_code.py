@@ -76,6 +76,8 @@ def test_a_default_or_a_number_changes_it(package):
 
 def test_a_data_file_counts(package):
     assert changed(package, "grammar.yaml", None, "\n") == {"corpus"}
+    assert changed(package, "film_opinions.yaml", None, "\n") == {"section6_1"}
+    assert changed(package, "paper.yaml", None, "\n") == {"table1", "table2"}
 
 
 def test_what_only_writes_records_changes_nothing(package):

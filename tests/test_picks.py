@@ -1,9 +1,11 @@
 """Picks: names known before the run, layers after it."""
+import json
+
 import pandas as pd
 import pytest
 
 from rewardscope.errors import UserError
-from rewardscope.picks import pick, pinned
+from rewardscope.picks import pick, pinned, read
 
 
 def table(*sums: float) -> pd.DataFrame:
@@ -41,3 +43,13 @@ def test_too_many(name):
 
 def test_pinned():
     assert pinned(["layer0", "layer12"]) == {"layer0": 0, "layer12": 12}
+
+
+def test_read(tmp_path):
+    chosen = {"pairs/a/r/run1": {"top1": 3, "top2": 0}, "pairs/a/r/run2": {"top1": 1, "top2": 2}}
+    files = [tmp_path / f"{i}.json" for i in range(2)]
+    for file, picks in zip(files, chosen.values(), strict=True):
+        file.write_text(json.dumps(picks))
+    assert read(list(chosen), files) == chosen
+    with pytest.raises(ValueError):
+        read(list(chosen), files[:1])

@@ -153,6 +153,11 @@ def test_runs_and_reruns(project):
         Path(file).write_bytes(before)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
+    # PPO instead of the checkpoint: its model is not the one that lies there
+    (project / "own.yaml").write_text(OWN.replace("reward: length, corpus: mine, rlhf: org/tuned@v1", "reward: length, corpus: mine"))
+    assert {rule for rule, _ in jobs(snakemake(project, target, "--dry-run"))} == {"rlhf", "completions"}
+    (project / "own.yaml").write_text(OWN)
+
     # the hub moves on: refused, the record kept until it is deleted
     fake_hub.lay_out(project / "hub", "model", "org/tuned", fake_hub.SECOND, fake_hub.contents(project / "tuned"), "v1")
     run = snakemake(project, str(record), "--forcerun", "tuned")

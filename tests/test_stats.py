@@ -4,10 +4,11 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from rewardscope.stats import bootstrap_interval, sign_flip_p, t_interval
+from rewardscope.stats import against, bootstrap_interval, counted, paired, replicates, sign_flip_p, t_interval
 
 
 def test_t_interval_by_hand():
@@ -55,6 +56,16 @@ def test_no_p_below_six(n):
     assert math.isnan(sign_flip_p(np.arange(1.0, n + 1)))
 
 
+def test_no_p_of_a_missing_difference():
+    assert math.isnan(sign_flip_p(np.array([1.0, 2.0, math.nan, 4.0, 5.0, 6.0])))
+
+
+def test_paired():
+    values = np.array([1.0, 2.0, -3.0, 4.0, 5.0, 6.0])
+    low, high = t_interval(values)
+    assert paired(values) == {"difference": 2.5, "ci_low": low, "ci_high": high, "p_value": 10 / 64}
+
+
 def test_sampled_sign_flip():
     values = np.random.default_rng(4).normal(0.4, 1, size=16)  # above 14: sampled
     signs = np.array(list(itertools.product((1.0, -1.0), repeat=16)))
@@ -94,3 +105,37 @@ def test_bootstrap_is_deterministic():
     assert bootstrap_interval(values, 2500, seed=1) == bootstrap_interval(values, 2500, seed=1)
     assert bootstrap_interval(values, 2500, seed=1) != bootstrap_interval(values, 2500, seed=2)
     assert bootstrap_interval(np.full(5, 2.5), 100, seed=0) == (2.5, 2.5)
+
+
+def measured(runs=("run1",)) -> pd.DataFrame:
+    """Two layers, seeds and samples a run; `a` is a number of its own in every row, `b` is missing on the base side."""
+    keys = [(run, layer, seed, sample, side) for run in runs for layer in (2, 5) for seed in (1, 2) for sample in (1, 2) for side in ("base", "rlhf")]
+    rows = pd.DataFrame(keys, columns=["run", "layer", "seed", "sample", "side"])
+    return rows.assign(a=[float(i * i) for i in range(len(rows))], b=np.where(rows["side"] == "base", np.nan, 1.0))
+
+
+def test_replicates_by_hand():
+    """Rows 0..15: layer, seed, sample, side from slow to fast; `a` is the row's number squared."""
+    sides = replicates(measured(), ["a", "b"])
+    base = [(0 + 64 + 4 + 100) / 2, (16 + 144 + 36 + 196) / 2]  # seed 1: rows 0, 8 and 2, 10; seed 2: 4, 12 and 6, 14
+    rlhf = [(1 + 81 + 9 + 121) / 2, (25 + 169 + 49 + 225) / 2]
+    assert sides["a"]["base"].tolist() == base and sides["a"]["rlhf"].tolist() == rlhf
+    assert sides["b"]["base"].isna().all() and sides["b"]["rlhf"].tolist() == [2, 2]
+    found = against(sides, "a")
+    differences = np.array(rlhf) - base
+    assert (found["base"], found["rlhf"], found["difference"]) == (np.mean(base), np.mean(rlhf), differences.mean())
+    assert (found["ci_low"], found["ci_high"]) == t_interval(differences)
+    assert counted(measured()) == {"samples": 2, "unit": "SAE seed", "runs": 1, "sae_seeds": 2}
+
+
+def test_runs_are_the_replicates_where_there_are_several():
+    rows = measured(("run1", "run2", "run10"))
+    sides = replicates(rows, ["a"])
+    assert sorted(sides.index) == ["run1", "run10", "run2"]
+    own = rows[(rows["run"] == "run2") & (rows["side"] == "rlhf")]
+    assert sides["a"]["rlhf"]["run2"] == own["a"].sum() / 4  # summed over two layers, averaged over two seeds and samples
+    assert counted(rows)["unit"] == "RLHF run" and counted(rows)["runs"] == 3
+
+
+def test_no_p_of_what_is_missing():
+    assert math.isnan(sign_flip_p(np.array([1.0, 2.0, 3.0, 4.0, 5.0, math.nan])))

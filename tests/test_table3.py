@@ -5,8 +5,9 @@ import math
 import pytest
 from scipy import stats
 
+from rewardscope import table3
 from rewardscope.stats import t_interval
-from rewardscope.table3 import COLUMNS, read, row, score, spoken
+from rewardscope.table3 import COLUMNS, promoted, read, row, score, spoken
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
 NAMES = {"model": "tiny", "reward": "utility"}
@@ -46,6 +47,27 @@ def test_score_by_hand():
 def test_spoken():
     assert spoken(line("good bad")) == "good . bad"  # a quoted word never joins its neighbour
     assert spoken(line("good bad", explainer="gpt")) == "Fires on good bad."
+
+
+def test_promoted():
+    assert promoted(line("film", "good made")) == "good . made"  # what is lowered does not count
+
+
+def test_places(tmp_path):
+    """Every file's lines at its own place, side and pair."""
+    keys = [("pairs/a/r/run1", "top1", 1, 1), ("pairs/a/r/run2", "top1", 2, 1), ("pairs/b/r/run1", "top2", 1, 3)]
+    files = {side: [tmp_path / f"{side}{i}.jsonl" for i in range(3)] for side in ("base", "rlhf")}
+    for side, paths in files.items():
+        for i, path in enumerate(paths):
+            path.write_text(json.dumps({"words": [f"{side}{i}"]}) + "\n")
+    layers = {"pairs/a/r/run1": {"top1": 3}, "pairs/a/r/run2": {"top1": 0}, "pairs/b/r/run1": {"top1": 1, "top2": 2}}
+    found = table3.places(keys, layers, **files)
+    assert list(found) == [("a", "r"), ("b", "r")] and [len(own) for own in found.values()] == [2, 1]
+    assert found["a", "r"][1] == {
+        "pair": "pairs/a/r/run2", "run": "run2", "pick": "top1", "layer": 0, "seed": 2, "sample": 1,
+        "base": [{"words": ["base1"]}], "rlhf": [{"words": ["rlhf1"]}],
+    }  # fmt: skip
+    assert (found["b", "r"][0]["layer"], found["b", "r"][0]["sample"]) == (2, 3)
 
 
 def test_row_by_hand():

@@ -1,4 +1,4 @@
-"""`python -m rewardscope show FILE...` and `lineage PATH`: a table in the terminal; what an artifact was made from."""
+"""`python -m rewardscope`: a table in the terminal, what an artifact was made from, the DAG as pictures."""
 import argparse
 import sys
 
@@ -33,6 +33,8 @@ def parser() -> Parser:
     command.add_argument("--row", help="of a CSV table: its number, from 1, or MODEL/REWARD")
     command.add_argument("--json", action="store_true", help="the records themselves")
     command.add_argument("--quick", action="store_true", help="trust a file in a folder whose size and date are those of its record")
+    command = commands.add_parser("dag", help="draw the rules and the jobs into the results folder")
+    command.add_argument("overlays", nargs="*", metavar="OVERLAY", help="config files over config.yaml")
     return top
 
 
@@ -42,6 +44,11 @@ def main(arguments: list[str]) -> int:
     if asked.command == "show":
         for file in asked.files:
             show(file)
+        return 0
+    if asked.command == "dag":
+        from rewardscope import dag
+
+        dag.main(asked.overlays)
         return 0
     from rewardscope.lineage import lineage
 

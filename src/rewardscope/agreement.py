@@ -12,7 +12,7 @@ PROBE = "The film wasn't good: 1,000 reviews\n\n  said so \N{EM DASH} na\N{LATIN
 
 def agree(base: str | Path, tuned: str | Path) -> None:
     """Raises UserError, naming the first difference, where the two folders are not one model; weights are not loaded."""
-    configs = [AutoConfig.from_pretrained(folder, local_files_only=True) for folder in (base, tuned)]
+    configs = [AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True) for folder in (base, tuned)]
     _same("architecture", *((config.architectures or [config.model_type])[0] for config in configs))
     _same("number of layers", *(config.get_text_config().num_hidden_layers for config in configs))
     _same_tokens(*(models.load_tokenizer(folder) for folder in (base, tuned)))

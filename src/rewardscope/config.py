@@ -57,7 +57,10 @@ Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt f
 Hub = _text(HUB, "a name on the hub, such as org/name")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
-Target = Literal["table3", "table4", "quality", "comparison", "perplexity"]  # the keys of TARGETS in workflow/rules
+Target = Literal[  # the keys of TARGETS in workflow/rules
+    "table1", "table2", "table3", "table4", "table5", "section5.3", "section6.1", "quality", "comparison", "step4", "probe",
+    "perplexity",
+]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
 

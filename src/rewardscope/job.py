@@ -3,6 +3,7 @@ import atexit
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,8 +19,8 @@ log = logging.getLogger("rewardscope")
 def start(snakemake) -> None:
     """Log to the rule's log file, pin torch's threads to its `torch_threads`. Call before torch is imported.
 
-    Progress and warnings go to the log, one plain line each; an error's traceback goes there too, and one line
-    of it to the terminal.
+    Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
+    and one line of it to the terminal.
     """
     log_file = snakemake.log[0]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -28,9 +29,8 @@ def start(snakemake) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=log_file, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s", force=True
-    )
+    sys.stdout = open(log_file, "w", buffering=1)  # TRL prints
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
@@ -52,19 +52,11 @@ def _fail(label, log_file, kind, error, trace) -> None:
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`: a bar on a terminal, a plain line for every tenth of the way in the log."""
+    """Yield `items` and log how many are done, at most one line a second: `rewardscope.terminal` shows the last one."""
     total = total if total is not None else len(items)
-    tenth = max(1, total // 10)
-    with bar(what, total) as shown:
-        for done, item in enumerate(items, start=1):
-            yield item
-            shown.update()
-            if done % tenth == 0 or done == total:
-                log.info("%s: %d of %d", what, done, total)
-
-
-def bar(what: str, total: int):
-    """A progress bar on a terminal, nothing elsewhere; `update()` moves it one step."""
-    from tqdm import tqdm
-
-    return tqdm(desc=what, total=total, disable=not sys.stderr.isatty(), leave=False, dynamic_ncols=True)
+    said = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done == total or time.monotonic() - said >= 1:
+            log.info("%s: %d of %d", what, done, total)
+            said = time.monotonic()

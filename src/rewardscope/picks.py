@@ -1,5 +1,7 @@
 """Which layers are looked into: picks are named before the run, their layers are known after RLHF."""
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -29,3 +31,8 @@ def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
 def pinned(names: Sequence[str]) -> dict[str, int]:
     """Layers of picks that the config pins: `layer3` is layer 3."""
     return {name: int(name.removeprefix("layer")) for name in names}
+
+
+def read(pairs: Sequence[str], files: Sequence[str | Path]) -> dict[str, dict[str, int]]:
+    """Every pair's picks and their layers, from its `layers.json`."""
+    return {pair: json.loads(Path(file).read_text()) for pair, file in zip(pairs, files, strict=True)}

@@ -25,7 +25,7 @@ from trl.experimental.ppo import PPOConfig, PPOTrainer
 
 from rewardscope import models
 from rewardscope.errors import UserError
-from rewardscope.job import bar, log
+from rewardscope.job import log
 from rewardscope.rewards import Reward
 from rewardscope.seeds import derive
 
@@ -95,11 +95,6 @@ class _Watch(TrainerCallback):
 
     def __init__(self, settings: dict, done: int, rows: list[dict], work: Path):
         self.settings, self.done, self.rows, self.work = settings, done, rows, work
-        self.bar = bar("PPO updates", settings["updates"])
-        self.bar.update(done)
-
-    def on_train_end(self, *_args, **_kwargs):
-        self.bar.close()
 
     def on_log(self, args, state, control, logs=None, **_kwargs):
         row = {
@@ -114,8 +109,8 @@ class _Watch(TrainerCallback):
             "clipped": logs["policy/clipfrac_avg"],
         }
         self.rows.append(row)
-        self.bar.update()
-        log.info("update %d: %s", row["update"], " ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "update"))
+        figures = " ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "update")
+        log.info("PPO updates: %d of %d: %s", row["update"], self.settings["updates"], figures)
         if not all(math.isfinite(value) for value in row.values()) or abs(row["kl"]) > self.settings["max_kl"]:
             file = self.work / "training.parquet"
             pd.DataFrame(self.rows).to_parquet(file)

@@ -3,6 +3,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 EXACT = 14  # up to this many replicates every sign pattern is enumerated (2^14)
@@ -18,13 +19,13 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def sign_flip_p(differences: np.ndarray, seed: int = 0, draws: int = 100_000) -> float:
-    """Two-sided p of the mean of paired `differences` `[n]` under random signs; nan below six replicates.
+    """Two-sided p of the mean of paired `differences` `[n]` under random signs; nan below six replicates or where one is nan.
 
     Exact (all 2^n patterns) up to 14 replicates, sampled above. With n replicates it cannot fall below 2 / 2^n:
-    below six it could never reach 0.05, so it is not given.
+    below six it could never reach 0.05, so it is not given; nor is it where a difference is nan.
     """
     n = len(differences)
-    if n < 6:
+    if n < 6 or np.isnan(differences).any():
         return math.nan
     if n <= EXACT:
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=n)))
@@ -36,6 +37,12 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0, draws: int = 100_000) ->
     observed = abs(np.sum(differences))
     hits = np.count_nonzero(sums >= observed * (1 - 1e-12)) + extra
     return hits / (len(signs) + extra)
+
+
+def paired(differences: np.ndarray) -> dict[str, float]:
+    """`difference, ci_low, ci_high, p_value` of replicates' `differences` `[n]`: mean, t interval, sign-flip p."""
+    low, high = t_interval(differences)
+    return {"difference": float(np.mean(differences)), "ci_low": low, "ci_high": high, "p_value": sign_flip_p(differences)}
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
@@ -50,3 +57,28 @@ def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: flo
         means[start : start + count] = values[rows].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def replicates(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """`values` of every replicate, columns (value, side), from rows with the columns run, seed, sample and side.
+
+    Rows of one sample are summed (layers); samples are averaged inside a seed. The replicate is the SAE seed of one
+    run or, where there are several, the run.
+    """
+    keys = ["run", "seed", "side"]
+    per_seed = rows.groupby([*keys, "sample"])[values].sum(min_count=1).groupby(keys).mean()
+    unit = "run" if rows["run"].nunique() > 1 else "seed"
+    return per_seed.groupby([unit, "side"]).mean().unstack("side")
+
+
+def counted(rows: pd.DataFrame) -> dict:
+    """What a replicate of `rows` is, and how many there are: columns of a table."""
+    runs = rows["run"].nunique()
+    unit = "RLHF run" if runs > 1 else "SAE seed"
+    return {"samples": rows["sample"].nunique(), "unit": unit, "runs": runs, "sae_seeds": rows["seed"].nunique()}
+
+
+def against(sides: pd.DataFrame, value: str) -> dict[str, float]:
+    """Base against RLHF over `replicates`: both means, their difference, its t interval and exact sign-flip p."""
+    base, rlhf = sides[value]["base"], sides[value]["rlhf"]
+    return {"base": base.mean(), "rlhf": rlhf.mean(), **paired((rlhf - base).to_numpy())}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.rewards import utilities
-from rewardscope.stats import sign_flip_p, t_interval
+from rewardscope.stats import replicates, sign_flip_p, t_interval
 
 COLUMNS = ["model", "reward", "m_base", "m_rlhf", "difference", "ci_low", "ci_high", "p_value", "samples", "top_k", "explainer"]
 SUMS = ["m", "sum_u", "valence", "words", "promotes_m", "promotes_signed"]
@@ -17,9 +17,28 @@ def read(file: str | Path) -> list[dict]:
     return [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
 
 
+def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str], rlhf: list[str]) -> dict[tuple[str, str], list[dict]]:
+    """The explanations of both sides by (model, reward): a dict per place, seed and sample, as `row` takes them.
+
+    `keys`: (pair, pick, seed, sample) of each file of `base` and `rlhf`; `layers`: every pair's picks.
+    """
+    found: dict[tuple[str, str], list[dict]] = {}
+    for (pair, pick, seed, sample), *files in zip(keys, base, rlhf, strict=True):
+        _, model, reward, run = pair.split("/")
+        sides = dict(zip(("base", "rlhf"), map(read, files), strict=True))
+        place = {"pair": pair, "run": run, "pick": pick, "layer": layers[pair][pick], "seed": seed, "sample": sample}
+        found.setdefault((model, reward), []).append({**place, **sides})
+    return found
+
+
 def spoken(explanation: dict) -> str:
     """The text whose words count: `activates_on`; of the server-less explainer the words it quotes, not its template."""
     return " . ".join(explanation["words"]) if explanation["explainer"] == "tokens" else explanation["activates_on"]
+
+
+def promoted(explanation: dict) -> str:
+    """The tokens whose logits the feature raises, as a text; what it lowers does not count."""
+    return " . ".join(token["token"].strip() for token in explanation["raised"])
 
 
 def score(texts: list[str], table: dict[str, float]) -> dict[str, float]:
@@ -46,10 +65,7 @@ def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) ->
     averaged inside a seed. The replicate is the SAE seed of one run, or, where there are several, the run.
     """
     frame = pd.DataFrame(_scores(places, table, top_k))
-    keys = ["run", "seed", "side"]
-    per_seed = frame.groupby([*keys, "sample"])[[*SUMS, "k"]].sum().groupby(keys).mean()
-    runs = frame["run"].nunique()
-    sides = per_seed.groupby(["run" if runs > 1 else "seed", "side"]).mean().unstack("side")
+    runs, sides = frame["run"].nunique(), replicates(frame, [*SUMS, "k"])
     difference = (sides["m"]["rlhf"] - sides["m"]["base"]).to_numpy()
     low, high = t_interval(difference)
     promoted = (sides["promotes_m"]["rlhf"] - sides["promotes_m"]["base"]).to_numpy()
@@ -89,7 +105,7 @@ def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dic
         k = min(top_k, len(place["base"]), len(place["rlhf"]))
         for side in ("base", "rlhf"):
             lines = place[side][:k]
-            promotes = score([" . ".join(token["token"].strip() for token in line["raised"]) for line in lines], table)
+            promotes = score([promoted(line) for line in lines], table)
             rows.append(
                 {
                     **{name: place[name] for name in ("run", "layer", "seed", "sample")},

@@ -10,6 +10,7 @@ def shards(path):
 rule activations:
     input:
         model=model_folder,
+        beside=beside_tuned,
         corpus=corpus_file("test"),
         layers=chosen_layers,
     output:
@@ -27,7 +28,7 @@ rule activations:
         device=CONFIG.device,
         corpus=lambda w: parts(w)["corpus"],
         picks=PICKS,
-        settings=section(CONFIG.activations),
+        settings={key: value for key, value in section(CONFIG.activations).items() if key != "keep"},
     threads: threads_of("activations")
     conda:
         "../../envs/torch.yaml"

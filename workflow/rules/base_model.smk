@@ -37,7 +37,7 @@ rule perplexity:
         model=at("models/{model}/model"),
         corpus=lambda w: [at(f"corpora/{CORPUS_OF[w.model]}/{part}.parquet") for part in ("train", "test")],
     output:
-        perplexity=at("models/{model}/perplexity.json"),
+        perplexity=report(at("models/{model}/perplexity.json"), "../report/perplexity.rst", "Base models", labels=labels()),
     log:
         at("logs/perplexity/{model}.log"),
     benchmark:

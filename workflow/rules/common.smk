@@ -1,4 +1,4 @@
-# Names and paths that every rule shares. A `site` is where a side of a pair keeps its artifacts:
+# Names and paths shared by all rules files. A `site` is where a side of a pair keeps its artifacts:
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
@@ -83,6 +83,11 @@ def checkpoint_files(path):
     kinds = (".json", ".safetensors", ".txt", ".model", ".jinja")
     files = sorted(os.listdir(path)) if os.path.isdir(path) else []
     return [os.path.normpath(os.path.join(path, file)) for file in files if file.endswith(kinds)]
+
+
+def labels(**fixed):
+    """How `snakemake --report` lists an output: its wildcards, a pair or site taken apart."""
+    return lambda wildcards: {**dict(dimensions(dict(wildcards.items()))), **fixed}
 
 
 def section(value):

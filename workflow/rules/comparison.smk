@@ -43,3 +43,31 @@ rule comparison:
 
 
 TARGETS["comparison"] = [at(f"{pair}/comparison.parquet") for pair in all_pairs()]
+
+
+# Step 4 is about the most divergent layers; those nearest the input are a contrast of Appendix H.
+DIVERGENT = [pick for pick in PICKS if not pick.startswith("low")] or PICKS
+
+
+rule step4:
+    input:
+        comparison=[at(f"{pair}/comparison.parquet") for pair in all_pairs()],
+    output:
+        table=at("tables/step4.csv"),
+    log:
+        at("logs/step4.log"),
+    benchmark:
+        at("benchmarks/step4.tsv")
+    params:
+        code=code("step4"),
+        torch_threads=threads_of("other"),
+        pairs=all_pairs(),
+        picks=DIVERGENT,
+        top_k=CONFIG.features.top_k,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/step4.py"
+
+
+TARGETS["step4"] = [at("tables/step4.csv")]

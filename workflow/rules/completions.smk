@@ -1,6 +1,7 @@
 rule completions:
     input:
         model=lambda w: base_folder(w) if w.side == "base" else at(f"{w.pair}/rlhf/model"),
+        beside=beside_tuned,
         corpus=corpus_file("test"),
         reward=reward_file,
     output:

@@ -2,8 +2,9 @@ rule divergence:
     input:
         base=base_folder,
         rlhf=at("{pair}/rlhf/model"),
+        beside=beside_tuned,
     output:
-        divergence=at("{pair}/divergence.csv"),
+        divergence=report(at("{pair}/divergence.csv"), "../report/divergence.rst", "Divergence", labels=labels(of="tensors")),
     log:
         at("logs/divergence/{pair}.log"),
     benchmark:
@@ -21,7 +22,7 @@ rule layers:
     input:
         divergence=at("{pair}/divergence.csv"),
     output:
-        layers=at("{pair}/layers.json"),
+        layers=report(at("{pair}/layers.json"), "../report/layers.rst", "Divergence", labels=labels(of="chosen layers")),
     log:
         at("logs/layers/{pair}.log"),
     benchmark:

@@ -29,6 +29,7 @@ rule explanations:
     input:
         base_model=base_folder,
         rlhf_model=at("{pair}/rlhf/model"),
+        beside=beside_tuned,
         corpus=corpus_file("test"),
         base_features=both_sides("seed{seed}.parquet")("base"),
         rlhf_features=both_sides("seed{seed}.parquet")("rlhf"),

@@ -6,7 +6,7 @@ rule features:
         sae=sae_files("sae.safetensors"),
     output:
         features=[f"{FEATURES}{seed}.parquet" for seed in SEEDS],
-        mmcs=at("{site}/features/{recipe}/{pick}/mmcs.csv"),
+        mmcs=report(at("{site}/features/{recipe}/{pick}/mmcs.csv"), "../report/mmcs.rst", "Features", labels=labels()),
     log:
         at("logs/features/{site}/{recipe}.{pick}.log"),
     benchmark:

@@ -22,6 +22,19 @@ def tuned_of(wildcards):
     return tuned_checkpoint(PAIRS[here["model"], here["reward"]].rlhf)
 
 
+def beside_tuned(wildcards):
+    """What is written beside a tuned model: who reads the model asks for both.
+
+    `rlhf` and `tuned` write different files there, and Snakemake compares a job's params only where all its outputs
+    are there: else a pair that is given a checkpoint after PPO would go on with PPO's model.
+    """
+    here = parts(wildcards)
+    if here["side"] == "base":
+        return []
+    pair = getattr(wildcards, "pair", None) or pair_of(wildcards)
+    return at(f"{pair}/rlhf/" + ("source.json" if PAIRS[here["model"], here["reward"]].rlhf else "training.parquet"))
+
+
 rule rlhf:
     input:
         model=base_folder,
@@ -30,6 +43,7 @@ rule rlhf:
     output:
         model=directory(at("{pair}/rlhf/model")),
         training=at("{pair}/rlhf/training.parquet"),
+        settings=at("{pair}/rlhf/settings.json"),
     wildcard_constraints:
         pair=pairs_that(tuned=False),
     log:

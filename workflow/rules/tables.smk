@@ -1,25 +1,32 @@
 # Rows of Tables 3 and 4 are the pairs whose reward has a word table.
-WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
-WORD_FILES = sorted({w for p in WORDED if (w := CONFIG.rewards[p.split("/")[2]].words) != "vader"})
-PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
+WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[pair.split("/")[2]].words)}
+WORDED = list(WORDS)
+WORD_FILES = sorted(set(WORDS.values()) - {"vader"})
 
 
-def explained(side):
+def places_of(pairs):
+    return [(pair, pick, seed, sample) for pair in pairs for pick in PICKS for seed in SEEDS for sample in SAMPLES]
+
+
+def explained(side, places):
     folder = f"explanations/{CONFIG.recipe}"
     return [
         at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.jsonl")
-        for pair, pick, seed, sample in PLACES
+        for pair, pick, seed, sample in places
     ]
+
+
+PLACES = places_of(WORDED)
 
 
 rule table3:
     input:
-        base=explained("base"),
-        rlhf=explained("rlhf"),
+        base=explained("base", PLACES),
+        rlhf=explained("rlhf", PLACES),
         layers=[at(f"{pair}/layers.json") for pair in WORDED],
         words=WORD_FILES,
     output:
-        table=at("tables/table3.csv"),
+        table=report(at("tables/table3.csv"), "../report/table3.rst", "Tables", labels={"table": "3: what features fire on"}),
     log:
         at("logs/table3.log"),
     benchmark:
@@ -29,7 +36,7 @@ rule table3:
         torch_threads=threads_of("other"),
         pairs=WORDED,
         places=PLACES,
-        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        words=WORDS,
         top_k=CONFIG.features.top_k,
     conda:
         "../../envs/torch.yaml"
@@ -43,7 +50,7 @@ rule table4:
         rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
         words=WORD_FILES,
     output:
-        table=at("tables/table4.csv"),
+        table=report(at("tables/table4.csv"), "../report/table4.rst", "Tables", labels={"table": "4: completions"}),
     log:
         at("logs/table4.log"),
     benchmark:
@@ -52,7 +59,7 @@ rule table4:
         code=code("table4"),
         torch_threads=threads_of("other"),
         pairs=WORDED,
-        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        words=WORDS,
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,
     conda:
@@ -81,7 +88,7 @@ rule quality:
         nulls=at_places("nulls/{recipe}/{pick}.parquet"),
         layers=[at(f"{pair}/layers.json") for pair in all_pairs()],
     output:
-        table=at("tables/quality.csv"),
+        table=report(at("tables/quality.csv"), "../report/quality.rst", "Tables", labels={"table": "quality of the autoencoders"}),
     log:
         at("logs/quality.log"),
     benchmark:

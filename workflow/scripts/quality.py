@@ -3,16 +3,13 @@ from rewardscope import job
 
 job.start(snakemake)
 
-import json
-from pathlib import Path
-
 import pandas as pd
 
-from rewardscope import quality
+from rewardscope import picks, quality
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
-layers = {pair: json.loads(Path(file).read_text()) for pair, file in zip(params.pairs, files.layers, strict=True)}
+layers = picks.read(params.pairs, files.layers)
 seeds, rows = params.seeds, []
 for i, (pair, side, pick) in enumerate(params.places):
     _, model, reward, run = pair.split("/")

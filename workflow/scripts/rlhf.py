@@ -3,6 +3,8 @@ from rewardscope import job
 
 job.start(snakemake)
 
+import json
+
 import pandas as pd
 
 from rewardscope import models, rewards, rlhf
@@ -31,6 +33,8 @@ policy, training = rlhf.train(
 )
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
+with whole(snakemake.output.settings) as file:
+    file.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 with whole(snakemake.output.model) as folder:
     policy.save_pretrained(folder)
     models.load_tokenizer(snakemake.input.model).save_pretrained(folder)

@@ -1,0 +1,58 @@
+"""Section 6.1: how many of the top features' explanations are about opinions on films, base against RLHF."""
+import pandas as pd
+
+from rewardscope.film_opinions import about
+from rewardscope.stats import against, counted, replicates
+from rewardscope.table3 import promoted, spoken
+from rewardscope.table5 import TOP
+
+COLUMNS = ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
+COUNTS = ["both", "films", "opinions", "promotes", "k"]
+
+
+def rows(places: list[dict], names: dict) -> list[dict]:
+    """A row per layer and one for all of them; `names` are their first columns.
+
+    `places`: as `table3.row` takes them. `base` and `rlhf` count the explanations that name films and an opinion
+    (film_opinions.yaml), `films_*` and `opinions_*` those that name the one or the other; `promotes_*` counts, in
+    place of what a feature fires on, the tokens that it promotes.
+    """
+    frame = pd.DataFrame(_counts(places))
+    layers = [(layer, frame[frame["layer"] == layer]) for layer in sorted(frame["layer"].unique())]
+    return [{**names, "layer": layer, **_row(own)} for layer, own in [*layers, ("all", frame)]]
+
+
+def _counts(places: list[dict]) -> list[dict]:
+    """A row per place and side."""
+    found = []
+    for place in places:
+        k = min(TOP, len(place["base"]), len(place["rlhf"]))
+        for side in ("base", "rlhf"):
+            lines = place[side][:k]
+            said = [about(spoken(line)) for line in lines]
+            found.append(
+                {
+                    **{name: place[name] for name in ("run", "layer", "seed", "sample")},
+                    "side": side,
+                    "k": k,
+                    "both": sum(films and opinions for films, opinions in said),
+                    "films": sum(films for films, _ in said),
+                    "opinions": sum(opinions for _, opinions in said),
+                    "promotes": sum(all(about(promoted(line))) for line in lines),
+                    "explainer": " ".join(sorted({line["explainer"] for line in lines})),
+                }
+            )
+    return found
+
+
+def _row(frame: pd.DataFrame) -> dict:
+    sides = replicates(frame, COUNTS)
+    return {
+        **against(sides, "both"),
+        **counted(frame),
+        "top_k": int(frame["k"].min()),
+        "explainer": " ".join(sorted(set(frame["explainer"]) - {""})),
+        "texts": sides["k"]["base"].mean(),
+        **{f"{name}_{side}": sides[name][side].mean() for name in ("films", "opinions") for side in ("base", "rlhf")},
+        **{f"promotes_{name}": value for name, value in against(sides, "promotes").items()},
+    }

@@ -1,0 +1,32 @@
+"""Table 5 (Appendix E): every explanation of the best matched features, place by place.
+
+The numbers have no interval: at another SAE seed, a place holds another feature.
+"""
+import pandas as pd
+
+TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
+COLUMNS = ["model", "reward", "run", "side", "layer", "place", "feature", "large_feature", "cosine", "activates_on", "promotes",
+           "explainer", "sae_seed", "top_k"]  # fmt: skip
+
+
+def rows(place: dict, features: dict[str, pd.DataFrame], names: dict) -> list[dict]:
+    """A row per feature of either side at one place, the best matched first, equally many of both sides.
+
+    `place`: as `table3.row` takes it; `features`: by side, its matched features (`place, small, large, cosine`), whose
+    `cosine` is what the feature contributes to MMCS (Equation 2). `names` are the first columns.
+    """
+    k = min(TOP, len(place["base"]), len(place["rlhf"]))
+    return [
+        {
+            **names, "side": side, "layer": place["layer"], "place": match.place, "feature": match.small, "large_feature": match.large,
+            "cosine": match.cosine, "activates_on": line["activates_on"], "promotes": line["promotes"],
+            "explainer": line["explainer"], "sae_seed": place["seed"], "top_k": k,
+        }
+        for side in ("base", "rlhf")
+        for line, match in zip(place[side][:k], _matches(place[side][:k], features[side]), strict=True)
+    ]  # fmt: skip
+
+
+def _matches(lines: list[dict], features: pd.DataFrame):
+    """The rows of `features` that `lines` explain."""
+    return features.set_index("small", drop=False).loc[[line["feature"] for line in lines]].itertuples()

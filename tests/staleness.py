@@ -1,0 +1,64 @@
+"""What tests/staleness.yaml says, and what Snakemake does: for a sample of keys in test_staleness.py, for all in system/."""
+import json
+import re
+from pathlib import Path
+
+import yaml
+from config_keys import overlay
+from workflow_runs import ROOT, SMALL, first, planned
+
+TABLE, DEFAULT = (yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in ("tests/staleness.yaml", "config.yaml"))
+
+
+def merge(base: object, own: object) -> object:
+    """What Snakemake does with an overlay: maps are merged, anything else is replaced."""
+    if not (isinstance(base, dict) and isinstance(own, dict)):
+        return own
+    return {**base, **{key: merge(base.get(key), value) for key, value in own.items()}}
+
+
+TEST_SIZE = merge(DEFAULT, yaml.safe_load(SMALL.read_text(encoding="utf-8")))
+
+
+def entry(key: str) -> dict | None:
+    """The line of a key; a reward's own PPO settings have those of `rlhf`."""
+    return TABLE.get(key) or TABLE.get(key.replace("rewards.*.", "rlhf."))
+
+
+def changed(key: str, to: object) -> dict:
+    """The overlay that sets a key, and what it needs beside it."""
+    return merge(entry(key).get("with", {}), overlay(key, to, DEFAULT["pairs"][0]))
+
+
+def prepare(folder: Path) -> None:
+    """The files that the table's values name."""
+    (folder / "words.csv").write_text("word,utility\ngood,1\n")
+    (folder / "documents.csv").write_text("text\ngood\n")
+    (folder / "reward.py").write_text("def score(texts):\n    return [0.0] * len(texts)\n")
+    (folder / "tuned").mkdir(exist_ok=True)
+
+
+def check(key: str, served, folder: Path, graph: dict[str, set[str]], at: Path) -> None:
+    """Assert that a dry run in `folder` with the key changed plans what the table says; `at`: a file for the overlay."""
+    line = entry(key)
+    at.write_text(json.dumps(changed(key, line["to"])))  # JSON is YAML
+    run = served(folder, "--dry-run", "--configfile", str(SMALL), str(at))
+    assert (first(run), planned(run)) == (set(line["first"]), whole(line, graph))
+
+
+def whole(line: dict, graph: dict[str, set[str]]) -> set[str]:
+    """`first` and every rule after it, without `but`."""
+    return set(line["first"]).union(*(graph[rule] for rule in line["first"])) - set(line.get("but", []))
+
+
+def after(served, folder: Path) -> dict[str, set[str]]:
+    """Rule -> every rule that depends on it, directly or not, `all` left out."""
+    run = served(folder, "--rulegraph", "dot", "--configfile", str(SMALL))
+    assert run.returncode == 0, run.stderr
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)', run.stdout))
+    edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", run.stdout) if names[b] != "all"]
+    found = {name: {b for a, b in edges if a == name} for name in names.values()}
+    found["tuned"] = found["rlhf"]  # the one or the other
+    for _ in found:
+        found = {name: rules.union(*(found[rule] for rule in rules)) for name, rules in found.items()}
+    return found

@@ -1,0 +1,46 @@
+"""Every mutated config of tests/mutations.py, and broken files, through Snakemake."""
+import shutil
+
+import pytest
+from mutations import check, mutations, refused
+from test_mutations import TEXTS, bomb
+from workflow_runs import ROOT, SMALL
+
+MUTATIONS = mutations()
+
+
+@pytest.mark.parametrize("what", MUTATIONS)
+def test_one_line_and_nothing_written(what, served, tmp_path):
+    check(MUTATIONS[what][0], served, tmp_path)
+
+
+@pytest.mark.parametrize("what", TEXTS)
+def test_a_broken_config_yaml_is_named_with_its_line(what, served, tmp_path):
+    """The project's own config.yaml is read by the Snakefile."""
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "src", project / "src")
+    shutil.copytree(ROOT / "workflow", project / "workflow")
+    shutil.copy(ROOT / "Snakefile", project)
+    text, said = TEXTS[what]
+    (project / "config.yaml").write_bytes(text)
+    run = served(project, "--cores", "1", snakefile=project / "Snakefile")
+    lines = (run.stdout + run.stderr).splitlines()
+    assert run.returncode != 0 and len(lines) == 1
+    assert lines[0].startswith(f"rewardscope: config: {project / 'config.yaml'}") and lines[0].endswith(said)
+    assert not (project / "results").exists()
+
+
+@pytest.mark.parametrize("what", [what for what in TEXTS if not what.startswith("twice")])
+def test_a_broken_overlay_is_refused_by_snakemake(what, served, tmp_path):
+    """It reads `--configfile` before our first line: what it says is its own, and nothing of ours has run."""
+    (tmp_path / "overlay.yaml").write_bytes(TEXTS[what][0])
+    run = served(tmp_path, "--configfile", str(SMALL), "overlay.yaml")
+    assert run.returncode != 0 and not (tmp_path / "results").exists()
+    assert "rewardscope" not in (run.stdout + run.stderr).replace(str(ROOT), "")
+
+
+@pytest.mark.parametrize("key", ["pairs", "layers", "rlhf"])
+def test_a_bomb_of_lists_is_one_short_line(key, served, tmp_path):
+    """9 ** 9 entries, if anyone wrote them out."""
+    text = bomb(9, 9).replace("b8:", f"{key}:")
+    assert "\nb7" in text and len(refused(tmp_path, text.encode(), served)) < 1000

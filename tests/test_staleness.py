@@ -1,0 +1,38 @@
+"""Staleness is exact: a changed key reruns what reads it. The table has every key; a sample of it, by hand-written sets."""
+import pytest
+import staleness
+from config_keys import leaves
+from staleness import TEST_SIZE, merge
+from test_workflow import AFTER_SAES
+
+from rewardscope.config import load
+
+SAMPLE = {  # key -> every stale rule
+    "cache": set(),
+    "sae_recipes.*.learning_rate": AFTER_SAES,
+    "features.null_draws": {"nulls", "quality"},
+    "explain.words": {"explanations", "table3"},
+    "completions.temperature": {"completions", "table4"},
+    "bootstrap": {"table4"},
+}
+ONE_VALUE = {"explainer", "samples", "models.*.pretrain.architecture"}
+
+
+def test_every_key_of_the_config_has_a_line():
+    keys = leaves()
+    assert len(keys) > 100
+    assert [key for key in keys if staleness.entry(key) is None] == []
+    assert sorted(set(staleness.TABLE) - set(keys)) == []
+
+
+@pytest.mark.parametrize("key", leaves())
+def test_its_new_value_is_another_one(key):
+    before, after = load(TEST_SIZE), load(merge(TEST_SIZE, staleness.changed(key, staleness.entry(key)["to"])))
+    assert (before == after) == (key in ONE_VALUE)
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("key", SAMPLE)
+def test_a_changed_key_reruns_what_reads_it(key, served, finished, rules_after, tmp_path):
+    assert staleness.whole(staleness.entry(key), rules_after) == SAMPLE[key]
+    staleness.check(key, served, finished, rules_after, tmp_path / "overlay.yaml")

@@ -1,0 +1,199 @@
+"""What a run says, on a terminal and elsewhere; the time left against sums made by hand."""
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rewardscope import terminal
+
+SECONDS = {"train": 100.0, "look": 10.0, "table": 2.0}
+NEEDS = {"look": {"train"}, "table": {"look"}}
+
+
+def test_work_left_is_shared_by_the_cores():
+    """8 looks of 10 s on half of the machine each: 40 s; then the table."""
+    waiting = {"look": 8, "table": 1}
+    assert terminal.time_left(waiting, [], SECONDS, {"look": 0.5, "table": 0.5}, NEEDS) == (41.0, True)
+
+
+def test_jobs_that_wait_for_each_other_are_not_shared():
+    """30 s of training left, one look, one table: 42 s however many cores there are."""
+    waiting, running = {"look": 1, "table": 1}, [("train", 30.0)]
+    assert terminal.time_left(waiting, running, SECONDS, {"train": 0.1, "look": 0.1, "table": 0.1}, NEEDS) == (42.0, True)
+
+
+def test_a_rule_without_a_time_makes_it_a_lower_bound():
+    assert terminal.time_left({"train": 1, "new": 3}, [], SECONDS, {}, NEEDS) == (100.0, False)
+    assert terminal.time_left({"new": 3}, [], {}, {}, {}) is None
+
+
+def test_times_of_earlier_runs_are_found_by_rule(tmp_path):
+    head = "s\th:m:s\tmax_rss\tmean_load\tcpu_time\n"
+    (tmp_path / "saes/site").mkdir(parents=True)
+    (tmp_path / "saes/site/a.tsv").write_text(head + "10.0\t0:00:10\t1\t90.0\t9\n")
+    (tmp_path / "saes/site/b.tsv").write_text(head + "14.0\t0:00:14\t1\t150.0\t21\n")
+    (tmp_path / "table3.tsv").write_text(head + "2.0\t0:00:02\t1\t50.0\t1\n")
+    (tmp_path / "killed.tsv").write_text("")
+    assert terminal.earlier_times(tmp_path) == {"saes": [(10.0, 0.9), (14.0, 1.5)], "table3": [(2.0, 0.5)]}
+
+
+@pytest.fixture
+def log(tmp_path):
+    """A log of 10 updates of 40, one in 3 s, the last one a second ago; the loading before it was another matter."""
+    now = datetime.now()
+    lines = [f"{now - timedelta(seconds=60):%Y-%m-%d %H:%M:%S},000 loading: 1 of 1"]
+    lines += [f"{now - timedelta(seconds=1 + 3 * (10 - i)):%Y-%m-%d %H:%M:%S},000 PPO updates: {i} of 40: kl 0.1" for i in range(1, 11)]
+    (tmp_path / "job.log").write_text("\n".join(lines) + "\n2026-01-01 00:00:00,000 another line\n")
+    return tmp_path / "job.log"
+
+
+def test_the_last_step_of_a_log_and_its_pace(log):
+    step = terminal.last_step(str(log), since=0)
+    assert (step.what, step.done, step.of) == ("PPO updates", 10, 40)
+    assert step.left == pytest.approx(30 * 3 - 1, abs=2)
+
+
+def test_a_log_of_an_earlier_job_says_nothing(log):
+    assert terminal.last_step(str(log), since=time.time() + 5) is None
+    assert terminal.last_step(str(log.with_name("none.log")), since=0) is None
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (58.4, "58 s"), (270, "4 min"), (7500, "2 h 5 min")])
+def test_durations(seconds, words):
+    assert terminal.said(seconds) == words
+
+
+def test_the_meter():
+    assert terminal.meter(0.25, width=8) == "[##......]"
+
+
+SNAKEFILE = """
+rule all:
+    input: "r/two", "r/bad" if config.get("bad") else []
+
+rule two:
+    input: "r/one"
+    output: "r/two"
+    log: "r/logs/two.log"
+    benchmark: "r/benchmarks/two.tsv"
+    params: torch_threads=1, naps=3
+    script: "job.py"
+
+rule one:
+    output: "r/one"
+    log: "r/logs/one.log"
+    benchmark: "r/benchmarks/one.tsv"
+    params: torch_threads=1, naps=3
+    script: "job.py"
+
+rule bad:
+    output: "r/bad"
+    log: "r/logs/bad.log"
+    benchmark: "r/benchmarks/bad.tsv"
+    params: torch_threads=1, naps=0
+    script: "job.py"
+"""
+SCRIPT = """
+from rewardscope import job
+job.start(snakemake)
+import time
+print("chatter")
+for _ in job.progress(range(snakemake.params.naps), "naps"):
+    time.sleep(1)
+if snakemake.rule == "bad":
+    raise ValueError("no such thing")
+open(snakemake.output[0], "w").close()
+"""
+COMMAND = [sys.executable, "-m", "snakemake", "--logger", "rewardscope"]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Path:
+    """Two jobs, one after the other, that count to three; with `--config bad=1` another one that fails."""
+    folder = tmp_path_factory.mktemp("toy")
+    (folder / "Snakefile").write_text(SNAKEFILE)
+    (folder / "job.py").write_text(SCRIPT)
+    return folder
+
+
+def test_a_log_file_gets_plain_lines(toy):
+    """The first run knows no time; the second one knows those of the first."""
+    first, second = (
+        subprocess.run([*COMMAND, "--cores", "1", "--forceall"], cwd=toy, capture_output=True, text=True, timeout=300, check=True).stderr
+        for _ in range(2)
+    )
+    for said in (first, second):
+        assert "\x1b" not in said and "\r" not in said and "chatter" not in said
+    assert "chatter\n" in (toy / "r/logs/one.log").read_text()
+    clocked = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in first.splitlines()]
+    assert [re.sub(r"\d+ s\b", "N s", line) for line in clocked[:5]] == [
+        "3 steps: one, two, all",
+        "one: started",
+        "one: done in N s; 1 of 3 steps, time left unknown",
+        "two: started",
+        "two: done in N s; 2 of 3 steps",
+    ]
+    assert re.search(r"one: done in \d+ s; 1 of 3 steps, about \d+ s left", second)
+
+
+def test_a_failure_is_said_once_with_its_log(toy):
+    run = subprocess.run(
+        [*COMMAND, "--cores", "1", "--config", "bad=1"], cwd=toy, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode != 0
+    assert run.stderr.count("rewardscope: bad: ValueError: no such thing (log: r/logs/bad.log)") == 1
+    assert run.stderr.count("bad: failed (log: r/logs/bad.log)") == 1
+
+
+def test_a_dry_run_is_snakemake_s_own(toy):
+    run = subprocess.run([*COMMAND, "--forceall", "-n"], cwd=toy, capture_output=True, text=True, timeout=300, check=True)
+    assert "rule two:" in run.stdout and "Job stats:" in run.stdout
+
+
+def screen(text: str) -> list[str]:
+    """What a terminal shows after `text`: line feeds, carriage returns, cursor up, erase below."""
+    rows, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[(?:\d*A|J)|\x1b\[\d*m|\r|\n|[^\x1b\r\n]+", text):
+        if part == "\n":
+            row, column = row + 1, 0
+            rows += [""] * (row + 1 - len(rows))
+        elif part == "\r":
+            column = 0
+        elif part.endswith("A") and part.startswith("\x1b"):
+            row -= int(part[2:-1])
+        elif part == "\x1b[J":
+            rows[row:] = [rows[row][:column]]
+        elif not part.startswith("\x1b"):
+            rows[row] = rows[row][:column].ljust(column) + part + rows[row][column + len(part) :]
+            column += len(part)
+    return [line.rstrip() for line in rows if line.strip()]
+
+
+def test_a_terminal_keeps_what_was_said_and_clears_what_was_drawn(toy):
+    """Two jobs at once, one fails: its own line is written across what is drawn, and survives."""
+    for file in ("r/one", "r/two"):
+        (toy / file).unlink(missing_ok=True)
+    main, side = pty.openpty()
+    command = [*COMMAND, "--cores", "2", "--keep-going", "--config", "bad=1"]
+    size = {"COLUMNS": "100", "LINES": "24"}
+    with subprocess.Popen(command, cwd=toy, stdout=side, stderr=side, env=os.environ | size):
+        os.close(side)
+        chunks = []
+        while True:
+            try:
+                chunks.append(os.read(main, 4096))
+            except OSError:  # the run has ended
+                break
+    os.close(main)
+    text = b"".join(chunks).decode()
+    assert re.search(r"one: \[#+\.*\] naps \d of 3, \d+ s", text) and re.search(r"of 4 steps, (more than|about) \d+ s left", text)
+    rows = screen(text)
+    assert any("rewardscope: bad: ValueError: no such thing (log: r/logs/bad.log)" in row for row in rows)
+    assert sum("one: done in" in row for row in rows) == sum("two: done in" in row for row in rows) == 1
+    assert not [row for row in rows if "naps" in row or "so far" in row]

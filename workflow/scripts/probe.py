@@ -1,0 +1,40 @@
+"""Rule probe."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import models, probe, rewards
+from rewardscope.files import whole
+
+params, files = snakemake.params, snakemake.input
+activations = iter(files.activations)  # by pair, side, layer and seed
+texts, scores = {}, {}
+for p, pair in enumerate(params.pairs):
+    _, model, reward, run = pair.split("/")
+    if (model, reward) not in texts:  # runs read the same documents
+        tokens = pd.read_parquet(files.tokens[p], columns=["document", "part", "token"])
+        parts = tokens.drop_duplicates("document").set_index("document")["part"].sort_index()
+        documents, held = parts.index.to_numpy(), (parts == "held").to_numpy()
+        corpus = pd.read_parquet(files.corpus[p], columns=["text"])
+        y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, rewards.load(params.rewards[pair]))
+        texts[model, reward] = documents, y, held, probe.text_scores(tokens, documents, y, held)
+    documents, y, held, _ = texts[model, reward]
+    layers = json.loads(Path(files.layers[p]).read_text())
+    for side in ("base", "rlhf"):
+        by_layer = {layers[pick]: [next(activations) for _ in params.seeds] for pick in params.picks}
+        for s, seed in enumerate(params.seeds):
+            fires = {n: pd.read_parquet(of[s], columns=["feature", "document", "value", "control"]) for n, of in by_layer.items()}
+            for row in probe.side_scores(fires, documents, y, held):
+                scores.setdefault((model, reward), []).append({"run": run, "side": side, "seed": seed, **row})
+rows = [
+    row
+    for (model, reward), (_, _, held, text) in texts.items()
+    for row in probe.rows(pd.DataFrame(scores[model, reward]), text, held, {"model": model, "reward": reward})
+]
+with whole(snakemake.output.table) as file:
+    pd.DataFrame(rows, columns=probe.COLUMNS).to_csv(file, index=False)

@@ -1,0 +1,26 @@
+"""Rule section5_3."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import pandas as pd
+
+from rewardscope import models, picks, rewards, section5_3, table3
+from rewardscope.files import whole
+
+params, files = snakemake.params, snakemake.input
+sources = dict(zip(params.pairs, zip(files.models, files.corpora, strict=True), strict=True))
+rows, words = [], []
+for (model, reward), places in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
+    pair, names = places[0]["pair"], {"model": model, "reward": reward}
+    folder, corpus = sources[pair]
+    documents = pd.read_parquet(corpus, columns=["text", "part"])
+    held = documents.loc[documents["part"] == "held", "text"].tolist()
+    count = section5_3.read_words(held, models.load_tokenizer(folder), params.tokens)
+    table = rewards.load_table(params.words[pair])
+    rows += section5_3.rows(places, table, count, params.least, params.top_k, names)
+    words += section5_3.word_rows(places, table, count, params.top_k, names)
+with whole(snakemake.output.table) as file:
+    pd.DataFrame(rows, columns=None if rows else section5_3.COLUMNS).to_csv(file, index=False)
+with whole(snakemake.output.words) as file:
+    pd.DataFrame(words, columns=section5_3.WORD_COLUMNS).to_csv(file, index=False)

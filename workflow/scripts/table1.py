@@ -1,0 +1,19 @@
+"""Rule table1."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import table1
+from rewardscope.files import whole
+
+rows = []
+for pair, settings in zip(snakemake.params.pairs, snakemake.input.settings, strict=True):
+    _, model, reward, run = pair.split("/")
+    rows += table1.rows(json.loads(Path(settings).read_text()), {"model": model, "reward": reward, "run": run})
+with whole(snakemake.output.table) as file:
+    pd.DataFrame(rows, columns=table1.COLUMNS).to_csv(file, index=False)

@@ -1,0 +1,23 @@
+"""Rule table2."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import picks, table2
+from rewardscope.files import whole
+
+params, files = snakemake.params, snakemake.input
+layers = picks.read(params.pairs, files.layers)
+cfgs: dict[str, list[dict]] = {}
+for model, file in zip(params.models, files.cfg, strict=True):
+    cfgs.setdefault(model, []).append(json.loads(Path(file).read_text()))
+rows = []
+for model, own in cfgs.items():
+    rows += table2.rows(model, own, [chosen for pair, chosen in layers.items() if pair.split("/")[1] == model])
+with whole(snakemake.output.table) as file:
+    pd.DataFrame(rows).to_csv(file, index=False)
