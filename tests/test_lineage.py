@@ -41,6 +41,7 @@ def job(results: Path, rule: str, inputs: list[str], outputs: list[str], minute:
         "started": f"2026-01-02T03:{minute:02}:00+00:00",
         "seconds": 1.5,
         "params": {"code": f"{rule:0<16}"[:16]},
+        "git": {"commit": f"{'c0ffee':0<40}", "clean": rule != "saes"} if rule != "corpus" else None,
         "inputs": {name: sha(results / name) for name in inputs},
         "outputs": {name: entry(results / name) for name in outputs},
     }
@@ -107,13 +108,14 @@ def test_the_whole_chain_back_to_what_was_given(results):
 def test_the_text_folds_what_is_alike(results):
     text, whole = lineage.lineage(str(results / "tables/table.csv"))
     lines = text.splitlines()
-    assert whole and "made by 10 jobs of 4 rules" in lines[0] and lines[-1] == "The chain is whole."
+    assert lines[0].endswith("table.csv: made by 10 jobs of 4 rules; commit c0ffee0000, c0ffee0000 with changes; times are UTC")
+    assert whole and lines[-1] == "The chain is whole."
     table = next(i for i, line in enumerate(lines) if line.startswith("table "))
     assert lines[table].split() == ["table", "2026-01-02", "03:04", "1.5", "s", "code", "table00000"]
     assert lines[table + 1].split() == [sha(results / "tables/table.csv")[:10], "tables/table.csv"]
     assert lines[table + 2].split() == ["saes", "2026-01-02", "03:03", "6.0", "s", "code", "saes000000", "4", "jobs"]
-    assert lines[table + 3].split() == ["16", "alike", "pairs/{big,tiny}/good/run1/{base,rlhf}/saes/seed{1..4}/sae.bin"]
-    assert "    4 alike     pairs/{big,tiny}/good/run1/{base,rlhf}/activations/part0" in lines
+    assert lines[table + 3].split() == ["16", "x", "pairs/{big,tiny}/good/run1/{base,rlhf}/saes/seed{1..4}/sae.bin"]
+    assert "    4 x         pairs/{big,tiny}/good/run1/{base,rlhf}/activations/part0" in lines
     assert f"    {sha(results.parent / 'reviews.csv')[:10]}  ../reviews.csv" in lines
     assert len(lines) < 16
 

@@ -171,7 +171,9 @@ def _which(now: dict, then: dict) -> str:
 def _lines(title: str, chain: Chain) -> list[str]:
     """The chain by stage, the artifact's own first; alike jobs and files are one line with their count."""
     rules = {job["rule"] for job in chain.jobs}
-    lines = [f"{title}: made by {_count(len(chain.jobs), 'job')} of {_count(len(rules), 'rule')}; times are UTC", ""]
+    commits = {job["git"]["commit"][:10] + " with changes" * (not job["git"]["clean"]) for job in chain.jobs if job["git"]}
+    by = f"; commit {', '.join(sorted(commits))}" if commits else ""
+    lines = [f"{title}: made by {_count(len(chain.jobs), 'job')} of {_count(len(rules), 'rule')}{by}; times are UTC", ""]
     stages: dict[tuple[str, str], list[dict]] = {}
     for job in chain.jobs:
         stages.setdefault((job["rule"], job["params"]["code"]), []).append(job)
@@ -194,7 +196,7 @@ def _folded(hashes: dict[str, str]) -> list[str]:
         kinds.setdefault((len(tokens), re.sub(r"\d+", "#", name.rsplit("/", 1)[-1])), []).append(tokens)
     lines = []
     for names in kinds.values():
-        label = _short(hashes["".join(names[0])]) if len(names) == 1 else f"{len(names)} alike"
+        label = _short(hashes["".join(names[0])]) if len(names) == 1 else f"{len(names)} x"
         lines.append(f"    {label:<10}  {''.join(_braces(set(values)) for values in zip(*names, strict=True))}")
     return lines
 
