@@ -3,7 +3,7 @@ import os
 import shutil
 
 import pytest
-from test_workflow import AFTER_SAES
+from test_workflow import AFTER_EXPLANATIONS, AFTER_SAES
 from workflow_runs import ROOT, SMALL, first, planned
 
 from rewardscope.code import closure
@@ -13,7 +13,7 @@ BY_HAND = {
     "trigram": {"perplexity"},
     "table4": {"table4"},
     "nulls": {"nulls", "quality"},
-    "explanations": {"explanations", "table3"},
+    "explanations": {"explanations"} | AFTER_EXPLANATIONS,
     "picks": AFTER_SAES | {"layers", "activations"},
     "config": set(),
     "plan": set(),
