@@ -15,7 +15,7 @@ OWN = """
 corpora: {mine: {path: {train: train.csv, test: test.csv}, held: 0.5}}
 models: {theirs: {path: base, sae: {widths: [16, 32], l1: 0.001}}}
 pairs: [{model: theirs, reward: utility, corpus: mine, rlhf: tuned}]
-picks: {top: 2, low: 1}
+picks: {top: 1, low: 1}
 sae_seeds: 2
 sae_recipes: {paper: {batch_documents: 2}}
 activations: {tokens: 16}
@@ -64,7 +64,7 @@ def test_tables_and_figures(finished):
     assert figure4[["width", "l1_on", "l1_coefficient", "sae_seeds"]].values.tolist() == [
         [width, on, l1, 2] for width in (16, 32) for on, l1 in (("activations", 0.001), ("activations", 0.1), ("weights", 0.01))
     ]
-    top, low = " ".join(map(str, sorted(divergence.nlargest(2).index))), "0"
+    top, low = str(divergence.idxmax()), "0"
     table6, table7 = table(finished, "tables/table6"), table(finished, "tables/table7")
     assert table6[["width", "weights", "layers"]].values.tolist() == [
         [width, weights, top] for width in (16, 32) for weights in ("tied", "untied", "untied - tied")

@@ -25,8 +25,10 @@ def watch() -> None:
 
 def _end_with(pids: set[int]) -> None:
     _wait_for_one(pids)
-    os.write(2, b"rewardscope: Snakemake has ended, and so does this job\n")
-    os._exit(1)
+    try:
+        os.write(2, b"rewardscope: Snakemake has ended, and so does this job\n")
+    finally:  # who read it may have ended too
+        os._exit(1)
 
 
 def _wait_for_one(pids: set[int]) -> None:
