@@ -178,8 +178,8 @@ def test_batch_tokens(documents, seen, tokens):
 
 
 def test_memory_is_that_of_its_parts():
-    """One seed, width 2, d = 3, batch 5, shards of 7 tokens: twice 4 shards, 5 x 2 matrices, one batch of tensors."""
-    assert saes.memory(1, 2, 3, 5, 7) == 4 * (2 * 4 * 7 * 3 + 5 * 2 * 2 * 3 + saes.EVALUATED * (4 * 2 + 4 * 3))
+    """One seed, width 2, d = 3, batch 5, shards of 7 tokens: 4 shards and one, 5 x 2 matrices, one batch of tensors."""
+    assert saes.memory(1, 2, 3, 5, 7) == 4 * (5 * 7 * 3 + 5 * 2 * 2 * 3 + saes.EVALUATED * (4 * 2 + 4 * 3))
 
 
 def log_of(steps: int) -> list[dict]:

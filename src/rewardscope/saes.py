@@ -83,8 +83,8 @@ def batch_tokens(documents: int, moments: dict[str, Tensor]) -> int:
 
 
 def memory(seeds: int, width: int, d: int, batch: int, shard_tokens: int) -> int:
-    """Bytes that training takes at most: the buffer and a copy of it, weights with Adam's state, and a batch."""
-    buffer = 2 * shards.BUFFER * shard_tokens * d
+    """Bytes that training takes at most: the buffer and a shard that goes into it, weights with Adam's state, and a batch."""
+    buffer = (shards.BUFFER + 1) * shard_tokens * d
     weights = 5 * seeds * 2 * width * d
     return 4 * (buffer + weights + seeds * max(batch, EVALUATED) * (4 * width + 4 * d))
 

@@ -91,8 +91,19 @@ def shape(file: Path) -> tuple[int, int]:
 
 
 def buffers(folder: Path, part: str, rng: torch.Generator | None, device: str | torch.device = "cpu") -> Iterator[Tensor]:
-    """One epoch of float32 rows `[n, d]`: `BUFFER` shards at a time, in an order drawn from `rng` (None: row order)."""
+    """One epoch of float32 rows `[n, d]`: `BUFFER` shards at a time, in an order drawn from `rng` (None: row order).
+
+    Every buffer lies where the one before it lay, so that memory does not depend on how many there are: keep a copy of
+    what you need of one after the next is asked for.
+    """
     found = files(folder, part)
     order = range(len(found)) if rng is None else torch.randperm(len(found), generator=rng).tolist()
+    tokens, d = shape(found[0])  # no other is larger
+    room = torch.empty(min(BUFFER, len(found)) * tokens, d, device=device)
     for start in range(0, len(found), BUFFER):
-        yield torch.cat([read(found[i]) for i in order[start : start + BUFFER]]).to(device, torch.float32)
+        filled = 0
+        for i in order[start : start + BUFFER]:
+            rows = read(found[i])
+            room[filled : filled + len(rows)] = rows
+            filled += len(rows)
+        yield room[:filled]

@@ -22,7 +22,7 @@ policy, training = rlhf.train(
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:
-    file.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
+    file.write_text(json.dumps(params.settings, indent=1, sort_keys=True) + "\n")
 with whole(snakemake.output.model) as folder:
     policy.save_pretrained(folder)
     models.load_tokenizer(files.model).save_pretrained(folder)
