@@ -107,7 +107,9 @@ def run(kills: int, seed: int, rules: list[str] | None = None, finished: Path | 
     """Print a line a kill and a summary; returns how many went wrong."""
     random.seed(seed)
     with tempfile.TemporaryDirectory(prefix="kills-") as scratch:
-    XX Path(scratch) / "finished"
+        arguments = ["--rerun-triggers", "mtime"] if finished else []  # it may be of older code
+        if finished is None:
+            finished = Path(scratch) / "finished"
             finished.mkdir()
             finish(finished)
         expected, took = hashes(finished), seconds(finished)
