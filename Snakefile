@@ -4,12 +4,13 @@ import os
 import re
 import sys
 
-from rewardscope import plan
+from rewardscope import orphans, plan, run_lock
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
 from rewardscope.config_files import check_text
 from rewardscope.dag import dimensions
 from rewardscope.errors import UserError
+from rewardscope.files import sweep
 from rewardscope.rewards import check_function, load_table
 
 
@@ -46,6 +47,36 @@ if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--
 # A rule's conda environment holds its libraries; the package itself is found here.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")])))
 
+orphans.announce()
+
+
+def begin():
+    """One run at a time in the results folder; on a cluster the run is the main process, not the job's."""
+    if workflow.is_main_process:
+        try:
+            run_lock.hold(CONFIG.results)
+        except UserError as error:
+            sys.exit(f"rewardscope: {error}")
+
+
+def end():
+    """Only now has Snakemake recorded what was finished, so that no kill can lose it."""
+    if workflow.is_main_process:
+        sweep(f"{CONFIG.results}/.work")
+        run_lock.release()
+
+
+onstart:
+    begin()
+
+
+onsuccess:
+    end()
+
+
+onerror:
+    end()
+
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
@@ -61,6 +92,8 @@ include: "workflow/rules/comparison.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/sweeps.smk"
+include: "workflow/rules/figures.smk"
 
 
 rule all:

@@ -189,6 +189,69 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
     assert not read["d"][0].equals(read["a"][0])  # another order
 
 
+LAYERS = {"top1": 1, "top2": 0, "low1": 0}
+
+
+def extracted(out, monkeypatch, dies_at=None, shard_tokens=32):
+    """The moments (none if it was killed, before its n-th batch) and the sizes of the batches that went through the model."""
+    model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
+    settings = {**SETTINGS, "batch_tokens": 20, "shard_tokens": shard_tokens}
+    sizes = []
+
+    def counted(model, layers, at, input_ids):
+        if len(sizes) + 1 == dies_at:
+            raise KeyboardInterrupt
+        sizes.append(input_ids.numel())
+        return capture(model, layers, at, input_ids)
+
+    monkeypatch.setattr(activations, "capture", counted)
+    out.mkdir(exist_ok=True)
+    try:
+        return extract(model, tokenizer, corpus(), LAYERS, settings, 5, out, "films"), sizes
+    except KeyboardInterrupt:
+        return None, sizes
+
+
+def content(out) -> dict[str, bytes]:
+    """What is there but states."""
+    return {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*") if file.is_file() and "state" not in str(file.relative_to(out))}
+
+
+@pytest.mark.parametrize("dies_at", range(1, 12))
+@pytest.mark.parametrize(("shard_tokens", "most"), [(32, 2), (8, 0)], ids=["shards of two batches", "shards of half a batch"])
+def test_a_killed_extraction_ends_as_an_undisturbed_one(tmp_path, monkeypatch, dies_at, shard_tokens, most):
+    moments, sizes = extracted(tmp_path / "whole", monkeypatch, None, shard_tokens)
+    files = content(tmp_path / "whole")
+    assert len(sizes) == 11 and len(files) == 1 + 3 * (1 + {32: 6, 8: 23}[shard_tokens])
+    _, before = extracted(tmp_path / "killed", monkeypatch, dies_at, shard_tokens)
+    for name, data in content(tmp_path / "killed").items():
+        assert files[name] == data  # what is there already is there for good
+    resumed, after = extracted(tmp_path / "killed", monkeypatch, None, shard_tokens)
+    assert content(tmp_path / "killed") == files
+    for pick in LAYERS:
+        assert resumed[pick].keys() == moments[pick].keys()
+        assert all(torch.equal(resumed[pick][n], moments[pick][n]) for n in moments[pick])
+    repeated = len(before) + len(after) - len(sizes)
+    assert before + after[repeated:] == sizes and 0 <= repeated <= most
+
+
+def test_an_extraction_killed_again_and_again_gets_there(tmp_path, monkeypatch):
+    extracted(tmp_path / "whole", monkeypatch)
+    runs = 0
+    while extracted(tmp_path / "killed", monkeypatch, dies_at=4)[0] is None:
+        runs += 1
+    assert 3 <= runs < 11 and content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_a_damaged_state_costs_a_shard_and_nothing_else(tmp_path, monkeypatch):
+    extracted(tmp_path / "whole", monkeypatch)
+    extracted(tmp_path / "killed", monkeypatch, dies_at=9)
+    newest = max((tmp_path / "killed").glob("state*"))
+    (newest / "tensors.safetensors").write_bytes(b"half")
+    extracted(tmp_path / "killed", monkeypatch)
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
 def test_extract_refuses(tmp_path):
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
     for folder in "ab":

@@ -111,6 +111,8 @@ RANGES = [
     ("sae_seeds: 60000", "sae_seeds is 60000; it must be at most 1000"),
     ("samples: 0", "samples is 0; it must be at least 1"),
     ("bootstrap: 0", "bootstrap is 0; it must be at least 1"),
+    ("sweeps: {side: both}", "sweeps.side is both; known: base or rlhf"),
+    ("sweeps: {l1: {activations: [0.0]}}", "sweeps.l1.activations[0] is 0.0; it must be more than 0"),
     ("picks: {top: -1}", "picks.top is -1; it must be at least 0"),
     ("layers: [-1]", "layers[0] is -1; it must be at least 0"),
 ]
@@ -171,6 +173,12 @@ RELATIONS = [
     ("samples: 3", "samples is 3, but explainer tokens is deterministic; it must be 1"),
     ("layers: [1, 1]", "layers is [1, 1]; its numbers must be distinct"),
     ("picks: {top: 0, low: 0}", "picks.top is 0, and so is picks.low; one of them must be at least 1, unless layers pins some"),
+    (
+        "targets: [table7]",
+        "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty",
+    ),
+    ("sweeps: {l1: {activations: [], weights: []}}", "sweeps.l1 has no coefficients; activations or weights must list some"),
+    ("sweeps: {l1: {models: [tinny]}}", "sweeps.l1.models[0] is tinny, which is not under models; did you mean tiny?"),
     ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {top: 6}", "picks.top is 6, but model tiny has 4 layers"),
     ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {low: 5}", "picks.low is 5, but model tiny has 4 layers"),
     ("models: {tiny: {pretrain: {layers: 4}}}\nlayers: [0, 4]", "layers[1] is 4, but model tiny has 4 layers, counted from 0"),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from rewardscope import features
+from rewardscope import checksums, features
 
 # Cosines of a's rows with b's: (0.6, 1, -1), (0.8, 0, 0).
 A = np.array([[1.0, 0.0], [0.0, 2.0]])
@@ -143,6 +143,7 @@ def test_load_takes_the_decoder_and_ranks_by_fires(tmp_path, tied):
     if not tied:
         tensors["w_dec"] = -A.astype(np.float32)
     save_file(tensors, tmp_path / "sae.safetensors")
+    checksums.write(tmp_path)
     rows, living = features.load(tmp_path, min_fires=20)
     np.testing.assert_array_equal(rows, A if tied else -A)
     assert living.tolist() == [False, True]

@@ -1,10 +1,14 @@
 """Files that are there whole or not at all, and work that only the same work resumes."""
 import hashlib
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
-from rewardscope.files import checksum, resumable, whole
+from rewardscope import files
+from rewardscope.files import checksum, finished, forget, link, resumable, sweep, whole
 
 
 def names(folder) -> set[str]:
@@ -89,6 +93,41 @@ def test_what_a_killed_job_left_is_removed(tmp_path):
     assert (tmp_path / "file").read_text() == "new" and names(tmp_path / "folder") == {"new"}
 
 
+WRITERS = {
+    "text": "file.write_text('x' * 300_000)",
+    "weights": "import torch; from safetensors.torch import save_file; save_file({'x': torch.ones(90_000)}, file)",
+    "table": "import pandas, random; pandas.DataFrame({'x': [random.random() for _ in range(90_000)]}).to_parquet(file)",
+    "folder": "file.mkdir(); (file / 'small').write_text('x'); (file / 'large').write_bytes(bytes(300_000))",
+    "state": "import torch; from rewardscope import states; states.save(file, 1, {'x': torch.ones(90_000)})",
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_where_there_is_no_room_nothing_half_is_left_and_it_is_said(tmp_path, name):
+    """A process whose files may have 100 kB."""
+    (tmp_path / "out").write_text("old")
+    code = f"""
+import resource
+from rewardscope.errors import UserError
+from rewardscope.files import whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with whole("out") as file:
+        {WRITERS[name]}
+except UserError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100).stdout
+    assert re.fullmatch(r"\S+: cannot be written, the disk is full or a quota used up; make room and run again\n", said)
+    assert said.startswith("out: " if name != "state" else ".out.partial/state00000001: ")
+    assert names(tmp_path) == {"out"} and (tmp_path / "out").read_text() == "old"
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "x") as path:
+        (path / "y").write_text("")  # no such folder
+
+
 def test_resumable(tmp_path):
     work = tmp_path / "deep" / "work"
     same = {"inputs": ["abc", "def"], "settings": {"kl": 0.1, "updates": 3}, "seed": 1}
@@ -106,6 +145,45 @@ def test_resumable(tmp_path):
     (work / "step1").write_text("x")
     resumable(work, **same)
     assert names(work) == {"fingerprint.json"}
+
+
+def test_a_half_removed_work_folder_is_not_resumed_from(tmp_path, monkeypatch):
+    work = resumable(tmp_path / "work", seed=1)
+    (work / "state").mkdir()
+    (work / "state" / "weights").touch()
+    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: (work / "state" / "weights").unlink())  # and is killed
+    forget(work)
+    monkeypatch.undo()
+    assert names(work) == {"state"}
+    resumable(work, seed=1)  # by the very same job
+    assert names(work) == {"fingerprint.json"}
+
+
+def test_what_is_finished_is_swept_and_nothing_else(tmp_path):
+    done, more, half = (resumable(tmp_path / "work" / name, seed=1) for name in ("saes/a/b", "rlhf/c", "saes/a/d"))
+    finished(done)
+    finished(more)
+    resumable(done, seed=1)  # killed before Snakemake knew: the job runs again, and still finds it
+    assert "finished" in names(done)
+    sweep(tmp_path / "work" / "saes")
+    assert not done.exists() and more.exists() and half.exists()
+    sweep(tmp_path / "work")
+    assert not more.exists() and names(half) == {"fingerprint.json"}
+    sweep(tmp_path / "nowhere")
+
+
+def test_a_file_or_folder_is_linked(tmp_path, monkeypatch):
+    folder(tmp_path / "source", a="x", b_c="y")
+    link(tmp_path / "source", tmp_path / "one")
+    link(tmp_path / "source" / "a", tmp_path / "a")
+    assert (tmp_path / "one" / "b" / "c").samefile(tmp_path / "source" / "b" / "c") and (tmp_path / "a").samefile(tmp_path / "source" / "a")
+
+    def refuse(*_):
+        raise OSError("no hard links here")
+
+    monkeypatch.setattr(files.os, "link", refuse)
+    link(tmp_path / "source", tmp_path / "two")
+    assert (tmp_path / "two" / "b" / "c").read_text() == "y" and not (tmp_path / "two" / "a").samefile(tmp_path / "source" / "a")
 
 
 def test_checksum_of_a_file(tmp_path):

@@ -121,6 +121,14 @@ def test_side_scores_find_the_layer_that_holds_the_reward():
         assert gain["r2"] == features["r2"] - controls["r2"] and gain["tau"] == features["tau"] - controls["tau"]
 
 
+def test_fewer_controls_than_features_are_not_compared():
+    x, y, held = planted()
+    layers = {1: pd.concat([firings(x[:, :3], False), firings(x[:, 3:5], True, first=3)])}
+    features, controls, gain, *_ = probe.side_scores(layers, np.arange(len(y)), y, held)
+    assert (features["columns"], controls["columns"]) == (3, 2)
+    assert not math.isnan(features["r2"]) and math.isnan(gain["r2"]) and math.isnan(gain["tau"])
+
+
 def test_text_scores():
     """A reward that sums over tokens is linear in the bag; the mean has no tau."""
     rng = np.random.default_rng(4)

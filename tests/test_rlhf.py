@@ -254,29 +254,36 @@ def test_killed_and_resumed(tmp_path, undisturbed):
     assert len(reward.texts) == 2  # it repeats that segment alone
 
 
-def test_without_its_last_segment(tmp_path, undisturbed):
-    shutil.copytree(undisturbed[2], tmp_path / "work")
-    shutil.rmtree(tmp_path / "work" / "updates000004")
-    # state.json names the folder it was written to
-    state = tmp_path / "work" / "updates000002" / "state.json"
-    state.write_text(state.read_text().replace(str(undisturbed[2]), str(tmp_path / "work")))
-    (tmp_path / "work" / "partial").mkdir()  # a killed save
-    assert same(train(tmp_path / "work"), undisturbed[0])
+@pytest.mark.parametrize("left", ["nothing", "a flipped bit", "half a file"])
+def test_without_its_last_segment(tmp_path, undisturbed, left, caplog):
+    work = tmp_path / "moved"
+    shutil.copytree(undisturbed[2], work)
+    if left == "nothing":
+        shutil.rmtree(work / "state00000004")
+        (work / ".state00000004.partial").mkdir()  # a killed save
+    else:
+        file = work / "state00000004" / ("tensors.safetensors" if left == "a flipped bit" else "facts.json")
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data if left == "a flipped bit" else data[:40])
+    reward = Recorder()
+    assert same(train(work, reward), undisturbed[0])
+    assert len(reward.texts) == 2 and ("is not resumed from" in caplog.text) == (left != "nothing")
 
 
 def test_a_segment_begins_where_the_last_one_ended(tmp_path):
     """With a learning rate of 0 in the second segment, what it saves is what it was given."""
     train(tmp_path, updates=1, segment=1)
     train(tmp_path, updates=2, segment=1, learning_rate=0.0)
-    saved = [{name: load_file(tmp_path / f"updates00000{n}" / f"{name}.safetensors") for name in ("policy", "value", "adam")} for n in (1, 2)]
-    for name in ("policy", "value"):
-        before, after = (folder[name] for folder in saved)
-        assert before.keys() == after.keys() and all(torch.equal(before[n], after[n]) for n in before)
-    assert saved[0]["value"]["score.weight"].abs().max() > 0  # the critic has learned something
+    saved = [load_file(tmp_path / f"state0000000{n}" / "tensors.safetensors") for n in (1, 2)]
+    before, after = ({n: t for n, t in tensors.items() if not n.startswith("adam.")} for tensors in saved)
+    assert before.keys() == after.keys() and all(torch.equal(before[n], after[n]) for n in before)
+    assert {n.split(".")[0] for n in before} == {"policy", "value"}
+    assert before["value.score.weight"].abs().max() > 0  # the critic has learned something
     # Adam goes on counting: two epochs of two minibatches an update
-    assert [{v.item() for n, v in folder["adam"].items() if n.endswith(".step")} for folder in saved] == [{4}, {8}]
+    assert [{v.item() for n, v in tensors.items() if n.endswith(".step")} for tensors in saved] == [{4}, {8}]
     # and its second moment keeps at least 0.999^4 of what it was
-    moment = [torch.cat([v.flatten() for n, v in sorted(f["adam"].items()) if n.endswith("exp_avg_sq")]) for f in saved]
+    moment = [torch.cat([v.flatten() for n, v in sorted(tensors.items()) if n.endswith("exp_avg_sq")]) for tensors in saved]
     assert (moment[1] >= 0.999**4 * 0.999999 * moment[0]).all()
 
 
@@ -284,12 +291,6 @@ def test_a_finished_run_is_not_repeated(undisturbed):
     _, _, work = undisturbed
     reward = Recorder(fails_at=1)
     assert same(train(work, reward), undisturbed[0])
-
-
-def test_forget(tmp_path, undisturbed):
-    shutil.copytree(undisturbed[2], tmp_path / "work")
-    rlhf.forget(tmp_path / "work")
-    assert os.listdir(tmp_path) == []
 
 
 def test_the_gradient_is_clipped(tmp_path):

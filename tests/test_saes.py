@@ -136,6 +136,34 @@ def test_two_trainings_are_bitwise_equal(rows):
     assert log_a == log_b
 
 
+@pytest.mark.parametrize("settings", [PAPER, UNTIED, FROZEN], ids=["tied", "untied", "frozen"])
+@pytest.mark.parametrize("killed", [(0, 1), (1, 0), (1, 2), (2, 2)], ids=lambda k: f"epoch {k[0]} buffer {k[1]}")
+def test_a_killed_training_ends_as_an_undisturbed_one(rows, settings, killed, tmp_path):
+    settings, asked = settings | {"epochs": 3}, []
+
+    def source(epoch, until=None):
+        asked.append(epoch)
+        for b, buffer in enumerate(rows.split(SIZES)):
+            if (epoch, b) == until:
+                raise KeyboardInterrupt
+            yield buffer
+
+    def run(read, work=None):
+        return saes.train(read, D, WIDTH, settings, L1, BATCH, SEEDS, "cpu", work)
+
+    undisturbed, log = run(source)
+    with pytest.raises(KeyboardInterrupt):
+        run(lambda epoch: source(epoch, killed), tmp_path)
+    asked.clear()
+    model, resumed = run(source, tmp_path)
+    assert asked == list(range(killed[0], 3))  # the epoch that was killed, and those after it
+    assert all(torch.equal(a, b) for a, b in zip(weights(model), weights(undisturbed), strict=True))
+    assert resumed == log and model.tied is settings["tied"]
+    asked.clear()
+    model, resumed = run(source, tmp_path)  # killed after its last epoch
+    assert asked == [] and resumed == log and torch.equal(model.w_enc, undisturbed.w_enc)
+
+
 def test_another_seed_is_another_training(rows):
     model, _ = train(rows, PAPER, SEEDS)
     assert not torch.isclose(model.w_enc[0], model.w_enc[1]).all()

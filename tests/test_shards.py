@@ -23,6 +23,7 @@ def write(folder, pieces: dict[str, list[int]], dtype=torch.float32) -> None:
             writer.add(numbered(start, size, dtype), part)
             start += size
         writer.flush(part)
+    writer.close()
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_rows_come_back_in_order(layer):
 
 
 def test_shards_are_full_but_the_last_and_hold_one_part(layer):
-    content = {file.name: load_file(file)["x"][:, 0].int().tolist() for file in (layer / "part0").iterdir()}
+    content = {file.name: load_file(file)["x"][:, 0].int().tolist() for file in (layer / "part0").glob("*.safetensors")}
     assert content == {
         "fit-00000.safetensors": list(range(10)),
         "fit-00001.safetensors": list(range(10, 20)),
@@ -64,14 +65,24 @@ def test_shape_is_that_of_the_rows(layer):
 
 def test_parts_of_a_split_extraction_follow_in_number(tmp_path):
     for p in range(12):  # part10 comes after part9, not after part1
-        shards.Writer(tmp_path / f"part{p}", SIZE)
-        save_file({"x": numbered(p, 1).contiguous()}, tmp_path / f"part{p}" / "fit-00000.safetensors")
+        writer = shards.Writer(tmp_path / f"part{p}", SIZE)
+        writer.add(numbered(p, 1), "fit")
+        writer.flush("fit")
+        writer.close()
     assert values(shards.buffers(tmp_path, "fit", None)) == list(range(12))
 
 
-def test_a_folder_is_written_once(layer):
-    with pytest.raises(FileExistsError):
-        shards.Writer(layer / "part0", SIZE)
+def test_a_writer_goes_on_where_another_stood(layer, tmp_path):
+    first = shards.Writer(tmp_path / "again" / "part0", SIZE)
+    assert [first.add(numbered(0, 7), "fit"), first.add(numbered(7, 25), "fit")] == [False, True]
+    second = shards.Writer(first.folder, SIZE, first.sums, torch.cat(first.rows))
+    second.add(numbered(32, 3), "fit")
+    second.flush("fit")
+    second.add(numbered(35, 12), "held")
+    second.flush("held")
+    second.close()
+    ours, theirs = ({file.name: file.read_bytes() for file in folder.iterdir()} for folder in (second.folder, layer / "part0"))
+    assert ours == theirs and len(ours) == 7
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -110,12 +121,11 @@ def test_a_buffer_mixes_few_shards(tmp_path):
     assert [len(buffer) for buffer in shards.buffers(tmp_path, "fit", None)] == [whole, whole, 9 * SIZE - 2 * whole]
 
 
-def test_no_shards_of_a_part(layer):
-    for file in (layer / "part0").glob("held-*"):
-        file.unlink()
+def test_no_shards_of_a_part(tmp_path):
+    write(tmp_path / "part0", {"fit": [12]})
     with pytest.raises(UserError, match="no shards of the held documents") as error:
-        shards.files(layer, "held")
-    assert str(layer) in str(error.value)
+        shards.files(tmp_path, "held")
+    assert str(tmp_path) in str(error.value)
 
 
 def test_no_folder(tmp_path):
@@ -133,8 +143,39 @@ def test_a_truncated_shard_is_named(layer, reader, kept):
     assert str(file) in str(error.value) and "delete its folder" in str(error.value)
 
 
-def test_a_truncated_shard_ends_an_epoch(layer):
-    file = shards.files(layer, "fit")[1]
+def cut(file):
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(UserError):
+
+
+def flip(file):
+    """One bit of the last number: still a readable shard."""
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
+DAMAGES = [("cut", cut, "damaged"), ("flipped", flip, "damaged"), ("gone", lambda file: file.unlink(), "No such file")]
+
+
+@pytest.mark.parametrize(("damage", "said"), [case[1:] for case in DAMAGES], ids=[case[0] for case in DAMAGES])
+def test_an_epoch_ends_at_a_damaged_shard(layer, damage, said):
+    file = shards.files(layer, "fit")[1]
+    assert len(values(shards.buffers(layer, "fit", None))) == 35  # read whole once: a later epoch must notice too
+    damage(file)
+    with pytest.raises(UserError, match=said) as error:
         list(shards.buffers(layer, "fit", None))
+    assert str(file) in str(error.value) and "delete its folder and rerun" in str(error.value)
+
+
+def test_a_stray_shard_is_not_read(layer):
+    save_file({"x": numbered(99, 3).contiguous()}, layer / "part0" / "fit-00009.safetensors")
+    assert values(shards.buffers(layer, "fit", None)) == list(range(35))
+
+
+def test_shards_without_a_record_are_not_read(layer):
+    (layer / "part0" / "checksums.json").unlink()
+    with pytest.raises(UserError, match="no shards of the fit documents"):
+        shards.files(layer, "fit")
+    (layer / "part0" / "checksums.json").write_text("{")
+    with pytest.raises(UserError, match="checksums.json: cannot be read"):
+        shards.files(layer, "fit")

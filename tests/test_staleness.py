@@ -3,7 +3,7 @@ import pytest
 import staleness
 from config_keys import leaves
 from staleness import TEST_SIZE, merge
-from test_workflow import AFTER_SAES
+from test_workflow import AFTER_EXPLANATIONS, AFTER_SAES
 
 from rewardscope.config import load
 
@@ -11,7 +11,7 @@ SAMPLE = {  # key -> every stale rule
     "cache": set(),
     "sae_recipes.*.learning_rate": AFTER_SAES,
     "features.null_draws": {"nulls", "quality"},
-    "explain.words": {"explanations", "table3"},
+    "explain.words": {"explanations"} | AFTER_EXPLANATIONS,
     "completions.temperature": {"completions", "table4"},
     "bootstrap": {"table4"},
 }

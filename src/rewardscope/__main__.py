@@ -35,6 +35,10 @@ def parser() -> Parser:
     command.add_argument("--quick", action="store_true", help="trust a file in a folder whose size and date are those of its record")
     command = commands.add_parser("dag", help="draw the rules and the jobs into the results folder")
     command.add_argument("overlays", nargs="*", metavar="OVERLAY", help="config files over config.yaml")
+    command = commands.add_parser("page", help="write a run's tables and figures beside the paper's values, in Markdown")
+    command.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders; each section is from the first that holds it")
+    command.add_argument("--remarks", default="docs/remarks.yaml", help="what to say under each section (default: %(default)s)")
+    command.add_argument("--to", default="docs/results.md", metavar="FILE", help="default: %(default)s")
     return top
 
 
@@ -49,6 +53,11 @@ def main(arguments: list[str]) -> int:
         from rewardscope import dag
 
         dag.main(asked.overlays)
+        return 0
+    if asked.command == "page":
+        from rewardscope import page
+
+        page.write(asked.folders, asked.remarks, asked.to)
         return 0
     from rewardscope.lineage import lineage
 

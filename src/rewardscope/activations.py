@@ -11,11 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
-from rewardscope import models
+from rewardscope import models, states
 from rewardscope.budget import need_disk
 from rewardscope.errors import UserError
+from rewardscope.files import whole
 from rewardscope.job import progress
 from rewardscope.moments import Moments
 from rewardscope.seeds import derive
@@ -95,19 +97,24 @@ def extract(
     part, corpus, position (in the document, from 0), token. Moments are the mean `[d]` and covariance `[d, d]` of
     the fit rows, accumulated in float64. Memory does not grow with the activations. Raises UserError where a part
     is empty, the activations are not finite, or the disk has no room for them.
+
+    After each finished shard the state is saved in `out`, from which a killed extraction goes on: what it repeats is
+    less than a shard, or one batch where that is more. The index needs no model and is written anew.
     """
     ids, starts = encode(tokenizer, corpus["text"].tolist(), settings["tokens"])
     special = torch.tensor(sorted(tokenizer.all_special_ids))
     lengths = np.diff(starts)
     width, dtype = models.d_model(model), DTYPES[settings["dtype"]]
+    written = sum(file.stat().st_size for file in out.glob("*/part0/*.safetensors"))
     need_disk(
-        out, len(ids) * width * dtype.itemsize * len(layers), f"activations of {len(ids):,} tokens at {len(layers)} layers",
+        out, len(ids) * width * dtype.itemsize * len(layers) - written, f"activations of {len(ids):,} tokens at {len(layers)} layers",
         "lower activations.tokens or max_documents, or set activations.dtype: bfloat16",
     )  # fmt: skip
     chosen = sorted(set(layers.values()))
     writers = {pick: Writer(out / pick / "part0", settings["shard_tokens"]) for pick in layers}
     moments = {n: Moments(width, model.device) for n in chosen}
-    with pq.ParquetWriter(out / "tokens.parquet", INDEX) as index:
+    done, batch = _restore_(out, writers, moments), 0  # batches whose activations are kept; batches so far
+    with whole(out / "tokens.parquet") as file, pq.ParquetWriter(file, INDEX) as index:
         for part in PARTS:
             members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
             if not len(members):
@@ -122,6 +129,12 @@ def extract(
                     padded[row, : lengths[document]] = torch.from_numpy(ids[starts[document] : starts[document + 1]])
                     wanted[row, 1 : lengths[document]] = True
                 wanted &= ~torch.isin(padded, special)
+                row, position = (t.numpy().astype(np.int32) for t in wanted.nonzero(as_tuple=True))
+                columns = [documents[row].astype(np.int32), [part] * len(row), [name] * len(row), position, padded[wanted].numpy().astype(np.int32)]
+                index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
+                batch += 1
+                if batch <= done:
+                    continue
                 seen = capture(model, chosen, settings["at"], padded.to(model.device))
                 rows = {n: x[wanted.to(x.device)] for n, x in seen.items()}
                 for n, x in rows.items():
@@ -129,11 +142,35 @@ def extract(
                         raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
                     if part == "fit":
                         moments[n].add(x, len(documents))
-                for pick, n in layers.items():
-                    writers[pick].add(rows[n].to("cpu", dtype), part)
-                row, position = (t.numpy().astype(np.int32) for t in wanted.nonzero(as_tuple=True))
-                columns = [documents[row].astype(np.int32), [part] * len(row), [name] * len(row), position, padded[wanted].numpy().astype(np.int32)]
-                index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
-            for writer in writers.values():
-                writer.flush(part)
+                if any([writers[pick].add(rows[n].to("cpu", dtype), part) for pick, n in layers.items()]):
+                    _save(out, batch, writers, moments)
+            if batch >= done:  # a state of a later part was saved after this part's last shard
+                for writer in writers.values():
+                    writer.flush(part)
+    for writer in writers.values():
+        writer.close()
     return {pick: moments[n].result() for pick, n in layers.items()}
+
+
+def _save(out: Path, batch: int, writers: dict[str, Writer], moments: dict[int, Moments]) -> None:
+    """The state after so many batches: rows that wait for their shard, and the sums of the moments."""
+    tensors = {f"{pick}.rows": torch.cat(writer.rows) for pick, writer in writers.items()}
+    for n, m in moments.items():
+        tensors |= {f"{n}.sum": m.sum, f"{n}.products": m.products}
+    counts = {n: [m.count, m.documents] for n, m in moments.items()}
+    states.save(out, batch, tensors, shards={pick: writer.sums for pick, writer in writers.items()}, counts=counts)
+
+
+def _restore_(out: Path, writers: dict[str, Writer], moments: dict[int, Moments]) -> int:
+    """Put writers and moments where `_save` saw them last; returns how many batches that was after."""
+    state = states.latest(out)
+    if state is None:
+        return 0
+    tensors, facts = load_file(state.tensors), state.facts
+    for pick, writer in writers.items():
+        writers[pick] = Writer(writer.folder, writer.shard_tokens, facts["shards"][pick], tensors[f"{pick}.rows"])
+    for n, m in moments.items():
+        m.count, m.documents = facts["counts"][str(n)]
+        m.sum.copy_(tensors[f"{n}.sum"])
+        m.products.copy_(tensors[f"{n}.products"])
+    return facts["done"]

@@ -58,8 +58,8 @@ Hub = _text(HUB, "a name on the hub, such as org/name")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Target = Literal[  # the keys of TARGETS in workflow/rules
-    "table1", "table2", "table3", "table4", "table5", "section5.3", "section6.1", "quality", "comparison", "step4", "probe",
-    "perplexity",
+    "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
+    "quality", "comparison", "step4", "probe", "perplexity",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
@@ -99,7 +99,7 @@ class Pair(Section):
 
 class Picks(Section):
     top: NotNegative = Field(description="the n most divergent layers")
-    low: NotNegative = Field(description="the n layers nearest the input")
+    low: NotNegative = Field(description="the n layers nearest the input; beside top ones for Table 7 alone")
 
 
 class Split(Section, Generic[T]):
@@ -221,6 +221,24 @@ class Completions(Section):
     temperature: Positive = Field(description="sampling temperature")
 
 
+class L1Sweep(Section):
+    models: tuple[str, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
+    activations: tuple[Positive, ...] = Field(strict=False, description="L1 coefficients tried with l1_on: activations")
+    weights: tuple[Positive, ...] = Field(strict=False, description="L1 coefficients tried with l1_on: weights")
+
+
+class TiedSweep(Section):
+    models: tuple[str, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
+
+
+class Sweeps(Section):
+    side: Literal["base", "rlhf"] = Field(description="whose activations, of a model's first pair under `pairs`")
+    seeds: Count = Field(description="SAE replicates of a setting")
+    epochs: Whole = Field(description="passes over the activations (Appendix H: 1)")
+    l1: L1Sweep = Field(description="Figure 4: the L1 coefficient")
+    tied: TiedSweep = Field(description="Tables 6 and 7: tied and untied weights")
+
+
 class Config(Section):
     """A valid configuration, in the order of config.yaml."""
 
@@ -247,6 +265,7 @@ class Config(Section):
     features: Features = Field(description="which features are kept")
     explain: Explain = Field(description="how features are put into words")
     completions: Completions = Field(description="Table 4")
+    sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
     bootstrap: Whole = Field(description="resamples behind an interval over prompts")
 
     def rlhf_of(self, reward: str) -> Rlhf:

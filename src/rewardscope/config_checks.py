@@ -25,6 +25,8 @@ def unknown_names(config: Config) -> Iterator[str]:
         named += [(f"pairs[{i}].corpus", pair.corpus, "corpora")]
     for name, model in config.models.items():
         named += [(f"models.{name}.pretrain.corpus", model.pretrain.corpus, "corpora")] if model.pretrain else []
+    for sweep in ("l1", "tied"):
+        named += [(f"sweeps.{sweep}.models[{i}]", name, "models") for i, name in enumerate(dict(config.sweeps)[sweep].models)]
     for key, name, section in named:
         if name not in (library := dict(config)[section]):
             yield unknown(key, name, section, library)
@@ -59,6 +61,10 @@ def misfits(config: Config) -> Iterator[str]:
         yield f"layers is {list(config.layers)}; its numbers must be distinct"
     if not config.layers and config.picks.top + config.picks.low == 0:
         yield "picks.top is 0, and so is picks.low; one of them must be at least 1, unless layers pins some"
+    if "table7" in config.targets and (config.layers or not (config.picks.top and config.picks.low)):
+        yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
+    if not (config.sweeps.l1.activations or config.sweeps.l1.weights):
+        yield "sweeps.l1 has no coefficients; activations or weights must list some"
     if config.explainer == "tokens" and config.samples > 1:
         yield f"samples is {config.samples}, but explainer tokens is deterministic; it must be 1"
     if not config.pairs:

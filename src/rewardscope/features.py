@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 from safetensors.numpy import load_file
 from scipy.optimize import linear_sum_assignment
 
+from rewardscope.checksums import intact
+
 
 def cosines(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
     """Cosine similarity of every row of `a` with every row of `b`; a zero row has cosine 0 with everything."""
@@ -67,5 +69,5 @@ def summary(table: pd.DataFrame, small, large, small_ranked, large_ranked, top_k
 
 def load(folder: str | Path, min_fires: int) -> tuple[np.ndarray, np.ndarray]:
     """Dictionary rows `[F, d]` of a stored SAE, and which of its features are ranked `[F]`."""
-    tensors = load_file(Path(folder) / "sae.safetensors")
+    tensors = load_file(intact(Path(folder) / "sae.safetensors"))
     return tensors.get("w_dec", tensors["w_enc"]), tensors["fires"] >= min_fires

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from rewardscope import provenance
+from rewardscope import orphans, provenance
 from rewardscope.errors import UserError
 
 T = TypeVar("T")
@@ -17,11 +17,12 @@ log = logging.getLogger("rewardscope")
 
 
 def start(snakemake) -> None:
-    """Log to the rule's log file, pin torch's threads to its `torch_threads`. Call before torch is imported.
+    """Log to the rule's log file, pin torch's threads to its `torch_threads`, end with Snakemake. Call before torch is imported.
 
     Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
     and one line of it to the terminal.
     """
+    orphans.watch()
     log_file = snakemake.log[0]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(snakemake.params.torch_threads)

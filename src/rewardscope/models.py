@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError
 
 transformers_logging.disable_progress_bar()
@@ -15,17 +16,18 @@ transformers_logging.set_verbosity_error()
 def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> PreTrainedModel:
     """The causal language model in a local folder, in evaluation mode.
 
-    Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code.
+    Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code. Raises
+    UserError where a file is not the one that was written (`checksums.json`).
     """
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        intact_folder(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
     return model.to(device).eval()
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer in a local folder."""
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    return AutoTokenizer.from_pretrained(intact_folder(folder), trust_remote_code=False, local_files_only=True)
 
 
 def token_text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:

@@ -3,6 +3,8 @@
 An isotropic null is far too low: activations have a few strong directions, and rows drawn with their covariance
 already resemble each other.
 """
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from torch import Generator, Tensor
@@ -40,11 +42,12 @@ def random_rows(moments: dict[str, Tensor], sizes: tuple[int, int], draws: int, 
 
 def gaussian_pair(
     moments: dict[str, Tensor], widths: list[int], settings: dict, l1: float, batch: int, top_k: int, min_fires: int,
-    held_tokens: int, seeds: list[int], data_seed: int, device
+    held_tokens: int, seeds: list[int], data_seed: int, device, work: Path | None = None
 ) -> pd.DataFrame:  # fmt: skip
     """An SAE pair trained like ours, on Gaussian vectors of the activations' mean and covariance.
 
     As many vectors as there are fit tokens, the same every epoch; features are ranked by `held_tokens` further ones.
+    A killed training goes on from the folder `work`, where there is one.
     """
     tokens, d = int(moments["tokens"]), len(moments["mean"])
 
@@ -53,7 +56,7 @@ def gaussian_pair(
 
     dictionaries = []
     for width, seed in zip(widths, seeds, strict=True):
-        model, _ = saes.train(lambda _epoch: source(0, tokens), d, width, settings, l1, batch, [seed], device)
+        model, _ = saes.train(lambda _epoch: source(0, tokens), d, width, settings, l1, batch, [seed], device, work and work / f"width{width}")
         _, fires = saes.evaluate(model, lambda: source(1, held_tokens))
         dictionaries.append(model.w_dec[0].cpu().numpy()[fires[0].numpy() >= min_fires])
     small, large = dictionaries

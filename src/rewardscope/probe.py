@@ -98,7 +98,8 @@ def side_scores(layers: dict[int, pd.DataFrame], documents: np.ndarray, y: np.nd
     """`layer, predictors, columns, tau, r2` of one side and seed: every layer alone, and all of them together (`total`).
 
     `layers` maps a layer to its feature activations (with `control`: whether a random one, not of the top k).
-    `predictors`: `features`, `controls`, and by how much the first score better (`features - controls`).
+    `predictors`: `features`, `controls`, and by how much the first score better
+    (`features - controls`; nan where fewer controls live than there are features).
     """
     sums = {
         kind: {layer: feature_sums(fires[fires["control"] == (kind == "controls")], documents) for layer, fires in layers.items()}
@@ -110,7 +111,9 @@ def side_scores(layers: dict[int, pd.DataFrame], documents: np.ndarray, y: np.nd
         for kind, of in sums.items():
             x = np.hstack([of[n] for n in (sorted(layers) if layer == "total" else [layer])])
             found[kind] = {"columns": x.shape[1], **score(predictions(x, y, held), y[held])}
-        found["features - controls"] = {m: found["features"][m] - found["controls"][m] for m in ("tau", "r2")}
+        features, controls = found["features"], found["controls"]
+        fair = features["columns"] == controls["columns"]
+        found["features - controls"] = {m: features[m] - controls[m] if fair else np.nan for m in ("tau", "r2")}
         rows += [{"layer": layer, "predictors": kind, **values} for kind, values in found.items()]
     return rows
 

@@ -7,9 +7,7 @@ KL coefficient, a NumPy seed for its minibatch order.
 """
 import copy
 import gc
-import json
 import math
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,13 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import PPOConfig, PPOTrainer
 
-from rewardscope import models
+from rewardscope import models, states
 from rewardscope.errors import UserError
 from rewardscope.job import log
 from rewardscope.rewards import Reward
@@ -123,11 +121,6 @@ class _Watch(TrainerCallback):
         )
 
 
-def forget(work: Path) -> None:
-    """Remove the segments of a finished run."""
-    shutil.rmtree(work)
-
-
 def prompts(texts: list[str], tokenizer, count: int, settings: dict, seed: int) -> list[list[int]]:
     """`count` prompts: the first 2 to 9 tokens (`prompt_tokens`) of train documents, drawn with replacement.
 
@@ -175,40 +168,40 @@ def train(
     updates, batch = settings["updates"], settings["batch"]
     cut = prompts(texts, tokenizer, updates * batch, settings, derive(seed, "prompts"))
     work.mkdir(parents=True, exist_ok=True)
-    state = _latest(work)
-    while state["done"] < updates:
-        segment = range(state["done"], min(updates, state["done"] + settings["segment"]))
+    state = states.latest(work)
+    while state is None or state.facts["done"] < updates:
+        done = state.facts["done"] if state else 0
+        segment = range(done, min(updates, done + settings["segment"]))
         rows = cut[segment.start * batch : segment.stop * batch]
         state = _segment(folder, tokenizer, pad, reward, rows, settings, derive(seed, "segment", segment.start), state, work, device)
     policy = models.load(folder)
-    load_model(policy, Path(state["folder"]) / "policy.safetensors")
-    return policy, pd.DataFrame(state["rows"])
+    _restore_({f"policy.{n}": p for n, p in policy.named_parameters()}, load_file(state.tensors))
+    return policy, pd.DataFrame(state.facts["rows"])
 
 
-def _latest(work: Path) -> dict:
-    """Where the last finished segment ended."""
-    finished = sorted(work.glob("updates*/state.json"))
-    return json.loads(finished[-1].read_text()) if finished else {"done": 0, "rows": [], "kl": None, "folder": None}
+@torch.no_grad()
+def _restore_(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor]) -> None:
+    for name, p in parameters.items():
+        p.copy_(tensors[name])
 
 
-def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, work, device) -> dict:
-    """Run one segment and save what the next one needs, by one rename."""
+def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, work, device) -> states.State:
+    """Run one segment from the state `before` it (None: the first one) and save the state after it, which it returns."""
     updates = len(queries) // settings["batch"]
     policy, reference = models.load(folder), models.load(folder)
     torch.manual_seed(seed)
     critic = ValueModel(copy.deepcopy(reference.base_model), models.d_model(policy))
-    before = Path(state["folder"]) if state["folder"] else None
-    if before:
-        load_model(policy, before / "policy.safetensors")
-        load_model(critic, before / "value.safetensors")
     policy.generation_config.pad_token_id = pad
-    named = [(f"policy.{n}", p) for n, p in policy.named_parameters()] + [(f"value.{n}", p) for n, p in critic.named_parameters()]
-    optimizer = torch.optim.Adam([p for _, p in named], lr=settings["learning_rate"], eps=1e-5, fused=True)
+    named = {f"policy.{n}": p for n, p in policy.named_parameters()} | {f"value.{n}": p for n, p in critic.named_parameters()}
+    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5, fused=True)
+    done, rows, kl = 0, [], settings["kl"]
     if before:
-        _load_adam(optimizer, [p for _, p in named], load_file(before / "adam.safetensors"))
-    parameters = [p for _, p in named]
+        done, rows, kl = (before.facts[name] for name in ("done", "rows", "kl"))
+        tensors = load_file(before.tensors)
+        _restore_(named, tensors)
+        states.restore_adam_(optimizer, tensors)
+        del tensors
     clip_before_step(optimizer, settings["max_grad_norm"])
-    rows = list(state["rows"])
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         # TRL asks the tokenizer for the pad token; a copy, as the saved tokenizer must not change
         padded = copy.deepcopy(tokenizer)
@@ -225,7 +218,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
                 num_ppo_epochs=settings["ppo_epochs"],
                 total_episodes=updates * settings["batch"],
                 learning_rate=settings["learning_rate"],
-                kl_coef=settings["kl"] if state["kl"] is None else state["kl"],
+                kl_coef=kl,
                 response_length=settings["response_tokens"],
                 temperature=settings["temperature"],
                 local_rollout_forward_batch_size=settings["batch"],
@@ -249,7 +242,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
             data_collator=lambda features: _left_padded(features, pad, longest),
             eval_dataset=Dataset.from_dict({"input_ids": queries[:1]}),
             optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)),
-            callbacks=[_Watch(settings, state["done"], rows, work)],
+            callbacks=[_Watch(settings, done, rows, work)],
         )
         trainer.remove_callback(PrinterCallback)
         np.random.seed(seed % 2**32)  # TRL's minibatch order, which it does not seed
@@ -259,8 +252,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, state, wor
             trainer.train()
         finally:
             gc.unfreeze()
-        kl = trainer.args.kl_coef
-    return _save(work, state["done"] + updates, policy, critic, optimizer, parameters, rows, kl)
+    return states.save(work, done + updates, {**named, **states.of_adam(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
 
 
 def _left_padded(features: list[dict], pad: int, longest: int) -> dict[str, Tensor]:
@@ -270,26 +262,3 @@ def _left_padded(features: list[dict], pad: int, longest: int) -> dict[str, Tens
     """
     rows = [[pad] * (longest - len(f["input_ids"])) + list(f["input_ids"]) for f in features]
     return {"input_ids": torch.tensor(rows)}
-
-
-def _save(work, done, policy, critic, optimizer, parameters, rows, kl) -> dict:
-    final, partial = work / f"updates{done:06d}", work / "partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    save_model(policy, str(partial / "policy.safetensors"))  # knows of tied embeddings
-    save_model(critic, str(partial / "value.safetensors"))
-    adam = {
-        f"{i}.{key}": value.detach().cpu()
-        for i, p in enumerate(parameters)
-        for key, value in optimizer.state[p].items()
-    }
-    save_file(adam, partial / "adam.safetensors")
-    state = {"done": done, "rows": rows, "kl": kl, "folder": str(final)}
-    (partial / "state.json").write_text(json.dumps(state))
-    partial.rename(final)
-    return state
-
-
-def _load_adam(optimizer, parameters: list[nn.Parameter], tensors: dict[str, Tensor]) -> None:
-    for i, p in enumerate(parameters):
-        optimizer.state[p] = {key: tensors[f"{i}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}

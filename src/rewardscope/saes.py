@@ -1,12 +1,14 @@
 """Training: every seed of one width at one place shares one read of the activations."""
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rewardscope import sae as sae_module
-from rewardscope import shards
+from rewardscope import shards, states
 from rewardscope.job import log, progress
 from rewardscope.sae import SAE
 
@@ -17,18 +19,21 @@ Source = Callable[[int], Iterator[Tensor]]
 
 
 def train(
-    source: Source, d: int, width: int, settings: dict, l1: float, batch: int, seeds: list[int], device: str | torch.device
-) -> tuple[SAE, list[dict]]:
+    source: Source, d: int, width: int, settings: dict, l1: float, batch: int, seeds: list[int], device: str | torch.device,
+    work: Path | None = None,
+) -> tuple[SAE, list[dict]]:  # fmt: skip
     """Train S = len(seeds) autoencoders; returns them and a row per step: step, tokens and `[S]` lists of losses.
 
     `settings` is a recipe (tied, l1_on, epochs, learning_rate, frozen_decoder); `batch` is in tokens. Every seed
-    permutes each buffer with its own generator.
+    permutes each buffer with its own generator. After every epoch the state is saved in the folder `work`, where
+    there is one, and a killed training goes on from it.
     """
     model = sae_module.new(width, d, seeds, settings["tied"]).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
-    rows, tokens = [], 0
-    for epoch in progress(range(settings["epochs"]), f"epochs of {len(seeds)} autoencoders of width {width}"):
+    rows = _restore_(work, model, optimizer, orders) if work else []
+    tokens, first = (rows[-1]["tokens"], rows[-1]["epoch"] + 1) if rows else (0, 0)
+    for epoch in progress(range(first, settings["epochs"]), f"epochs of {len(seeds)} autoencoders of width {width}"):
         for buffer in source(epoch):
             permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
             batches = max(1, round(len(buffer) / batch))  # of equal size: a small last one would get a full step
@@ -47,7 +52,29 @@ def train(
                 row.update(zip(LOSSES, values, strict=True))
         last = {name: sum(rows[-1][name]) / len(seeds) for name in LOSSES}
         log.info("epoch %d, %d tokens: %s", epoch + 1, tokens, " ".join(f"{k} {v:.5g}" for k, v in last.items()))
+        if work:
+            _save(work, epoch + 1, model, optimizer, orders, rows)
     return model, rows
+
+
+def _save(work: Path, done: int, model: SAE, optimizer: torch.optim.Optimizer, orders: list[torch.Generator], rows: list[dict]) -> None:
+    tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of_adam(optimizer)
+    tensors |= {f"order.{s}": order.get_state() for s, order in enumerate(orders)}
+    states.save(work, done, tensors, rows=rows)
+
+
+def _restore_(work: Path, model: SAE, optimizer: torch.optim.Optimizer, orders: list[torch.Generator]) -> list[dict]:
+    """Put everything where `_save` saw it last; returns the rows until then."""
+    state = states.latest(work)
+    if state is None:
+        return []
+    tensors = load_file(state.tensors)
+    for i, p in enumerate(model.parameters()):
+        p.copy_(tensors[f"sae.{i}"])
+    states.restore_adam_(optimizer, tensors)
+    for s, order in enumerate(orders):
+        order.set_state(tensors[f"order.{s}"].clone())
+    return state.facts["rows"]
 
 
 def batch_tokens(documents: int, moments: dict[str, Tensor]) -> int:

@@ -8,45 +8,62 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rewardscope import checksums
 from rewardscope.errors import UserError
+from rewardscope.files import checksum, whole
 
 BUFFER = 4  # shards mixed at a time: what bounds memory, whatever the corpus
 
 
 class Writer:
-    """Collects rows of one layer and writes a shard whenever `shard_tokens` of one part are there."""
+    """Collects rows of one layer and writes a shard whenever `shard_tokens` of one part are there.
 
-    def __init__(self, folder: Path, shard_tokens: int):
+    `sums` (file name -> SHA-256 of the finished shards) and `rows` (those that wait) are all its state: a writer
+    made from them goes on where another one stood.
+    """
+
+    def __init__(self, folder: Path, shard_tokens: int, sums: dict[str, str] | None = None, rows: Tensor | None = None):
         self.folder, self.shard_tokens = folder, shard_tokens
-        self.rows: list[Tensor] = []
-        self.waiting = self.shard = 0
-        folder.mkdir(parents=True)
+        self.sums = {} if sums is None else dict(sums)
+        self.rows = [] if rows is None else [rows]
+        self.waiting = sum(map(len, self.rows))
+        folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, rows: Tensor, part: str) -> None:
-        """Append rows `[n, d]` of `part`."""
+    def add(self, rows: Tensor, part: str) -> bool:
+        """Append rows `[n, d]` of `part`; says whether a shard was finished."""
+        before = len(self.sums)
         self.rows.append(rows)
         self.waiting += len(rows)
         while self.waiting >= self.shard_tokens:
             self._write(part, self.shard_tokens)
+        return len(self.sums) > before
 
     def flush(self, part: str) -> None:
         """End the part: what is left becomes a last, smaller shard."""
         if self.waiting:
             self._write(part, self.waiting)
 
+    def close(self) -> None:
+        """Every shard is there: write their checksums, by which they are found and checked."""
+        checksums.write(self.folder, self.sums)
+
     def _write(self, part: str, count: int) -> None:
         rows = torch.cat(self.rows)
-        save_file({"x": rows[:count].contiguous()}, self.folder / f"{part}-{self.shard:05d}.safetensors")
+        name = f"{part}-{len(self.sums):05d}.safetensors"
+        with whole(self.folder / name) as file:
+            save_file({"x": rows[:count].contiguous()}, file)
+        self.sums[name] = checksum(self.folder / name)
         self.rows, self.waiting = [rows[count:]], len(rows) - count
-        self.shard += 1
 
 
 def files(folder: Path, part: str) -> list[Path]:
     """The shards of a part, in row order; `folder` holds the `part{p}` folders of one layer.
 
-    Raises UserError where there is none.
+    They are those that `checksums.json` names: one that is missing is missed when it is read. Raises UserError where
+    there is none.
     """
-    found = sorted(Path(folder).glob(f"part*/{part}-*.safetensors"), key=lambda f: (len(f.parent.name), f))  # part9, part10
+    parts = sorted((file.parent for file in Path(folder).glob(f"part*/{checksums.NAME}")), key=lambda p: (len(p.name), p))  # part9, part10
+    found = [parent / name for parent in parts for name in checksums.recorded(parent) if name.startswith(f"{part}-")]
     if not found:
         raise UserError(f"{folder}: no shards of the {part} documents; delete the folder and rerun")
     return found
@@ -62,8 +79,8 @@ def _opened(file: Path):
 
 
 def read(file: Path) -> Tensor:
-    """The rows `[tokens, d]` of one shard, in their stored dtype."""
-    with _opened(file) as shard:
+    """The rows `[tokens, d]` of one shard, in their stored dtype, once its checksum is known to hold."""
+    with _opened(checksums.intact(file)) as shard:
         return shard.get_tensor("x")
 
 

@@ -157,7 +157,13 @@ class LogHandler(LogHandlerBase):
         self.drawing = False
 
     def emit(self, record) -> None:
-        """Take one event of Snakemake's."""
+        """Take one event of Snakemake's; an error here is reported and does not end the run's messages."""
+        try:
+            self.take(record)
+        except Exception:
+            self.handleError(record)
+
+    def take(self, record) -> None:
         event = getattr(record, "event", None)
         if self.plain:
             self.snakemake.handle(record)

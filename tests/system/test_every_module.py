@@ -3,7 +3,7 @@ import os
 import shutil
 
 import pytest
-from test_workflow import AFTER_SAES
+from test_workflow import AFTER_EXPLANATIONS, AFTER_SAES
 from workflow_runs import ROOT, SMALL, first, planned
 
 from rewardscope.code import closure
@@ -13,7 +13,7 @@ BY_HAND = {
     "trigram": {"perplexity"},
     "table4": {"table4"},
     "nulls": {"nulls", "quality"},
-    "explanations": {"explanations", "table3"},
+    "explanations": {"explanations"} | AFTER_EXPLANATIONS,
     "picks": AFTER_SAES | {"layers", "activations"},
     "config": set(),
     "plan": set(),
@@ -53,7 +53,9 @@ def stale(project, served):
 def test_a_changed_module_reruns_the_scripts_that_import_it(module, stale, rules_after):
     holders = {rule for rule in rules_after if rule not in ("all", "tuned") and module in closure(ROOT / f"workflow/scripts/{rule}.py")}
     later = set().union(*(rules_after[rule] for rule in holders))
-    assert stale(module, "\nEXTRA = 1\n") == (holders - later, holders | later)
+    begin, every = stale(module, "\nEXTRA = 1\n")
+    assert every == holders | later
+    assert holders - later <= begin <= holders  # of a rule after another one, some jobs may come first: the base side's completions
     if module in BY_HAND:
         assert holders | later == BY_HAND[module]
 

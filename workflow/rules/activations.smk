@@ -29,6 +29,7 @@ rule activations:
         corpus=lambda w: parts(w)["corpus"],
         picks=PICKS,
         settings={key: value for key, value in section(CONFIG.activations).items() if key != "keep"},
+        work=at(".work/activations/{site}"),
     threads: threads_of("activations")
     conda:
         "../../envs/torch.yaml"

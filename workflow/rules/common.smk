@@ -4,6 +4,7 @@
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}
 PICKS = CONFIG.pick_names()
+CHOSEN = [pick for pick in PICKS if not pick.startswith("low")] or PICKS  # low picks beside others are for Table 7 alone
 SEEDS = list(range(1, CONFIG.sae_seeds + 1))
 RUNS = list(range(1, CONFIG.runs + 1))
 TARGETS = {}  # name under the config's `targets` -> files; every rules file adds its own
@@ -23,6 +24,7 @@ wildcard_constraints:
     run=r"\d+",
     width=r"\d+",
     seed=r"\d+",
+    sweep="l1|tied",
     sample=r"\d+",
 
 

@@ -2,7 +2,7 @@ def of_every_pick(path, side):
     """Files of one side at every pick, for the recipe that the tables use."""
     return lambda w: [
         at(path.format(site=site_of(w.pair, side), recipe=CONFIG.recipe, pick=pick, seed=seed))
-        for pick in PICKS
+        for pick in CHOSEN
         for seed in (SEEDS if "{seed}" in path else [0])
     ]
 
@@ -34,7 +34,7 @@ rule comparison:
         code=code("comparison"),
         torch_threads=threads_of("other"),
         seeds=SEEDS,
-        picks=PICKS,
+        picks=CHOSEN,
         min_fires=CONFIG.features.min_fires,
     conda:
         "../../envs/torch.yaml"
@@ -43,10 +43,6 @@ rule comparison:
 
 
 TARGETS["comparison"] = [at(f"{pair}/comparison.parquet") for pair in all_pairs()]
-
-
-# Step 4 is about the most divergent layers; those nearest the input are a contrast of Appendix H.
-DIVERGENT = [pick for pick in PICKS if not pick.startswith("low")] or PICKS
 
 
 rule step4:
@@ -62,7 +58,7 @@ rule step4:
         code=code("step4"),
         torch_threads=threads_of("other"),
         pairs=all_pairs(),
-        picks=DIVERGENT,
+        picks=CHOSEN,
         top_k=CONFIG.features.top_k,
     conda:
         "../../envs/torch.yaml"

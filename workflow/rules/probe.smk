@@ -9,7 +9,7 @@ rule probe:
             at(f"{site_of(pair, side)}/features/{CONFIG.recipe}/{pick}/seed{seed}.activations.parquet")
             for pair in PROBED
             for side in ("base", "rlhf")
-            for pick in DIVERGENT
+            for pick in CHOSEN
             for seed in SEEDS
         ],
         layers=[at(f"{pair}/layers.json") for pair in PROBED],
@@ -27,7 +27,7 @@ rule probe:
         code=code("probe"),
         torch_threads=threads_of("other"),
         pairs=list(PROBED),
-        picks=DIVERGENT,
+        picks=CHOSEN,
         seeds=SEEDS,
         tokens=CONFIG.activations.tokens,
         rewards={pair: reward_of(here) for pair, here in PROBED.items()},

@@ -30,6 +30,7 @@ rule saes:
         cfg=[f"{SAE_FOLDER}/seed{seed}/cfg.json" for seed in SEEDS],
         training=[f"{SAE_FOLDER}/seed{seed}/training.parquet" for seed in SEEDS],
         metrics=[f"{SAE_FOLDER}/seed{seed}/metrics.json" for seed in SEEDS],
+        checksums=[f"{SAE_FOLDER}/seed{seed}/checksums.json" for seed in SEEDS],
     log:
         at("logs/saes/{site}/{recipe}.{pick}.width{width}.log"),
     benchmark:
@@ -42,6 +43,8 @@ rule saes:
         device=CONFIG.device,
         side=lambda w: parts(w)["side"],
         recipe=recipe_of,
+        work=at(".work/saes/{site}/{recipe}.{pick}.width{width}"),
+        made=at(".work/activations/{site}"),
     threads: threads_of("saes")
     conda:
         "../../envs/torch.yaml"
@@ -69,6 +72,7 @@ rule nulls:
         recipe=recipe_of,
         widths=lambda w: CONFIG.models[parts(w)["model"]].sae.widths,
         features=section(CONFIG.features),
+        work=at(".work/nulls/{site}/{recipe}.{pick}"),
     threads: threads_of("saes")
     conda:
         "../../envs/torch.yaml"

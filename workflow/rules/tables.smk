@@ -5,7 +5,7 @@ WORD_FILES = sorted(set(WORDS.values()) - {"vader"})
 
 
 def places_of(pairs):
-    return [(pair, pick, seed, sample) for pair in pairs for pick in PICKS for seed in SEEDS for sample in SAMPLES]
+    return [(pair, pick, seed, sample) for pair in pairs for pick in CHOSEN for seed in SEEDS for sample in SAMPLES]
 
 
 def explained(side, places):
@@ -68,7 +68,7 @@ rule table4:
         "../scripts/table4.py"
 
 
-ALL_PLACES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in PICKS]
+ALL_PLACES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in CHOSEN]
 
 
 def at_places(path):

@@ -5,7 +5,7 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import base_model, checkpoints
+from rewardscope import base_model, checkpoints, checksums
 from rewardscope.devices import device_of
 from rewardscope.files import whole
 
@@ -18,5 +18,6 @@ with whole(snakemake.output.model) as folder:
         source = {"pretrained": entry["pretrain"], "seed": seed}
     else:
         source = checkpoints.fetch(entry, folder, snakemake.output.source)
+    checksums.write(folder)
 with whole(snakemake.output.source) as file:
     base_model.save_source(source, file)

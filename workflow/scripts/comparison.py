@@ -10,6 +10,7 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from rewardscope import comparison, features, shards
+from rewardscope.checksums import intact
 from rewardscope.files import whole
 from rewardscope.sae import from_tensors
 
@@ -21,7 +22,7 @@ for p, pick in enumerate(params.picks):
     for side in ("base", "rlhf"):
         saes = files[f"{side}_sae"][p * count : (p + 1) * count]
         dictionaries[side] = [features.load(Path(file).parent, params.min_fires) for file in saes]
-        models = [from_tensors(load_file(file)) for file in saes]
+        models = [from_tensors(load_file(intact(file))) for file in saes]
         for on in ("base", "rlhf"):  # this side's features on either model's activations
             folder = Path(files[f"{on}_shards"][p]).parent
             activity[side, on] = comparison.activity(models, lambda folder=folder: shards.buffers(folder, "held", None))

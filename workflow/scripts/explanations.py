@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from rewardscope import explanations, models
+from rewardscope.checksums import intact
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
@@ -24,7 +25,7 @@ for side in ("base", "rlhf"):
         table = pd.read_parquet(files[f"{side}_features"][s]).head(params.top_k).dropna(subset="place")
         fires = pd.read_parquet(files[f"{side}_activations"][s])
         fires = dict(tuple(fires[fires["document"].isin(fit)].groupby("feature")))
-        sae = load_file(files[f"{side}_sae"][s])
+        sae = load_file(intact(files[f"{side}_sae"][s]))
         rows = sae.get("w_dec", sae["w_enc"])[torch.tensor(table["small"].to_numpy())]
         raised, lowered = explanations.strongest(models.promoted(model, rows), tokenizer, count)
         with whole(snakemake.output[side][s]) as file, open(file, "w", encoding="utf-8") as out:

@@ -9,6 +9,7 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from rewardscope import feature_activations, shards
+from rewardscope.checksums import intact
 from rewardscope.files import whole
 from rewardscope.sae import from_tensors
 from rewardscope.seeds import derive
@@ -20,7 +21,7 @@ for s, seed in enumerate(params.seeds):
     table = pd.read_parquet(snakemake.input.features[s])
     rng = derive(params.seed, "controls", params.side, snakemake.wildcards.pick, seed)
     chosen = feature_activations.selection(table, params.top_k, rng)
-    model = from_tensors(load_file(snakemake.input.sae[s]))
+    model = from_tensors(load_file(intact(snakemake.input.sae[s])))
     rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None))
     fires = feature_activations.fire(model, chosen["feature"].to_numpy(), rows, tokens)
     with whole(snakemake.output.activations[s]) as file:

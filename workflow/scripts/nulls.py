@@ -12,18 +12,21 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 
 from rewardscope import nulls, saes
+from rewardscope.checksums import intact, known
 from rewardscope.devices import device_of
-from rewardscope.files import whole
+from rewardscope.files import finished, resumable, whole
 from rewardscope.seeds import derive
 
 params, pick = snakemake.params, snakemake.wildcards.pick
 recipe, widths, top_k, min_fires = params.recipe, params.widths, params.features["top_k"], params.features["min_fires"]
+device = device_of(params.device)
+work = resumable(params.work, inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 moments = load_file(snakemake.input.moments)
 batch = saes.batch_tokens(recipe["batch_documents"], moments)
 held = json.loads(Path(snakemake.input.metrics[0]).read_text())["tokens"]
 
 # As many random rows as there are living features, so that the best of many is compared with the best of as many.
-living = [np.count_nonzero(load_arrays(file)["fires"] >= min_fires) for file in snakemake.input.sae]
+living = [np.count_nonzero(load_arrays(intact(file))["fires"] >= min_fires) for file in snakemake.input.sae]
 per_width = np.reshape(living, (len(widths), -1)).mean(axis=1).round().astype(int)
 rows = nulls.random_rows(
     moments, tuple(map(int, per_width)), params.features["null_draws"], top_k, derive(params.seed, "null rows", params.side, pick)
@@ -32,7 +35,8 @@ trained = nulls.gaussian_pair(
     moments, widths, recipe, recipe["l1"], batch, top_k, min_fires, held,
     [derive(params.seed, "null sae", params.side, pick, width) for width in widths],
     derive(params.seed, "null data", params.side, pick),
-    device_of(params.device),
+    device, work,
 )  # fmt: skip
 with whole(snakemake.output.null) as file:
     pd.concat([rows, trained], ignore_index=True).to_parquet(file, index=False)
+finished(work)

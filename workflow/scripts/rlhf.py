@@ -7,29 +7,17 @@ import json
 
 import pandas as pd
 
-from rewardscope import models, rewards, rlhf
+from rewardscope import checksums, models, rewards, rlhf
 from rewardscope.devices import device_of
-from rewardscope.files import checksum, resumable, whole
+from rewardscope.files import finished, resumable, whole
 from rewardscope.seeds import derive
 
-settings, params = snakemake.params.settings, snakemake.params
-work = resumable(
-    params.work.format(**snakemake.wildcards),
-    inputs=[checksum(file) for file in snakemake.input],
-    settings=settings,
-    code=params.code,
-    seed=params.seed,
-    threads=params.torch_threads,
-)
-texts = pd.read_parquet(snakemake.input.train, columns=["text"])["text"].tolist()
+params, files = snakemake.params, snakemake.input
+device = device_of(params.device)
+work = resumable(params.work, inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
+texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
 policy, training = rlhf.train(
-    snakemake.input.model,
-    texts,
-    rewards.load(params.reward),
-    settings,
-    derive(params.seed, "rlhf", params.run),
-    work,
-    device_of(params.device),
+    files.model, texts, rewards.load(params.reward), params.settings, derive(params.seed, "rlhf", params.run), work, device
 )
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
@@ -37,5 +25,6 @@ with whole(snakemake.output.settings) as file:
     file.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 with whole(snakemake.output.model) as folder:
     policy.save_pretrained(folder)
-    models.load_tokenizer(snakemake.input.model).save_pretrained(folder)
-rlhf.forget(work)
+    models.load_tokenizer(files.model).save_pretrained(folder)
+    checksums.write(folder)
+finished(work)

@@ -9,16 +9,18 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewardscope import saes, shards
+from rewardscope import checksums, saes, shards
 from rewardscope.budget import need_memory
 from rewardscope.devices import device_of
-from rewardscope.files import whole
+from rewardscope.files import finished, resumable, sweep, whole
 from rewardscope.seeds import derive
 
 params = snakemake.params
 recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
 folder = Path(snakemake.input.shards).parent  # of this layer's parts
 device = device_of(params.device)
+sweep(params.made)  # Snakemake has recorded the activations, or this job would not run
+work = resumable(params.work, inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_memory(
@@ -34,7 +36,7 @@ def source(epoch):
 
 
 seeds = [derive(params.seed, "sae", params.side, pick, width, seed) for seed in params.seeds]
-model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device)
+model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work)
 metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None, device))
 for s, seed in enumerate(params.seeds):
     cfg = {"d_model": d, "width": width, "seed": seed, "batch_tokens": batch, "side": params.side, "pick": pick, **recipe}
@@ -46,3 +48,5 @@ for s, seed in enumerate(params.seeds):
         saes.training_log(rows, s).to_parquet(file, index=False)
     with whole(snakemake.output.metrics[s]) as file:
         file.write_text(json.dumps(metrics[s], indent=1, sort_keys=True) + "\n")
+    checksums.write(Path(snakemake.output.checksums[s]).parent)
+finished(work)

@@ -1,0 +1,37 @@
+"""How good the time left would have been for a run that was made in one go (`results/`), judged every 20 s by its own benchmark files.
+
+    python benchmarks/time_left.py [CORES]
+"""
+import math
+import sys
+from collections import Counter, defaultdict
+from datetime import datetime
+from pathlib import Path
+
+from rewardscope import dag
+from rewardscope.terminal import benchmark, earlier_times, time_left
+
+cores = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+_, edges, results = dag.plan(Path("Snakefile"), [])
+needs = defaultdict(set)
+for needed, by in edges:
+    needs[by.rule].add(needed.rule)
+
+jobs = []  # rule, start, end
+for log in Path(results, "logs").rglob("*.log"):
+    name = log.relative_to(Path(results, "logs"))
+    if took := benchmark(Path(results, "benchmarks", name).with_suffix(".tsv")):
+        end = datetime.fromisoformat(log.read_text().splitlines()[-1].split(",")[0]).timestamp()
+        jobs.append((name.parts[0].removesuffix(".log"), end - took[0], end))
+
+times = earlier_times(Path(results, "benchmarks"))
+seconds = {rule: sum(s for s, _ in took) / len(took) for rule, took in times.items()}
+share = {rule: max(1, math.ceil(sum(load for _, load in took) / len(took) - 0.1)) / cores for rule, took in times.items()}
+first, last = min(start for _, start, _ in jobs), max(end for *_, end in jobs)
+print("at   left   estimate")
+for at in range(0, int(last - first), 20):
+    now = first + at
+    waiting = Counter(rule for rule, start, _ in jobs if start > now)
+    running = [(rule, max(0.0, seconds[rule] - (now - start))) for rule, start, end in jobs if start <= now < end]
+    if estimate := time_left(waiting, running, seconds, share, needs):
+        print(f"{at:<4} {last - now:<6.0f} {estimate[0]:.0f}")

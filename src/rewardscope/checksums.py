@@ -1,0 +1,68 @@
+"""Checksums beside what they are of: a folder's `checksums.json` says the SHA-256 of every file that was written there.
+
+A flipped byte, a file cut short, a file that is gone: each is named before anything is computed from it.
+"""
+import json
+from functools import cache
+from pathlib import Path
+
+from rewardscope.errors import UserError
+from rewardscope.files import checksum, whole
+
+NAME = "checksums.json"
+
+
+def write(folder: str | Path, sums: dict[str, str] | None = None) -> None:
+    """Write the folder's `checksums.json`: `sums` where they are known, else of every file there but hidden ones."""
+    folder = Path(folder)
+    if sums is None:
+        names = sorted(file.name for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+        sums = {name: checksum(folder / name) for name in names if name != NAME}
+    with whole(folder / NAME) as file:
+        file.write_text(json.dumps(sums, indent=1) + "\n")
+
+
+def recorded(folder: str | Path) -> dict[str, str]:
+    """File name -> SHA-256, in the order of writing. Raises UserError where the folder has no such record."""
+    file = Path(folder) / NAME
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); delete its folder and rerun") from error
+
+
+def known(path: str | Path) -> str:
+    """A checksum of a file or folder for a fingerprint: where a record is there, the record's, so that nothing large is read."""
+    record = Path(path) / NAME
+    return checksum(record if record.is_file() else path)
+
+
+def intact(file: str | Path) -> Path:
+    """The same path, once its bytes are known to be those that were written; a file is read for it once a process.
+
+    Raises UserError, naming the file and what to do, where they are not, where it is gone or cannot be read.
+    """
+    file = Path(file)
+    expected = recorded(file.parent).get(file.name)
+    try:
+        stat = file.stat()
+        found = _sum(file, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); delete its folder and rerun") from error
+    if found != expected:
+        raise UserError(f"{file}: damaged, its SHA-256 is not the one in {NAME}; delete its folder and rerun")
+    return file
+
+
+@cache
+def _sum(file: Path, _size: int, _modified: int) -> str:
+    return checksum(file)
+
+
+def intact_folder(folder: str | Path) -> Path:
+    """The same path, once every file that its `checksums.json` names is `intact`; a folder without one is not ours."""
+    folder = Path(folder)
+    if (folder / NAME).exists():
+        for name in recorded(folder):
+            intact(folder / name)
+    return folder

@@ -1,0 +1,100 @@
+"""A record of what was written, and what is said when it does not hold."""
+import hashlib
+import json
+import os
+
+import pytest
+import tiny
+
+from rewardscope import checksums, models
+from rewardscope.checksums import intact, intact_folder, known, recorded, write
+from rewardscope.errors import UserError
+from rewardscope.files import checksum
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A folder of two files, a hidden one and their record."""
+    for name, text in (("a", "x"), ("b", "y"), (".hidden", "z")):
+        (tmp_path / name).write_text(text)
+    write(tmp_path)
+    return tmp_path
+
+
+def test_the_record(kept):
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in (("a", b"x"), ("b", b"y"))}
+    assert json.loads((kept / "checksums.json").read_text()) == sums == recorded(kept)
+    write(kept)  # it does not count itself
+    assert recorded(kept) == sums
+    write(kept, {"b": "2", "a": "1"})
+    assert list(recorded(kept).items()) == [("b", "2"), ("a", "1")]  # in the order given
+
+
+def test_intact_is_the_path_itself(kept):
+    assert intact(str(kept / "a")) == kept / "a" and intact_folder(kept) == kept
+
+
+@pytest.mark.parametrize("damage", [b"X", b"", b"xx"])
+def test_a_damaged_file_is_named(kept, damage):
+    intact(kept / "a")
+    (kept / "a").write_bytes(damage)
+    os.utime(kept / "a", (1, 1))
+    for check in (lambda: intact(kept / "a"), lambda: intact_folder(kept)):
+        with pytest.raises(UserError, match="damaged, its SHA-256 is not the one in checksums.json; delete its folder and rerun") as error:
+            check()
+        assert str(error.value).startswith(f"{kept / 'a'}: ")
+
+
+def test_a_file_that_is_gone_or_unknown_is_named(kept):
+    (kept / "a").unlink()
+    with pytest.raises(UserError, match=r"a: cannot be read \(No such file or directory\); delete its folder and rerun"):
+        intact_folder(kept)
+    (kept / "c").write_text("z")
+    with pytest.raises(UserError, match="c: damaged"):
+        intact(kept / "c")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_named(kept):
+    (kept / "a").chmod(0)
+    with pytest.raises(UserError, match=r"a: cannot be read \(Permission denied\)"):
+        intact(kept / "a")
+
+
+@pytest.mark.parametrize("record", [None, "", '{"a": '])
+def test_a_record_that_is_gone_or_cut_short(kept, record):
+    if record is None:
+        (kept / "checksums.json").unlink()
+    else:
+        (kept / "checksums.json").write_text(record)
+    with pytest.raises(UserError, match="checksums.json: cannot be read .*; delete its folder and rerun"):
+        intact(kept / "a")
+
+
+def test_a_file_is_read_once(kept, monkeypatch):
+    intact(kept / "a")
+    monkeypatch.setattr(checksums, "checksum", lambda _: pytest.fail("read again"))
+    intact(kept / "a")
+
+
+def test_known_reads_the_record_where_there_is_one(kept):
+    before = known(kept)
+    (kept / "a").write_text("changed")  # what intact is for
+    assert known(kept) == before == checksum(kept / "checksums.json")
+    (kept / "checksums.json").unlink()
+    assert known(kept) == checksum(kept) and known(kept / "a") == checksum(kept / "a")
+
+
+def test_a_model_is_checked_when_it_is_loaded(tmp_path):
+    tiny.build("gpt_neox").save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    models.load(tmp_path)  # a folder of one's own has no record
+    write(tmp_path)
+    models.load(tmp_path), models.load_tokenizer(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-3] ^= 1
+    weights.write_bytes(data)
+    for load in (models.load, models.load_tokenizer):
+        with pytest.raises(UserError, match="model.safetensors: damaged"):
+            load(tmp_path)

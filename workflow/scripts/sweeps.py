@@ -1,0 +1,43 @@
+"""Rule sweeps."""
+from rewardscope import job
+
+job.start(snakemake)
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from rewardscope import saes, shards, sweeps
+from rewardscope.budget import need_memory
+from rewardscope.devices import device_of
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params = snakemake.params
+pick, width = snakemake.wildcards.pick, int(snakemake.wildcards.width)
+folder = Path(snakemake.input.shards).parent  # of this layer's parts
+device = device_of(params.device)
+batch = saes.batch_tokens(params.recipes[0]["batch_documents"], load_file(snakemake.input.moments))
+shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
+need_memory(
+    saes.memory(params.seeds, width, d, batch, shard_tokens),
+    f"training {params.seeds} autoencoders of width {width}",
+    "lower sweeps.seeds, the width or activations.shard_tokens",
+)
+
+
+def source(epoch):
+    rng = torch.Generator().manual_seed(derive(params.seed, "sweep shards", params.side, pick, epoch))
+    return shards.buffers(folder, "fit", rng, device)
+
+
+def held():
+    return shards.buffers(folder, "held", None, device)
+
+
+seeds = [derive(params.seed, "sweep", params.side, pick, width, seed) for seed in range(1, params.seeds + 1)]
+metrics, curves = sweeps.train(source, held, d, width, params.recipes, batch, seeds, device)
+for table, path in ((metrics, snakemake.output.metrics), (curves, snakemake.output.training)):
+    with whole(path) as file:
+        table.to_parquet(file, index=False)

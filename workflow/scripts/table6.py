@@ -1,0 +1,16 @@
+"""Rule table6."""
+from rewardscope import job
+
+job.start(snakemake)
+
+from rewardscope import plots, sweeps, table6
+from rewardscope.files import whole
+
+params, files, output = snakemake.params, snakemake.input, snakemake.output
+layers = dict(zip(params.pairs, files.layers, strict=True))
+rows, curves = (sweeps.gather(params.places, found, layers, params.side) for found in (files.metrics, files.training))
+points = table6.points(curves)
+for table, path in ((table6.table(rows, curves), output.table), (points, output.data)):
+    with whole(path) as file:
+        table.to_csv(file, index=False)
+plots.save(table6.draw(points), output.svg, output.png)
