@@ -53,7 +53,7 @@ def finished(tmp_path_factory) -> Path:
 
 
 def table(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(folder / f"results/{name}.csv", keep_default_na=False)
+    return pd.read_csv(folder / f"results/{name}.csv", keep_default_na=False, dtype={"layers": str, "overlap": str})
 
 
 def test_tables_and_figures(finished):
@@ -73,7 +73,7 @@ def test_tables_and_figures(finished):
     assert table7[["choice", "layers", "overlap"]].values.tolist() == [
         ["top", top, shared], ["low", low, shared], ["low - top", "", shared]
     ] * 4  # fmt: skip
-    tied = table7[(table7["choice"] == "top") & (table7["tied"] == "True")]
+    tied = table7[(table7["choice"] == "top") & table7["tied"]]
     assert tied["fvu"].tolist() == table6[table6["weights"] == "tied"]["fvu"].tolist()
     assert len(table(finished, "figures/section6.2")) == 1 and (table(finished, "tables/section6.2")["p_value"] == "").all()
 
