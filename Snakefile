@@ -38,6 +38,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [f"{workflow.basedir}/sr
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/base_model.smk"
+include: "workflow/rules/classifier.smk"
 include: "workflow/rules/rlhf.smk"
 include: "workflow/rules/divergence.smk"
 include: "workflow/rules/activations.smk"

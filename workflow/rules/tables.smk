@@ -1,4 +1,4 @@
-# Rows of Tables 3 and 4 are the pairs whose reward has a word table.
+# Rows of Table 3 are the pairs whose reward has a word table; Table 4 has every pair, its words where there is a table.
 WORDED = [pair for pair in all_pairs() if CONFIG.rewards[pair.split("/")[2]].words]
 WORD_FILES = sorted({w for p in WORDED if (w := CONFIG.rewards[p.split("/")[2]].words) != "vader"})
 PLACES = [(pair, pick, seed, sample) for pair in WORDED for pick in PICKS for seed in SEEDS for sample in SAMPLES]
@@ -39,8 +39,8 @@ rule table3:
 
 rule table4:
     input:
-        base=[at(f"{pair}/base/completions.parquet") for pair in WORDED],
-        rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
+        base=[at(f"{pair}/base/completions.parquet") for pair in all_pairs()],
+        rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs()],
         words=WORD_FILES,
     output:
         table=at("tables/table4.csv"),
@@ -51,8 +51,8 @@ rule table4:
     params:
         code=code("table4"),
         torch_threads=threads_of("other"),
-        pairs=WORDED,
-        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in WORDED},
+        pairs=all_pairs(),
+        words={pair: CONFIG.rewards[pair.split("/")[2]].words for pair in all_pairs()},
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,
     conda:

@@ -20,14 +20,15 @@ work = resumable(
     threads=params.torch_threads,
 )
 texts = pd.read_parquet(snakemake.input.train, columns=["text"])["text"].tolist()
+device = device_of(params.device)
 policy, training = rlhf.train(
     snakemake.input.model,
     texts,
-    rewards.load(params.reward),
+    rewards.load(params.reward, snakemake.input.reward, device),
     settings,
     derive(params.seed, "rlhf", params.run),
     work,
-    device_of(params.device),
+    device,
 )
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
