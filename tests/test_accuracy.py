@@ -36,8 +36,8 @@ def test_accuracy(labels):
 
 def test_prefix_is_counted_in_tokens_of_text():
     model, tokenizer = tiny_classifier.build(("neg", "pos")), tiny_classifier.tokenizer()
-    frame = pd.DataFrame({"text": ["good film bad story", "dull film dull story"], "label": [0, 1]})
-    short = frame.assign(text=["good film", "dull film"])
+    frame = pd.DataFrame({"text": ["a b t o", "t o a n"], "label": [0, 1]})
+    short = frame.assign(text=["a b", "t o"])  # a letter is a token
     cut, whole = accuracy.measure(model, tokenizer, 1, frame, 2), accuracy.measure(model, tokenizer, 1, short, 2)
     assert cut["prefix_reward_mean"] == pytest.approx(whole["reward_mean"], abs=1e-5)
     assert cut["reward_mean"] != pytest.approx(whole["reward_mean"], abs=1e-3)

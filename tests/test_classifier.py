@@ -74,15 +74,10 @@ def test_training_repeats():
 
 
 def test_the_tokenizer_is_the_same_in_every_process():
-    code = (
-        "import hashlib, json, tiny\nfrom rewardscope.classifier import train_tokenizer\n"
-        "print(hashlib.sha256(json.dumps(sorted(train_tokenizer(list(tiny.texts()), 90, 32).get_vocab().items())).encode()).hexdigest())"
-    )
-    said = {
-        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.split()[-1]
-        for _ in range(2)
-    }
-    assert len(said) == 1
+    """The trainer's hash maps differ from process to process."""
+    code = "import json, tiny; from rewardscope.classifier import train_tokenizer; print(json.dumps(train_tokenizer(list(tiny.texts()), 90, 32).get_vocab()))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+    assert json.loads(said.splitlines()[-1]) == classifier.train_tokenizer(list(tiny.texts()), 90, 32).get_vocab()
 
 
 def test_tokenizer(tmp_path):
