@@ -10,7 +10,7 @@ from rewardscope import models
 from rewardscope.errors import UserError
 
 POSITIVE = ("positive", "pos")  # names of the positive label, in small letters
-LONGEST = 8192  # tokens, where neither model nor tokenizer has a limit
+LONGEST = 1024  # tokens: a longer text is cut, whatever the model could read
 BATCH = 64
 
 
@@ -48,7 +48,7 @@ def positive_label(model: PreTrainedModel, name: str | None, where: str) -> int:
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens that a text is cut to, special ones included: what model and tokenizer allow."""
+    """Tokens that a text is cut to, special ones included: what model and tokenizer allow, at most 1024."""
     return min(LONGEST, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST))
 
 
