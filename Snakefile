@@ -81,6 +81,7 @@ onerror:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/base_model.smk"
+include: "workflow/rules/classifier.smk"
 include: "workflow/rules/rlhf.smk"
 include: "workflow/rules/divergence.smk"
 include: "workflow/rules/activations.smk"

@@ -70,6 +70,9 @@ TYPES = [
     ("pairs: {model: tiny}", "pairs is a map; it must be a list"),
     ("pairs: [tiny]", "pairs[0] is the text tiny; it must be a map"),
     ("layers: 3", "layers is 3; it must be a list"),
+    ("rewards: {r: {classifier: org/name}}", "rewards.r.classifier is the text org/name; it must be a map"),
+    ("rewards: {r: {classifier: {postive: pos}}}", "rewards.r.classifier.postive is not a key; did you mean rewards.r.classifier.positive?"),
+    ("rewards: {r: {classifier: {train: {corpus: reviews}}}}", "rewards.r.classifier.train.layers is missing; config.yaml says what it is (and 7 more)"),
 ]
 RANGES = [
     ("models: {tiny: {sae: {widths: [0, 8]}}}", "models.tiny.sae.widths[0] is 0; it must be at least 1"),
@@ -94,6 +97,7 @@ RANGES = [
     (f"rlhf: {{batch: {10**400}}}", "rlhf.batch is a huge number; it must be at most 2147483647"),
     (f"rlhf: {{kl: 0x{'f' * 5000}}}", "rlhf.kl is a huge number; it must be a number"),  # Python refuses to print it
     ("rlhf: {reward_on: prefix}", "rlhf.reward_on is prefix; known: both or completion"),
+    ("rewards: {sentiment: {classifier: {train: {tokens: 8}}}}", "rewards.sentiment.classifier.train.tokens is 8; it must be at least 16"),
     ("rlhf: {prompt_tokens: [0, 4]}", "rlhf.prompt_tokens[0] is 0; it must be at least 1"),
     ("rewards: {utility: {kl: -1}}", "rewards.utility.kl is -1; it must be at least 0"),
     ("sae_recipes: {untied: {l1: 0}}", "sae_recipes.untied.l1 is 0; it must be more than 0"),
@@ -132,7 +136,8 @@ TEXTS = [
     ("rewards: {r: {words: a.txt}}", "rewards.r.words is a.txt; it must be vader or a .csv file with the columns word,utility"),
     ("rewards: {r: {function: mine.py}}", "rewards.r.function is mine.py; it must be a Python function as file.py:name"),
     ("rewards: {r: {function: 'mine.py:1'}}", "rewards.r.function is mine.py:1; it must be a Python function as file.py:name"),
-    ("rewards: {r: {classifier: 'a>b'}}", "rewards.r.classifier is 'a>b'; it must be text without quotes, "),
+    ("rewards: {r: {classifier: {path: 'a>b'}}}", "rewards.r.classifier.path is 'a>b'; it must be text without quotes, "),
+    ("rewards: {r: {classifier: {hub: a/b/c}}}", "rewards.r.classifier.hub is a/b/c; it must be a name on the hub, such as org/name"),
     ("corpora: {c: {path: {train: a.zip, test: b.csv}}}", "corpora.c.path.train is a.zip; it must be a .parquet, .csv, .jsonl or .txt file"),
     ("corpora: {c: {hub: {name: 'a/b/c'}}}", "corpora.c.hub.name is a/b/c; it must be a name on the hub, such as org/name"),
     ("models: {m: {hub: ../x, sae: {widths: [1, 2], l1: 1}}}", "models.m.hub is ../x; it must be a name on the hub, such as org/name"),
@@ -157,7 +162,22 @@ RELATIONS = [
     ("corpora: {reviews: {hub: {name: a/b}}}", "corpora.reviews has generate and hub; it must have one of generate, path, hub"),
     ("corpora: {c: {text: review}}", "corpora.c has no source; it must have one of generate, path, hub"),
     ("models: {m: {sae: {widths: [1, 2], l1: 1}}}", "models.m has no source; it must have one of pretrain, hub, path"),
-    ("rewards: {r: {like: utility, classifier: a/b}}", "rewards.r has words and classifier; it must have one of words, function, classifier"),
+    ("rewards: {r: {like: utility, classifier: {hub: a/b}}}", "rewards.r has words and classifier; it must have one of words, function, classifier"),
+    ("rewards: {r: {classifier: {}}}", "rewards.r.classifier has no source; it must have one of train, hub, path"),
+    ("rewards: {sentiment: {classifier: {hub: a/b}}}", "rewards.sentiment.classifier has train and hub; it must have one of train, hub, path"),
+    ("rewards: {r: {classifier: {path: a, revision: b}}}", "rewards.r.classifier.revision is b; it needs hub"),
+    (
+        "rewards: {sentiment: {classifier: {positive: pos}}}",
+        "rewards.sentiment.classifier.positive is pos; it needs hub or path, as one trained here names its own labels",
+    ),
+    (
+        "rewards: {sentiment: {classifier: {train: {d_model: 50, heads: 4}}}}",
+        "rewards.sentiment.classifier.train.d_model is 50; it must be a multiple of heads (4)",
+    ),
+    (
+        "rewards: {sentiment: {classifier: {train: {corpus: review}}}}",
+        "rewards.sentiment.classifier.train.corpus is review, which is not under corpora; did you mean reviews?",
+    ),
     ("rewards: {r: {kl: 1}}", "rewards.r has no source; it must have one of words, function, classifier"),
     ("models: {m: {path: a, revision: b, sae: {widths: [1, 2], l1: 1}}}", "models.m.revision is b; it needs hub"),
     ("models: {tiny: {sae: {widths: [8, 8]}}}", "models.tiny.sae.widths is [8, 8]; it must be the small size, then the large one"),
@@ -289,7 +309,7 @@ def test_libraries_are_larger_than_what_runs():
         rewards:
           table: {words: words/mine.csv}
           mine: {function: 'rewards/mine.py:score'}
-          classifier: {classifier: org/name}
+          classifier: {classifier: {hub: org/name, revision: v1, positive: LABEL_1}}
         pairs: [{model: pythia, reward: mine, corpus: imdb}, {model: mine, reward: table, corpus: files, rlhf: /data/tuned}]
         picks: {top: 5, low: 0}
         activations: {tokens: 2000}

@@ -23,11 +23,12 @@ def merged(name: str):
 def test_the_paper_s_grid():
     """25,000 reviews x 256 tokens = 6.4 M; x 5 layers x 512 x 2 bytes = 30.5 GiB a side of Pythia-70m."""
     lines = plan.lines(merged("paper.yaml"))
-    assert len(lines) == 5
+    assert len(lines) == 8
     assert lines[0] == (
         "pythia-70m x utility, 1 run: 24,960 PPO episodes a run; at most 6.4 M tokens a side at 5 layers, 30.5 GiB of activations a side"
     )
-    both = 2 * 6.4e6 * 5 * 2 * (512 + 768 + 1024 + 768) / 2**30
+    assert lines[4].startswith("pythia-70m x distilbert-imdb, 1 run: 24,960 PPO episodes a run; at most 6.4 M tokens a side")
+    both = 2 * 6.4e6 * 5 * 2 * (2 * (512 + 768 + 1024) + 768) / 2**30
     assert lines[-1] == f"activations in all: at most {both:.1f} GiB, deleted once used; one side takes up to 61.0 GiB"
 
 

@@ -89,8 +89,6 @@ def test_relative_to_the_working_directory(source, tmp_path, monkeypatch):
 
 def test_words_are_as_before():
     assert rewards.load({"words": "vader", "function": None, "classifier": None})(["A great film"]) == pytest.approx([0.62])
-    with pytest.raises(UserError, match="^the reward has neither words nor function; rewards by a classifier do not run yet$"):
-        rewards.load({"words": None, "function": None, "classifier": "org/name"})
 
 
 # ---- complaints about the file: without running it --------------------------------------------

@@ -96,6 +96,10 @@ def test_tuned_checkpoint(project):
         ("pairs: [{model: tiny, reward: utility, corpus: reviews, rlhf: ./nowhere}]", "pairs[0].rlhf is ./nowhere"),
         ("models: {tiny: {pretrain: {corpus: gone}}}\ncorpora: {gone: {path: {train: a.txt, test: b.txt}}}\n"
          "pairs: [{model: tiny, reward: utility, corpus: reviews}]", "corpora.gone.path.train is a.txt"),
+        ("rewards: {judge: {classifier: {path: nowhere}}}\npairs: [{model: tiny, reward: judge, corpus: reviews}]",
+         "rewards.judge.classifier.path is nowhere"),
+        ("rewards: {sentiment: {classifier: {train: {corpus: gone}}}}\ncorpora: {gone: {path: {train: a.txt, test: b.txt}}}\n"
+         "pairs: [{model: tiny, reward: sentiment, corpus: reviews}]", "corpora.gone.path.train is a.txt"),
     ],
 )  # fmt: skip
 def test_files_that_a_pair_needs_must_be_there(project, change, said):

@@ -70,6 +70,17 @@ def test_runs_are_averaged_inside_a_prompt():
     assert found["unit"] == "prompt"
 
 
+def test_a_reward_without_words_has_its_reward_alone():
+    base, rlhf = (completions(*texts).assign(utilities=[[], []]) for texts in (("good film", "bad"), ("great", "good good")))
+    found = row([(base, rlhf)], None, 500, 1, NAMES)
+    counted = row([(base, rlhf)], TABLE, 500, 1, NAMES)
+    assert list(found) == list(counted)
+    known = {key for key, value in found.items() if value is not pd.NA}
+    assert known == {*NAMES, "samples", "unit", "runs"} | {key for key in counted if key.startswith("reward_")}
+    assert all(found[key] == counted[key] for key in known)
+    assert (found["reward_base"], found["reward_difference"]) == pytest.approx((0.1, 0.9))
+
+
 def test_after_a_round_trip(tmp_path):
     """Parquet gives lists back as arrays."""
     frames = []

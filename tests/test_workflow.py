@@ -256,6 +256,36 @@ def test_changed_code_reruns_the_steps_that_import_it(finished, tmp_path):
     assert plan() == AFTER_SAES
 
 
+CLASSIFIER = """
+pairs: [{model: tiny, reward: sentiment, corpus: reviews}]
+rewards: {sentiment: {classifier: {train: {layers: 1, d_model: 16, vocabulary: 300, tokens: 32, batch: 8, steps: 20}}}}
+targets: [table4, quality, comparison, accuracy]
+"""
+
+
+def test_a_classifier_as_reward(finished, tmp_path):
+    """Trained, measured, learnt from and asked about completions; what follows is planned as for any reward."""
+    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
+    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    (tmp_path / "overlay.yaml").write_text(CLASSIFIER)
+    options = ["--configfile", str(ROOT / "tests/small.yaml"), "overlay.yaml"]
+    pair, judge = "results/pairs/tiny/sentiment/run1", "results/rewards/sentiment"
+    explained = f"{pair}/rlhf/explanations/paper/top1/tokens/seed1.sample1.jsonl"
+    everything = planned(snakemake(tmp_path, "--dry-run", *options, "--", "all", explained))
+    assert everything == (AFTER_SAES - {"table3"}) | {
+        "classifier", "accuracy", "rlhf", "divergence", "layers", "activations", "completions", "table4"
+    }  # fmt: skip
+    run = snakemake(tmp_path, *options, "--", EVERY[1], f"{judge}/metrics.json")
+    assert run.returncode == 0, run.stderr
+    assert json.loads((tmp_path / judge / "source.json").read_text())["trained"]["steps"] == 20
+    assert json.loads((tmp_path / judge / "metrics.json").read_text()).keys() >= {"accuracy", "ci_low", "ci_high", "prefix_accuracy"}
+    table = pd.read_csv(tmp_path / EVERY[1])
+    assert table[["m_base", "m_rlhf", "difference", "p_value"]].isna().all(axis=None)
+    found = [pd.read_parquet(tmp_path / pair / side / "completions.parquet") for side in ("base", "rlhf")]
+    assert table["reward_difference"][0] == pytest.approx(found[1]["reward"].mean() - found[0]["reward"].mean())
+    assert not found[0]["words"].map(len).any() and found[0]["reward"].nunique() > 5
+
+
 MISTAKES = [
     ("sae_sedes: 3", "sae_seeds"),
     ("sae_seeds: many", "sae_seeds"),

@@ -1,11 +1,22 @@
 """Checkpoints that others made, from the hub or a folder: checked, loaded in float32, ready to be saved as ours."""
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
 
 from rewardscope import hub, models
 from rewardscope.errors import UserError, brief
@@ -15,38 +26,65 @@ from rewardscope.job import log
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 CONVERT = (
-    "convert them where you trust them: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new) and "
+    "convert them where you trust them: {auto}.from_pretrained(folder).save_pretrained(new) and "
     "AutoTokenizer.from_pretrained(folder).save_pretrained(new), then name the folder new"
 )
 
 
+class Kind(NamedTuple):
+    """What a checkpoint must be."""
+
+    name: str
+    auto: type
+    classes: dict[str, str]  # model type -> class
+    instead: str  # what to do with another kind
+
+
+LANGUAGE_MODEL = Kind("a causal language model", AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, "use a decoder-only one")
+CLASSIFIER = Kind(
+    "a sequence classifier",
+    AutoModelForSequenceClassification,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    "use a checkpoint that was trained to classify texts",
+)
+
+
 def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> dict:
-    """Save the checkpoint of an entry (`hub:` and `revision:`, or `path:`) in `folder`; returns its `source.json`.
+    """Save the language model of an entry (`hub:` and `revision:`, or `path:`) in `folder`; returns its `source.json`.
 
     `record` is an earlier source.json: another commit of the same hub id and revision is refused. So is, as a
     UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it.
     """
+    model, tokenizer, source = read(entry, LANGUAGE_MODEL, record)
+    _causal(entry.get("path") or entry["hub"], model, tokenizer)
+    model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return source
+
+
+def read(entry: dict, kind: Kind, record: str | Path | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
+    """Model (float32, evaluation mode), tokenizer and `source.json` of an entry; what is not of its kind is refused as by `fetch`."""
     if entry.get("path"):
         name, here = entry["path"], Path(entry["path"])
         source: dict = {"path": entry["path"]}
         if not here.is_dir():
             raise UserError(f"{name}: there is no such folder; paths are relative to {Path.cwd()}")
-        _describe(name, here)
+        _describe(name, here, kind)
     else:
         name = entry["hub"]
         here, commit = hub.snapshot(name, entry.get("revision"), "model", DESCRIPTION, skip=["*/*"])
         source = {"hub": name, "revision": entry.get("revision"), "commit": commit}
         _refuse_change(source, record)
-        _describe(name, here)
+        _describe(name, here, kind)
         here, _ = hub.snapshot(name, commit, "model", [*DESCRIPTION, "*.safetensors"], skip=["*/*"])
-    weights = _weights(name, here)
-    model, tokenizer = _load(name, here)
-    _fit(name, model, tokenizer)
-    model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    weights = _weights(name, here, kind)
+    model, tokenizer = _load(name, here, kind)
+    rows, tokens = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
+    if tokens > rows:
+        raise UserError(f"{name}: the tokenizer has {tokens} tokens, the embedding {rows} rows; they are not of one model")
     sums = {file.name: checksum(file) for file in weights}
-    return {**source, "architecture": type(model).__name__, "sha256": sums}
+    return model, tokenizer, {**source, "architecture": type(model).__name__, "sha256": sums}
 
 
 def _refuse_change(source: dict, record: str | Path | None) -> None:
@@ -63,7 +101,7 @@ def _refuse_change(source: dict, record: str | Path | None) -> None:
         )
 
 
-def _describe(name: str, here: Path) -> None:
+def _describe(name: str, here: Path, kind: Kind) -> None:
     """Refuse from the small files alone what can be refused."""
     if not (here / "config.json").is_file():
         adapter = (here / "adapter_config.json").is_file()
@@ -82,19 +120,21 @@ def _describe(name: str, here: Path) -> None:
         config = AutoConfig.from_pretrained(here, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # each architecture checks its own
         raise UserError(f"{name}: config.json cannot be used ({brief(error)})") from error
-    ours, theirs = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type), config.architectures
-    if config.is_encoder_decoder or not ours or (theirs and ours not in theirs):
-        kind = "an encoder-decoder" if config.is_encoder_decoder else f"a {(theirs or [config.model_type])[0]}"
-        raise UserError(f"{name}: it is {kind}, not a causal language model" + (f" ({ours})" if ours else "") + "; use a decoder-only one")
+    ours, theirs = kind.classes.get(config.model_type), config.architectures
+    two_parts = config.is_encoder_decoder and kind is LANGUAGE_MODEL
+    if two_parts or not ours or (theirs and ours not in theirs):
+        found = "an encoder-decoder" if two_parts else f"a {(theirs or [config.model_type])[0]}"
+        raise UserError(f"{name}: it is {found}, not {kind.name}" + (f" ({ours})" if ours else "") + f"; {kind.instead}")
     if not any((here / file).is_file() for file in VOCABULARIES):
         raise UserError(f"{name}: no tokenizer (one of {', '.join(VOCABULARIES)}); save the model's tokenizer beside it")
 
 
-def _weights(name: str, here: Path) -> list[Path]:
+def _weights(name: str, here: Path, kind: Kind) -> list[Path]:
     """The safetensors files, each of them whole."""
     found = sorted(here.glob("*.safetensors"))
     if not found:
-        raise UserError(f"{name}: no *.safetensors; pickled weights (.bin, .pt) can run code and are not loaded: {CONVERT}")
+        convert = CONVERT.format(auto=kind.auto.__name__)
+        raise UserError(f"{name}: no *.safetensors; pickled weights (.bin, .pt) can run code and are not loaded: {convert}")
     for file in found:
         try:
             with safe_open(file, "pt"):
@@ -104,9 +144,9 @@ def _weights(name: str, here: Path) -> list[Path]:
     return found
 
 
-def _load(name: str, here: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = kind.auto.from_pretrained(
             here, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
         )
     except Exception as error:  # each architecture has its own
@@ -122,11 +162,9 @@ def _load(name: str, here: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBa
 
 
 @torch.no_grad()
-def _fit(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Each token has an embedding, and no token changes the logits before it."""
-    rows, tokens = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
-    if tokens > rows:
-        raise UserError(f"{name}: the tokenizer has {tokens} tokens, the embedding {rows} rows; they are not of one model")
+def _causal(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Tokens have a place in the text, and no token changes the logits before it."""
+    rows = model.get_input_embeddings().num_embeddings
     if not tokenizer.is_fast:
         raise UserError(f"{name}: its tokenizer has no fast form (tokenizer.json), which tells where in a text a token stands")
     ids = torch.linspace(0, rows - 1, 8).long()[None]  # tokens from all over the vocabulary

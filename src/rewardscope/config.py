@@ -59,7 +59,7 @@ Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,ut
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
-    "quality", "comparison", "step4", "probe", "perplexity",
+    "quality", "comparison", "step4", "probe", "perplexity", "accuracy",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
@@ -174,12 +174,32 @@ class Rlhf(Section):
     segment: Whole = Field(description="updates between checkpoints; a killed run repeats at most one segment")
 
 
+class ClassifierTraining(Section):
+    corpus: str = Field(description="the corpus whose labelled train documents it learns, a name under `corpora`")
+    layers: Whole = Field(description="encoder blocks of the DistilBERT")
+    d_model: Whole = Field(description="width of the residual stream")
+    heads: Whole = Field(description="attention heads of a block")
+    vocabulary: Whole = Field(description="tokens of the WordPiece tokenizer, special ones included")
+    tokens: Annotated[Whole, Field(ge=16)] = Field(description="longest text, tokens; a longer one is cut")
+    batch: Whole = Field(description="documents per step")
+    steps: Whole = Field(description="optimizer steps")
+    learning_rate: Positive = Field(description="peak learning rate")
+
+
+class Classifier(Section):
+    train: ClassifierTraining | None = Field(None, description="train a small DistilBERT from scratch")
+    hub: Hub | None = Field(None, description="name of a sequence classifier on the hub")
+    revision: Plain | None = Field(None, description="branch, tag or commit of `hub`")
+    path: Plain | None = Field(None, description="a local Hugging Face folder")
+    positive: Plain | None = Field(None, description="its label whose logit is the reward, where none is called positive or pos")
+
+
 class Reward(Entry, Rlhf):
     """Where a reward comes from, and the RLHF settings with it: its own keys over those of `rlhf:`."""
 
     words: Lexicon | None = Field(None, description="sum of word utilities (Equation 3): the VADER lexicon, or a CSV word,utility")
     function: Function | None = Field(None, description="a Python function from texts to rewards, file.py:name")
-    classifier: Plain | None = Field(None, description="a reward classifier, hub id or folder")
+    classifier: Classifier | None = Field(None, description="the logit of the positive label of a sequence classifier (section 5.1)")
 
 
 class Recipe(Entry):
@@ -322,7 +342,11 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"models.{pair.model}.path", model.path
         if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
             yield f"pairs[{i}].rlhf", path
-        for name in dict.fromkeys([*([model.pretrain.corpus] if model.pretrain else []), pair.corpus]):
+        judge = config.rewards[pair.reward].classifier
+        if judge and judge.path:
+            yield f"rewards.{pair.reward}.classifier.path", judge.path
+        learnt = [entry.corpus for entry in (model.pretrain, judge and judge.train) if entry]
+        for name in dict.fromkeys([*learnt, pair.corpus]):
             if own := config.corpora[name].path:
                 yield from ((f"corpora.{name}.path.{part}", path) for part, path in own)
 

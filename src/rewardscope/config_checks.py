@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from rewardscope.config_wording import show, unknown
 
 if TYPE_CHECKING:
-    from rewardscope.config import Config, Pair, Pretrain, Rlhf
+    from rewardscope.config import Classifier, Config, Pair, Pretrain, Rlhf
 
 SOURCES = {  # an entry has exactly one
     "corpora": ("generate", "path", "hub"),
     "models": ("pretrain", "hub", "path"),
     "rewards": ("words", "function", "classifier"),
 }
+CLASSIFIER = ("train", "hub", "path")  # and so has a classifier
 
 
 def unknown_names(config: Config) -> Iterator[str]:
@@ -27,6 +28,9 @@ def unknown_names(config: Config) -> Iterator[str]:
         named += [(f"models.{name}.pretrain.corpus", model.pretrain.corpus, "corpora")] if model.pretrain else []
     for sweep in ("l1", "tied"):
         named += [(f"sweeps.{sweep}.models[{i}]", name, "models") for i, name in enumerate(dict(config.sweeps)[sweep].models)]
+    for name, reward in config.rewards.items():
+        if reward.classifier and (own := reward.classifier.train):
+            named.append((f"rewards.{name}.classifier.train.corpus", own.corpus, "corpora"))
     for key, name, section in named:
         if name not in (library := dict(config)[section]):
             yield unknown(key, name, section, library)
@@ -54,6 +58,8 @@ def misfits(config: Config) -> Iterator[str]:
     yield from (f"rlhf.{line}" for line in common)
     for name, reward in config.rewards.items():
         yield from (f"rewards.{name}.{line}" for line in _rlhf_misfits(reward) if line not in common)
+        if reward.classifier:
+            yield from (f"rewards.{name}.classifier{line}" for line in _classifier_misfits(reward.classifier))
     for name, recipe in config.sae_recipes.items():
         if recipe.frozen_decoder and recipe.tied:
             yield f"sae_recipes.{name}.frozen_decoder is true; it needs tied: false, as the encoder must still learn"
@@ -76,6 +82,18 @@ def _rlhf_misfits(rlhf: Rlhf) -> Iterator[str]:
         yield f"batch is {rlhf.batch}; it must be a multiple of minibatch ({rlhf.minibatch})"
     if rlhf.prompt_tokens[0] > rlhf.prompt_tokens[1]:
         yield f"prompt_tokens is {list(rlhf.prompt_tokens)}; it must be the least length, then the greatest"
+
+
+def _classifier_misfits(entry: Classifier) -> Iterator[str]:
+    given = [key for key in CLASSIFIER if dict(entry)[key] is not None]
+    if len(given) != 1:
+        yield f" has {' and '.join(given) or 'no source'}; it must have one of {', '.join(CLASSIFIER)}"
+    if entry.revision and not entry.hub:
+        yield f".revision is {show(entry.revision)}; it needs hub"
+    if entry.train and entry.positive:
+        yield f".positive is {show(entry.positive)}; it needs hub or path, as one trained here names its own labels"
+    if (own := entry.train) and own.d_model % own.heads:
+        yield f".train.d_model is {own.d_model}; it must be a multiple of heads ({own.heads})"
 
 
 def pair_misfits(config: Config) -> Iterator[str]:

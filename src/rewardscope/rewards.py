@@ -99,13 +99,18 @@ def _utilities_of(texts: list[str], table: dict[str, float]) -> list[float]:
     return [utility(text, table) for text in texts]
 
 
-def load(entry: dict) -> Reward:
-    """The reward function of a `rewards:` entry of the config: its word table's, or its own (`file.py:name`)."""
+def load(entry: dict, folder: str | Path | None = None, device: object = "cpu") -> Reward:
+    """The reward function of a `rewards:` entry of the config: its word table's, its own (`file.py:name`), its classifier's.
+
+    Only a classifier needs `folder`, where it is stored, and the torch `device` that it computes on.
+    """
     if entry.get("words"):
         return utility_reward(load_table(entry["words"]))
     if entry.get("function"):
         return partial(_checked, function=_function(entry["function"]), source=entry["function"])
-    raise UserError("the reward has neither words nor function; rewards by a classifier do not run yet")
+    from rewardscope import logits  # and transformers, which other rewards do not need
+
+    return logits.reward(folder, entry["classifier"]["positive"], device)
 
 
 def check_function(source: str) -> None:

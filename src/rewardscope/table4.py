@@ -6,14 +6,16 @@ from rewardscope.stats import bootstrap_interval, sign_flip_p
 from rewardscope.table3 import COLUMNS as SHARED
 from rewardscope.table3 import score
 
+ALWAYS = ("samples", "unit", "runs")  # known of every reward, beside `reward_*`
 COLUMNS = [*SHARED, "reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"]
 
 
-def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float], resamples: int, seed: int, names: dict) -> dict:
+def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float] | None, resamples: int, seed: int, names: dict) -> dict:
     """One row of Table 4, from the completions (base, rlhf) of every run over the same prompts.
 
     `m_*`: sum over completions of the sum of |U| of their words, on the completion alone; `reward_*`: mean of the
-    signed reward (Equation 3). Intervals: paired bootstrap over prompts; several runs are averaged inside a prompt,
+    reward function (Equation 3, signed; a classifier's logit). Without a word table (None) what is counted in words is
+    left empty. Intervals: paired bootstrap over prompts; several runs are averaged inside a prompt,
     so the interval holds for these runs.
     """
     prompts = [frame["document"].to_numpy() for pair in runs for frame in pair]
@@ -26,12 +28,12 @@ def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float], 
 
     size = [mean(side, lambda frame: [np.abs(v).sum() for v in frame["utilities"]]) for side in (0, 1)]
     reward = [mean(side, lambda frame: frame["reward"].to_numpy()) for side in (0, 1)]
-    sums = {name: [np.mean([score(pair[side]["completion"].tolist(), table)[name] for pair in runs]) for side in (0, 1)]
+    sums = {name: [np.mean([score(pair[side]["completion"].tolist(), table or {})[name] for pair in runs]) for side in (0, 1)]
             for name in ("sum_u", "valence", "words")}  # fmt: skip
     difference, gain, count = size[1] - size[0], reward[1] - reward[0], len(size[0])
     low, high = bootstrap_interval(difference, resamples, seed)
     reward_low, reward_high = bootstrap_interval(gain, resamples, seed)
-    return {
+    found = {
         **names,
         "m_base": size[0].sum(),
         "m_rlhf": size[1].sum(),
@@ -54,3 +56,6 @@ def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float], 
         "m_per_text_rlhf": size[1].mean(),
         **{f"{name}_{side}": value for name, both in sums.items() for side, value in zip(("base", "rlhf"), both, strict=True)},
     }
+    if table is None:
+        found |= {key: pd.NA for key in found if not key.startswith("reward_") and key not in (*names, *ALWAYS)}
+    return found

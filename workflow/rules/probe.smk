@@ -30,7 +30,7 @@ rule probe:
         picks=CHOSEN,
         seeds=SEEDS,
         tokens=CONFIG.activations.tokens,
-        rewards={pair: reward_of(here) for pair, here in PROBED.items()},
+        rewards={pair: (reward_of(here), reward_file(here)) for pair, here in PROBED.items()},
     conda:
         "../../envs/torch.yaml"
     script:

@@ -4,8 +4,10 @@ def reward_of(wildcards):
 
 
 def reward_file(wildcards):
-    """A CSV of words or a Python file is an input; the VADER lexicon comes with its pinned package."""
+    """A CSV of words, a Python file or a classifier is an input; the VADER lexicon comes with its pinned package."""
     reward = reward_of(wildcards)
+    if reward["classifier"]:
+        return at(f"rewards/{parts(wildcards)['reward']}/model")
     if reward["function"]:
         return os.path.normpath(reward["function"].rsplit(":", 1)[0])
     return reward["words"] if reward["words"] not in (None, "vader") else []

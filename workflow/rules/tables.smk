@@ -1,4 +1,4 @@
-# Rows of Tables 3 and 4 are the pairs whose reward has a word table.
+# Rows of Table 3 are the pairs whose reward has a word table; Table 4 has every pair, its words where there is a table.
 WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[pair.split("/")[2]].words)}
 WORDED = list(WORDS)
 WORD_FILES = sorted(set(WORDS.values()) - {"vader"})
@@ -46,8 +46,8 @@ rule table3:
 
 rule table4:
     input:
-        base=[at(f"{pair}/base/completions.parquet") for pair in WORDED],
-        rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
+        base=[at(f"{pair}/base/completions.parquet") for pair in all_pairs()],
+        rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs()],
         words=WORD_FILES,
     output:
         table=report(at("tables/table4.csv"), "../report/table4.rst", "Tables", labels={"table": "4: completions"}),
@@ -58,8 +58,8 @@ rule table4:
     params:
         code=code("table4"),
         torch_threads=threads_of("other"),
-        pairs=WORDED,
-        words=WORDS,
+        pairs=all_pairs(),
+        words={pair: WORDS.get(pair) for pair in all_pairs()},
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,
     conda:

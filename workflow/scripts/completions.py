@@ -12,12 +12,12 @@ from rewardscope.seeds import derive
 
 params = snakemake.params
 corpus = pd.read_parquet(snakemake.input.corpus, columns=["text", "part"])
-words = params.reward["words"]
+words, device = params.reward["words"], device_of(params.device)
 result = completions.complete(
-    models.load(snakemake.input.model, device=device_of(params.device)),
+    models.load(snakemake.input.model, device=device),
     models.load_tokenizer(snakemake.input.model),
     corpus,
-    rewards.load(params.reward),
+    rewards.load(params.reward, snakemake.input.reward, device),
     rewards.load_table(words) if words else None,
     params.settings,
     params.reward_on,

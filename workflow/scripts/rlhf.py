@@ -17,7 +17,7 @@ device = device_of(params.device)
 work = resumable(params.work, inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
 policy, training = rlhf.train(
-    files.model, texts, rewards.load(params.reward), params.settings, derive(params.seed, "rlhf", params.run), work, device
+    files.model, texts, rewards.load(params.reward, files.reward, device), params.settings, derive(params.seed, "rlhf", params.run), work, device
 )
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)

@@ -15,8 +15,14 @@ for pair, base, rlhf in zip(params.pairs, files.base, files.rlhf, strict=True):
     _, model, reward, _ = pair.split("/")
     sides.setdefault((model, reward, params.words[pair]), []).append((pd.read_parquet(base), pd.read_parquet(rlhf)))
 rows = [
-    table4.row(runs, rewards.load_table(words), params.resamples, derive(params.seed, "table4"), {"model": model, "reward": reward})
+    table4.row(
+        runs,
+        rewards.load_table(words) if words else None,
+        params.resamples,
+        derive(params.seed, "table4"),
+        {"model": model, "reward": reward},
+    )
     for (model, reward, words), runs in sides.items()
 ]
 with whole(snakemake.output.table) as file:
-    pd.DataFrame(rows, columns=None if rows else table4.COLUMNS).to_csv(file, index=False)
+    pd.DataFrame(rows).to_csv(file, index=False)

@@ -1,0 +1,19 @@
+"""Rule accuracy."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import json
+
+import pandas as pd
+
+from rewardscope import accuracy, logits, models
+from rewardscope.devices import device_of
+from rewardscope.files import whole
+
+params, folder = snakemake.params, snakemake.input.model
+model = logits.load(folder, device_of(params.device))
+label = logits.positive_label(model, params.positive, folder)
+result = accuracy.measure(model, models.load_tokenizer(folder), label, pd.read_parquet(snakemake.input.corpus), params.prefix)
+with whole(snakemake.output.metrics) as file:
+    file.write_text(json.dumps({"corpus": params.corpus, **result}, indent=1) + "\n")
