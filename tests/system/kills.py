@@ -59,6 +59,13 @@ def seconds(folder: Path) -> dict[str, float]:
     return took
 
 
+def outputs(folder: Path) -> dict[str, list[str]]:
+    """Rule -> its outputs, as Snakemake lists them."""
+    finish(folder, "--summary", "--quiet")
+    rows = [line.split("\t") for line in (folder / "said").read_text().splitlines() if line.startswith("results/")]
+    return {rule: [row[0] for row in rows if row[2] == rule] for rule in {row[2] for row in rows}}
+
+
 def jobs_of(run: subprocess.Popen) -> list[psutil.Process]:
     """The scripts that Snakemake has started."""
     try:
@@ -87,45 +94,46 @@ def kill(run: subprocess.Popen, moment: float, victim: str) -> tuple[str, float]
     return ("snakemake" if killed == run.pid else "job"), (lived if killed == run.pid else 0.0)
 
 
-def trial(finished: Path, expected: dict[str, str], rule: str, took: float, folder: Path, *arguments: str) -> tuple[str, list[str]] | None:
+def trial(finished: Path, expected: dict[str, str], rule: str, made: list[str], took: float, folder: Path) -> tuple[str, list[str]] | None:
     """One kill: what happened, and what is wrong. None where everything was done before the kill."""
     shutil.copytree(finished, folder)
     moment, victim = random.uniform(0, took), random.choice(["job", "snakemake"])
-    outcome = kill(snakemake(folder, "--forcerun", rule, "--until", rule, *arguments), moment, victim)
+    outcome = kill(snakemake(folder, "--forcerun", rule, "--", *made), moment, victim)
     if outcome is None:
         return None
     killed, lived = outcome
-    finish(folder, "--until", rule, *arguments)
+    finish(folder, *made)
     found = hashes(folder)
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    wrong = [f"{name} {'differs' if name in found and name in expected else 'is missing' if name in expected else 'is left'}" for name in names]
     if lived > AFTER:
         wrong.append(f"a job lived for {lived:.1f} s after Snakemake")
-    return f"{rule}: {killed} killed {moment:.1f} s after its first job began; {f'jobs gone in {lived:.2f} s; ' if killed == 'snakemake' else ''}", wrong
+    gone = f"; jobs gone in {lived:.2f} s" if killed == "snakemake" else ""
+    return f"{rule}: {killed} killed {moment:.1f} s after its first job began{gone}", wrong
 
 
 def run(kills: int, seed: int, rules: list[str] | None = None, finished: Path | None = None) -> int:
     """Print a line a kill and a summary; returns how many went wrong."""
     random.seed(seed)
     with tempfile.TemporaryDirectory(prefix="kills-") as scratch:
-        arguments = ["--rerun-triggers", "mtime"] if finished else []  # it may be of older code
         if finished is None:
             finished = Path(scratch) / "finished"
             finished.mkdir()
             finish(finished)
-        expected, took = hashes(finished), seconds(finished)
+        expected, took, made = hashes(finished), seconds(finished), outputs(finished)
         print(f"{len(expected)} files of the undisturbed run", flush=True)
         rules = rules or sorted(took, key=lambda _: random.random())
         number = bad = 0
         while number < kills:
             rule, folder = rules[number % len(rules)], Path(scratch) / f"kill{number}"
-            result = trial(finished, expected, rule, took[rule], folder, *arguments)
+            result = trial(finished, expected, rule, made[rule], took[rule], folder)
             shutil.rmtree(folder)
             if result is None:
                 continue
             number += 1
             what, wrong = result
             bad += bool(wrong)
-            print(f"{number:3d} {what}{'as undisturbed' if not wrong else 'WRONG: ' + ', '.join(wrong)}", flush=True)
+            print(f"{number:3d} {what}: {'as undisturbed' if not wrong else 'WRONG: ' + ', '.join(wrong[:3])}", flush=True)
     print(f"{kills} kills, {bad} wrong")
     return bad
 
@@ -135,6 +143,6 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rules", nargs="*", help="only these (all, in random order)")
-    parser.add_argument("--finished", type=Path, help="a folder with a finished test-size run, which is then not made")
+    parser.add_argument("--finished", type=Path, help="a folder with a finished test-size run of this code, which is then not made")
     given = parser.parse_args()
     sys.exit(1 if run(given.kills, given.seed, given.rules, given.finished) else 0)
