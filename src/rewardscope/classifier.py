@@ -62,7 +62,7 @@ def train(
             max_position_embeddings=settings["tokens"],
             pad_token_id=tokenizer.pad_token_id,
             initializer_range=0.02 * (768 / settings["d_model"]) ** 0.5,  # 0.02 suits DistilBERT's width of 768
-            dropout=0.0,  # no document is seen often enough to be learnt by heart
+            dropout=0.0,  # in a pass or two over the documents nothing is learnt by heart
             attention_dropout=0.0,
             seq_classif_dropout=0.0,
             id2label=LABELS,
