@@ -110,7 +110,8 @@ def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> 
         together = logits.logits(PROBES, model, tokenizer)
         alone = torch.cat([logits.logits([text], model, tokenizer) for text in PROBES])
     except Exception as error:  # each architecture has its own
-        raise UserError(f"{name}: it cannot score a batch of short and long texts ({brief(error)}); see its tokenizer's pad_token and model_max_length") from error
+        hint = "see its tokenizer's pad_token and model_max_length"
+        raise UserError(f"{name}: it cannot score a batch of short and long texts ({brief(error)}); {hint}") from error
     if not torch.allclose(together, alone, rtol=1e-4, atol=1e-4):
         raise UserError(f"{name}: a text's logits change with the texts beside it; its tokenizer's pad_token does not fit the model")
     model.save_pretrained(folder)
