@@ -62,7 +62,7 @@ def train(
             max_position_embeddings=settings["tokens"],
             pad_token_id=tokenizer.pad_token_id,
             initializer_range=0.02 * (768 / settings["d_model"]) ** 0.5,  # 0.02 suits DistilBERT's width of 768
-            dropout=0.0,  # no document is seen often enough to be learnt by heart
+            dropout=0.0,  # in a pass or two over the documents nothing is learnt by heart
             attention_dropout=0.0,
             seq_classif_dropout=0.0,
             id2label=LABELS,
@@ -110,7 +110,8 @@ def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> 
         together = logits.logits(PROBES, model, tokenizer)
         alone = torch.cat([logits.logits([text], model, tokenizer) for text in PROBES])
     except Exception as error:  # each architecture has its own
-        raise UserError(f"{name}: it cannot score a batch of short and long texts ({brief(error)}); see its tokenizer's pad_token and model_max_length") from error
+        hint = "see its tokenizer's pad_token and model_max_length"
+        raise UserError(f"{name}: it cannot score a batch of short and long texts ({brief(error)}); {hint}") from error
     if not torch.allclose(together, alone, rtol=1e-4, atol=1e-4):
         raise UserError(f"{name}: a text's logits change with the texts beside it; its tokenizer's pad_token does not fit the model")
     model.save_pretrained(folder)
