@@ -62,7 +62,8 @@ def test_figure():
     frame = points(6)
     figure = section6_2.draw(frame, section6_2.correlations(frame, 500, 1))
     assert [axes.get_title().split(",")[0] for axes in figure.axes] == ["activates_on", "promotes"]
-    assert figure.axes[1].get_title() == "promotes, 6 RLHF runs\nSpearman 1.00 (1.00 to 1.00)"
+    assert figure.axes[1].get_title() == "promotes, runs: 6\nSpearman 1.00 (1.00 to 1.00)"
     shown = [container.lines[0].get_xydata() for container in figure.axes[1].containers]
     assert np.concatenate(shown).tolist() == [[i, i**2] for i in range(6)]
-    assert len(section6_2.draw(points(1), section6_2.correlations(points(1), 500, 1)).axes) == 2
+    alone = section6_2.draw(points(1), section6_2.correlations(points(1), 500, 1))
+    assert alone.axes[0].get_title() == "activates_on, runs: 1\ntoo few or equal values for a correlation"

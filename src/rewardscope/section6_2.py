@@ -51,7 +51,9 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
             }
             axes.errorbar(x, y, **bars, elinewidth=0.7, **looks)
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
-        axes.set_title(f"{text}, {rho['points']} RLHF runs\nSpearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})")
+        found = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
+        found = "too few or equal values for a correlation" if np.isnan(rho["ci_low"]) else found
+        axes.set_title(f"{text}, runs: {rho['points']}\n{found}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")
         axes.set_ylabel("explanations (Table 3):\nsum of |U|, RLHF - base")
