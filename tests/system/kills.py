@@ -102,7 +102,7 @@ def trial(finished: Path, expected: dict[str, str], rule: str, made: list[str], 
     if outcome is None:
         return None
     killed, lived = outcome
-    finish(folder, *made)
+    finish(folder, "--", *made)
     found = hashes(folder)
     names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     wrong = [f"{name} {'differs' if name in found and name in expected else 'is missing' if name in expected else 'is left'}" for name in names]
