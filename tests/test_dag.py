@@ -107,9 +107,9 @@ def test_the_paper_s_grid(tmp_path, monkeypatch):
     jobs, edges, results = dag.plan(ROOT / "Snakefile", [ROOT / "config/paper.yaml"])
     graph = dag.folded(jobs, edges)
     assert results == "results/paper"
-    assert graph.nodes["saes"][0] == "saes\n80 jobs\n= 4 models × 2 sides × 5 picks × 2 widths"
-    assert graph.nodes["features"][0] == "features\n40 jobs\n= 4 models × 2 sides × 5 picks"
-    assert graph.edges["saes", "features"] == "80" and graph.edges["activations", "saes"] == "80"
+    assert graph.nodes["saes"][0] == "saes\n140 jobs\nover 4 models, 2 rewards, 2 sides, 5 picks, 5 widths"  # no product: 7 pairs
+    assert graph.nodes["features"][0] == "features\n70 jobs\nover 4 models, 2 rewards, 2 sides, 5 picks"
+    assert graph.edges["saes", "features"] == "140" and graph.edges["activations", "saes"] == "140"
     assert not (tmp_path / "results").exists()
 
 

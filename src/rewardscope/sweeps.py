@@ -17,16 +17,16 @@ METRICS = ["l0", "mse", "fvu", "dead"]
 
 def train(
     source: saes.Source, held: Callable[[], Iterator[Tensor]], d: int, width: int, recipes: list[dict], batch: int, seeds: list[int],
-    device: str | torch.device,
+    device: str | torch.device, work: Path | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Train every recipe on the same starts and batches; no autoencoder is kept.
 
     Returns a row per recipe and seed with the metrics of `held` tokens (`saes.evaluate`), and the training losses, a row per
-    recipe, seed and step, thinned as in `saes.training_log`. Both begin with `tied, l1_on, l1_coefficient, seed` (from 1).
+    recipe, seed and step, thinned as in `saes.training_log`. A killed job goes on from the folder `work`, where there is one. Both begin with `tied, l1_on, l1_coefficient, seed` (from 1).
     """
     metrics, curves = [], []
-    for recipe in recipes:
-        model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device)
+    for i, recipe in enumerate(recipes):
+        model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work and work / f"recipe{i:02d}")
         found, _ = saes.evaluate(model, held)
         for s, values in enumerate(found):
             names = {"tied": recipe["tied"], "l1_on": recipe["l1_on"], "l1_coefficient": recipe["l1"], "seed": s + 1}

@@ -55,6 +55,7 @@ rule sweeps:
         device=CONFIG.device,
         side=lambda w: parts(w)["side"],
         recipes=sweep_recipes,
+        work=at(".work/sweeps/{site}/{sweep}.{pick}.width{width}"),
     threads: threads_of("saes")
     conda:
         "../../envs/torch.yaml"

@@ -8,16 +8,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from rewardscope import saes, shards, sweeps
+from rewardscope import checksums, saes, shards, sweeps
 from rewardscope.budget import need_memory
 from rewardscope.devices import device_of
-from rewardscope.files import whole
+from rewardscope.files import finished, resumable, whole
 from rewardscope.seeds import derive
 
 params = snakemake.params
 pick, width = snakemake.wildcards.pick, int(snakemake.wildcards.width)
 folder = Path(snakemake.input.shards).parent  # of this layer's parts
 device = device_of(params.device)
+work = resumable(params.work, inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(params.recipes[0]["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_memory(
@@ -37,7 +38,8 @@ def held():
 
 
 seeds = [derive(params.seed, "sweep", params.side, pick, width, seed) for seed in range(1, params.seeds + 1)]
-metrics, curves = sweeps.train(source, held, d, width, params.recipes, batch, seeds, device)
+metrics, curves = sweeps.train(source, held, d, width, params.recipes, batch, seeds, device, work)
 for table, path in ((metrics, snakemake.output.metrics), (curves, snakemake.output.training)):
     with whole(path) as file:
         table.to_parquet(file, index=False)
+finished(work)
