@@ -5,6 +5,11 @@ SWEEPS = {
 }
 
 
+def l1_of(pair):
+    model = pair.split("/")[1]
+    return CONFIG.l1(model, CONFIG.recipe)
+
+
 def sweep_recipes(wildcards):
     """The recipe of every training of a sweep; a frozen decoder could be neither tied nor penalised."""
     own = {**section(CONFIG.sae_recipes[CONFIG.recipe]), "l1": CONFIG.l1(parts(wildcards)["model"], CONFIG.recipe)}
@@ -79,7 +84,7 @@ rule figure4:
         **sweep_params("l1", CHOSEN),
         code=code("figure4"),
         torch_threads=threads_of("other"),
-        recipe_l1={pair: CONFIG.l1(pair.split("/")[1], CONFIG.recipe) for pair in swept("l1")},
+        recipe_l1={pair: l1_of(pair) for pair in swept("l1")},
         recipe_l1_on=CONFIG.sae_recipes[CONFIG.recipe].l1_on,
     conda:
         "../../envs/torch.yaml"
