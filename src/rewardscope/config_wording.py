@@ -60,6 +60,6 @@ def where(loc: tuple) -> str:
 
 
 def unknown(key: str, name: str, section: str, library: Mapping) -> str:
-    near = difflib.get_close_matches(show(name), library, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(library) or 'none'}"
+    near = difflib.get_close_matches(show(name), sorted(library), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(library)) or 'none'}"
     return f"{key} is {show(name)}, which is not under {section}; {hint}"
