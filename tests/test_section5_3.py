@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import tiny
+from explained import line, place
 
 from rewardscope.section5_3 import COLUMNS, MEASURES, WORD_COLUMNS, chance, measure, occurrences, odds, read_words, rows, word_rows
 from rewardscope.table3 import row as table3_row
@@ -14,21 +15,6 @@ from rewardscope.table3 import row as table3_row
 TABLE = {"good": 2.0, "great": 3.0, "bad": -3.0, "dull": -1.0, "plain": 0.0, "made": 0.5, "fires": 100.0}
 CORPUS = Counter({"the": 50, "film": 20, "good": 10, "bad": 8, "dull": 2, "well-made": 6, "plain": 4})
 NAMES = {"model": "tiny", "reward": "utility"}
-
-
-def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
-    """An explanation that quotes `words`; its template holds "fires", which must not count for `tokens`."""
-    return {
-        "words": words.split(),
-        "activates_on": f"Fires on {words}.",
-        "raised": [{"token": f" {word}", "logit": 1.0} for word in raised.split()],
-        "lowered": [{"token": " bad", "logit": -1.0}],
-        "explainer": explainer,
-    }
-
-
-def place(base: list, rlhf: list, run="run1", layer=2, seed=1, sample=1) -> dict:
-    return {"run": run, "layer": layer, "seed": seed, "sample": sample, "base": base, "rlhf": rlhf}
 
 
 def test_occurrences_are_the_rewards():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from explained import place
 
 from rewardscope import explanations
 from rewardscope.film_opinions import FILMS, OPINIONS, WORDS, about
@@ -66,10 +67,6 @@ def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
         "lowered": [{"token": " bad", "logit": -1.0}, {"token": " film", "logit": -1.0}],
         "explainer": explainer,
     }
-
-
-def place(base: list, rlhf: list, run="run1", layer=2, seed=1, sample=1) -> dict:
-    return {"run": run, "layer": layer, "seed": seed, "sample": sample, "base": base, "rlhf": rlhf}
 
 
 def test_rows_by_hand():

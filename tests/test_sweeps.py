@@ -1,5 +1,4 @@
 """Sweeps: each setting is the training that `saes` would do; layers are averaged inside a seed, seeds are the replicates."""
-import json
 import math
 
 import pandas as pd
@@ -35,10 +34,9 @@ def test_each_setting_is_trained_as_saes_does():
 def test_gather(tmp_path):
     frame = pd.DataFrame({"seed": [1, 2], "l0": [3.0, 4.0]})
     frame.to_parquet(tmp_path / "rows.parquet")
-    (tmp_path / "layers.json").write_text(json.dumps({"top1": 3, "low1": 0}))
     pair = "pairs/tiny/utility/run2"
     places = [(pair, "top1", 8), (pair, "low1", 8)]
-    found = sweeps.gather(places, [tmp_path / "rows.parquet"] * 2, {pair: tmp_path / "layers.json"}, "base")
+    found = sweeps.gather(places, [tmp_path / "rows.parquet"] * 2, {pair: {"top1": 3, "low1": 0}}, "base")
     assert found.values.tolist() == [
         [seed, l0, "tiny", "utility", "run2", "base", pick, layer, 8]
         for pick, layer in (("top1", 3), ("low1", 0))

@@ -3,6 +3,7 @@ import json
 import math
 
 import pytest
+from explained import line, place
 from scipy import stats
 
 from rewardscope import table3
@@ -11,22 +12,6 @@ from rewardscope.table3 import COLUMNS, promoted, read, row, score, spoken
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
 NAMES = {"model": "tiny", "reward": "utility"}
-
-
-def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
-    """An explanation that quotes `words`; its template holds "fires", which must not count for `tokens`."""
-    quoted = words.split()
-    return {
-        "words": quoted,
-        "activates_on": f"Fires on {' '.join(quoted)}.",
-        "raised": [{"token": f" {word}", "logit": 1.0} for word in raised.split()],
-        "lowered": [{"token": " bad", "logit": -1.0}],
-        "explainer": explainer,
-    }
-
-
-def place(base: list, rlhf: list, run="run1", layer=2, seed=1, sample=1) -> dict:
-    return {"run": run, "layer": layer, "seed": seed, "sample": sample, "base": base, "rlhf": rlhf}
 
 
 def test_score_by_hand():

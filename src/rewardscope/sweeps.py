@@ -1,5 +1,4 @@
 """Short trainings with some of the recipe's keys changed (Appendix H), and their averages over layers and seeds."""
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,18 +35,17 @@ def train(
     return pd.DataFrame(metrics), pd.concat(curves, ignore_index=True)
 
 
-def gather(places: list[tuple[str, str, int]], files: list[str], layers: dict[str, str], side: str) -> pd.DataFrame:
+def gather(places: list[tuple[str, str, int]], files: list[str], layers: dict[str, dict[str, int]], side: str) -> pd.DataFrame:
     """The rows of every file with where they are from: `model, reward, run, side, pick, layer, width`.
 
-    `places` are (pair, pick, width) of `files`; `layers` maps pairs to their layers.json. Raises UserError where there are none.
+    `places` are (pair, pick, width) of `files`; `layers` are every pair's picks (`picks.read`). Raises UserError where there are none.
     """
     if not places:
         raise UserError("no pair has a model that `sweeps` names")
-    chosen = {pair: json.loads(Path(file).read_text()) for pair, file in layers.items()}
     found = []
     for (pair, pick, width), file in zip(places, files, strict=True):
         _, model, reward, run = pair.split("/")
-        place = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": chosen[pair][pick], "width": width}
+        place = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": layers[pair][pick], "width": width}
         found.append(pd.read_parquet(file).assign(**place))
     return pd.concat(found, ignore_index=True)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.rewards import utilities
-from rewardscope.stats import replicates, sign_flip_p, t_interval
+from rewardscope.stats import against, counted, replicates
 
 COLUMNS = ["model", "reward", "m_base", "m_rlhf", "difference", "ci_low", "ci_high", "p_value", "samples", "top_k", "explainer"]
 SUMS = ["m", "sum_u", "valence", "words", "promotes_m", "promotes_signed"]
@@ -65,36 +65,25 @@ def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) ->
     averaged inside a seed. The replicate is the SAE seed of one run, or, where there are several, the run.
     """
     frame = pd.DataFrame(_scores(places, table, top_k))
-    runs, sides = frame["run"].nunique(), replicates(frame, [*SUMS, "k"])
-    difference = (sides["m"]["rlhf"] - sides["m"]["base"]).to_numpy()
-    low, high = t_interval(difference)
-    promoted = (sides["promotes_m"]["rlhf"] - sides["promotes_m"]["base"]).to_numpy()
-    promoted_low, promoted_high = t_interval(promoted)
-    means = {f"{name}_{side}": sides[name][side].mean() for name in SUMS for side in ("base", "rlhf")}
+    sides, count = replicates(frame, [*SUMS, "k"]), counted(frame)
+    fires, promotes = against(sides, "m"), against(sides, "promotes_m")
+    means = {f"{name}_{side}": sides[name][side].mean() for name in SUMS[1:] for side in ("base", "rlhf")}
     texts = sides["k"]["base"].mean()
     return {
         **names,
-        "m_base": means.pop("m_base"),
-        "m_rlhf": means.pop("m_rlhf"),
-        "difference": difference.mean(),
-        "ci_low": low,
-        "ci_high": high,
-        "p_value": sign_flip_p(difference),
-        "samples": frame["sample"].nunique(),
+        "m_base": fires.pop("base"),
+        "m_rlhf": fires.pop("rlhf"),
+        **fires,
+        "samples": count.pop("samples"),
         "top_k": int(frame["k"].min()),
         "explainer": " ".join(sorted({line["explainer"] for place in places for line in place["base"]})),
-        "unit": "RLHF run" if runs > 1 else "SAE seed",
-        "runs": runs,
-        "sae_seeds": frame["seed"].nunique(),
+        **count,
         "layers": " ".join(map(str, sorted(frame["layer"].unique()))),
         "texts": texts,
         "m_per_text_base": sides["m"]["base"].mean() / texts if texts else np.nan,
         "m_per_text_rlhf": sides["m"]["rlhf"].mean() / texts if texts else np.nan,
         **means,
-        "promotes_difference": promoted.mean(),
-        "promotes_ci_low": promoted_low,
-        "promotes_ci_high": promoted_high,
-        "promotes_p_value": sign_flip_p(promoted),
+        **{f"promotes_{name}": value for name, value in promotes.items() if name not in ("base", "rlhf")},
     }
 
 

@@ -3,12 +3,12 @@ from rewardscope import job
 
 job.start(snakemake)
 
-from rewardscope import figure4, plots, sweeps
+from rewardscope import figure4, picks, plots, sweeps
 from rewardscope.files import whole
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 own = {pair.split("/")[1]: l1 for pair, l1 in params.recipe_l1.items()}
-rows = sweeps.gather(params.places, files.metrics, dict(zip(params.pairs, files.layers, strict=True)), params.side)
+rows = sweeps.gather(params.places, files.metrics, picks.read(params.pairs, files.layers), params.side)
 points = figure4.points(rows.assign(recipe_l1=rows["model"].map(own).where(rows["l1_on"] == params.recipe_l1_on)))
 with whole(output.data) as file:
     points.to_csv(file, index=False)

@@ -3,21 +3,17 @@ from rewardscope import job
 
 job.start(snakemake)
 
-import json
-from pathlib import Path
-
 import pandas as pd
 
-from rewardscope import plots, rewards, section6_2, table3
+from rewardscope import picks, plots, rewards, section6_2, table3
 from rewardscope.files import whole
 from rewardscope.seeds import derive
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
-layers = {pair: json.loads(Path(file).read_text()) for pair, file in zip(params.pairs, files.layers, strict=True)}
 places: dict[str, list[dict]] = {pair: [] for pair in params.pairs}
-for (pair, pick, seed, sample), base, rlhf in zip(params.places, files.base, files.rlhf, strict=True):
-    place = {"run": pair.split("/")[3], "layer": layers[pair][pick], "seed": seed, "sample": sample}
-    places[pair].append({**place, "base": table3.read(base), "rlhf": table3.read(rlhf)})
+for found in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).values():
+    for place in found:
+        places[place["pair"]].append(place)
 points = []
 for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=True):
     _, model, reward, run = pair.split("/")

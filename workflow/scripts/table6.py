@@ -3,11 +3,11 @@ from rewardscope import job
 
 job.start(snakemake)
 
-from rewardscope import plots, sweeps, table6
+from rewardscope import picks, plots, sweeps, table6
 from rewardscope.files import whole
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
-layers = dict(zip(params.pairs, files.layers, strict=True))
+layers = picks.read(params.pairs, files.layers)
 rows, curves = (sweeps.gather(params.places, found, layers, params.side) for found in (files.metrics, files.training))
 points = table6.points(curves)
 for table, path in ((table6.table(rows, curves), output.table), (points, output.data)):

@@ -1,0 +1,17 @@
+"""Explanations small enough to count by hand, where table 3 and section 5.3 look for them."""
+
+
+def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
+    """An explanation that quotes `words`; its template holds "fires", which must not count for `tokens`."""
+    quoted = words.split()
+    return {
+        "words": quoted,
+        "activates_on": f"Fires on {' '.join(quoted)}.",
+        "raised": [{"token": f" {word}", "logit": 1.0} for word in raised.split()],
+        "lowered": [{"token": " bad", "logit": -1.0}],
+        "explainer": explainer,
+    }
+
+
+def place(base: list, rlhf: list, run="run1", layer=2, seed=1, sample=1) -> dict:
+    return {"run": run, "layer": layer, "seed": seed, "sample": sample, "base": base, "rlhf": rlhf}
