@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "float32", "batch_tokens": 8192, "shard_tokens": 65536}
-RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.004, "frozen_decoder": False}
+RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.004, "frozen_decoder": False, "precision": "float32"}
 
 
 def peak() -> int:

@@ -19,7 +19,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerF
 from rewardscope import activations, corpus, features, saes, shards
 
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "bfloat16", "batch_tokens": 8192, "shard_tokens": 65536}
-RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.001, "frozen_decoder": False}
+RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.001, "frozen_decoder": False, "precision": "float32"}
 SPLIT, EPOCHS = 25_000, 3
 
 

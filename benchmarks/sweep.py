@@ -39,7 +39,7 @@ def main() -> None:
     d = len(moments["mean"])
     print("l1 epochs batch | fvu l0 dead (small) | fvu l0 dead (large) | mmcs top30 | null covariance top30 | null gaussian top30")
     for l1, epochs, documents in itertools.product(arguments.l1, arguments.epochs, arguments.batch_documents):
-        recipe = {"tied": True, "l1_on": "activations", "epochs": epochs, "learning_rate": arguments.learning_rate, "frozen_decoder": False}
+        recipe = {"tied": True, "l1_on": "activations", "epochs": epochs, "learning_rate": arguments.learning_rate, "frozen_decoder": False, "precision": "float32"}
         batch = saes.batch_tokens(documents, moments)
         trained = []
         for width in arguments.widths:

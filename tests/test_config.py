@@ -51,7 +51,7 @@ TYPES = [
     ("rewards: {utility: {kll: 1}}", "rewards.utility.kll is not a key; did you mean rewards.utility.kl?"),
     ("rewards: {mine: {wrods: vader}}", "rewards.mine.wrods is not a key; did you mean rewards.mine.words?"),
     ("sae_recipes: {untied: {epoch: 1}}", "sae_recipes.untied.epoch is not a key; did you mean sae_recipes.untied.epochs?"),
-    ("sae_recipes: {other: {tied: true}}", "sae_recipes.other.l1_on is missing; config.yaml says what it is (and 4 more)"),
+    ("sae_recipes: {other: {tied: true}}", "sae_recipes.other.l1_on is missing; config.yaml says what it is (and 5 more)"),
     ("pairs: [{model: tiny, reward: utility}]", "pairs[0].corpus is missing; config.yaml says what it is"),
     ("runs: 1.0", "runs is 1.0; it must be a whole number"),
     ("runs: true", "runs is true; it must be a whole number"),

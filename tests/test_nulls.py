@@ -6,7 +6,7 @@ import torch
 
 from rewardscope import nulls
 
-RECIPE = {"tied": True, "l1_on": "activations", "epochs": 2, "learning_rate": 0.003, "frozen_decoder": False}
+RECIPE = {"tied": True, "l1_on": "activations", "epochs": 2, "learning_rate": 0.003, "frozen_decoder": False, "precision": "float32"}
 
 
 def moments(deviations: np.ndarray, tokens: int = 1000) -> dict[str, torch.Tensor]:

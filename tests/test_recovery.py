@@ -13,7 +13,7 @@ from rewardscope.moments import Moments, gaussian
 from rewardscope.seeds import derive
 
 D, TRUE, WIDTHS, TOKENS, HELD = 32, 24, (32, 64), 20_000, 4_000
-RECIPE = {"tied": True, "l1_on": "activations", "epochs": 16, "learning_rate": 0.003, "frozen_decoder": False}
+RECIPE = {"tied": True, "l1_on": "activations", "epochs": 16, "learning_rate": 0.003, "frozen_decoder": False, "precision": "float32"}
 L1, BATCH, MIN_FIRES, TOP_K = 0.01, 256, 20, 16
 
 

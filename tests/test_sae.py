@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, tensor
 
-from rewardscope import sae
+from rewardscope import codes, sae
 from rewardscope.sae import SAE
 
 S, B, F, D = 3, 7, 5, 4
@@ -20,6 +20,13 @@ def random_sae(tied: bool) -> SAE:
     )
     b_enc[:, 2] = -100
     return SAE(w_enc, b_enc, w_enc if tied else w_dec, b_dec)
+
+
+@pytest.fixture(autouse=True, params=["dense", "sparse"])
+def held(request, monkeypatch):
+    """Every gradient with all codes and with a list of the active ones."""
+    monkeypatch.setattr(codes, "SPARSE", {"dense": 0.0, "sparse": 1.0}[request.param])
+    return request.param
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from rewardscope.sae import SAE
 
 D, WIDTH, L1, BATCH = 6, 10, 0.01, 32
 SEEDS = [101, 202, 303]
-PAPER = {"tied": True, "l1_on": "activations", "epochs": 2, "learning_rate": 0.003, "frozen_decoder": False}
+PAPER = {"tied": True, "l1_on": "activations", "epochs": 2, "learning_rate": 0.003, "frozen_decoder": False, "precision": "float32"}
 UNTIED = PAPER | {"tied": False}
 FROZEN = UNTIED | {"frozen_decoder": True}
 SIZES = [150, 40, 97]  # rows of the buffers: no multiple of the batch
@@ -71,6 +71,15 @@ def test_training_lowers_the_loss(rows):
     epoch = len(log) // 30
     first, last = (torch.tensor([row["loss"] for row in part]).mean(dim=0) for part in (log[:epoch], log[-epoch:]))
     assert (last < first / 2).all()
+
+
+@pytest.mark.parametrize("settings", [PAPER, UNTIED], ids=["tied", "untied"])
+def test_bfloat16_ends_at_the_loss_of_float32(rows, settings):
+    exact, log = train(rows, settings | {"epochs": 30}, SEEDS)
+    rounded, rounded_log = train(rows, settings | {"epochs": 30, "precision": "bfloat16"}, SEEDS)
+    assert rounded.w_enc.dtype == torch.float32 and not torch.equal(rounded.w_enc, exact.w_enc)
+    ends = [torch.tensor([row["loss"] for row in of[-9:]]).mean(dim=0) for of in (log, rounded_log)]
+    torch.testing.assert_close(ends[1], ends[0], rtol=0.01, atol=0)
 
 
 def test_rows_of_the_log(rows):

@@ -9,7 +9,7 @@ from scipy import stats
 from rewardscope import saes, sweeps
 from rewardscope.errors import UserError
 
-RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.01, "frozen_decoder": False, "l1": 0.01}
+RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.01, "frozen_decoder": False, "precision": "float32", "l1": 0.01}
 X = torch.randn(600, 6, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 7)
 
 

@@ -57,6 +57,7 @@ Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt f
 Hub = _text(HUB, "a name on the hub, such as org/name")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
+Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
     "quality", "comparison", "step4", "probe", "perplexity", "accuracy",
@@ -210,12 +211,14 @@ class Recipe(Entry):
     batch_documents: Whole = Field(description="a batch holds the tokens of this many documents of mean length")
     learning_rate: Positive = Field(description="Adam's learning rate")
     frozen_decoder: bool = Field(description="control: random fixed directions")
+    precision: Precision = Field(description="of the numbers that training multiplies; weights, losses and Adam stay float32")
 
 
 class Activations(Section):
     at: Literal["mlp", "residual"] = Field(description="mlp: output of a block's MLP (the authors' code); residual: the residual stream")
     tokens: AtLeast2 = Field(description="tokens read per document; the first is excluded")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="dtype of the stored activations")
+    precision: Precision = Field(description="of the model that gives them")
     batch_tokens: Whole = Field(description="token budget of a forward pass")
     shard_tokens: Whole = Field(description="tokens of a shard")
     keep: bool = Field(description="false: shards are temporary, deleted once used")

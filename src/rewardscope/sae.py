@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rewardscope.codes import encode
+
 
 @dataclass
 class SAE:
@@ -74,39 +76,36 @@ def new(width: int, d: int, seeds: list[int], tied: bool) -> SAE:
 
 
 def gradients_(
-    sae: SAE, x: Float[Tensor, "S B d"], l1: float, l1_on: str = "activations", frozen_decoder: bool = False
-) -> dict[str, Float[Tensor, "S"]]:
+    sae: SAE, x: Float[Tensor, "S B d"], l1: float, l1_on: str = "activations", frozen_decoder: bool = False,
+    precision: torch.dtype | None = None,
+) -> dict[str, Float[Tensor, "S"]]:  # fmt: skip
     """Set `.grad` of every parameter to the loss's gradient and return its parts, one number a replicate.
 
     Written by hand: tied weights get the sum of the encoder's and the decoder's gradient in one buffer, and
-    nothing but `f` is kept for the backward pass. `l1_on`: `activations` (the authors' code: mean over tokens of
-    the sum over features) or `weights` (the paper's text: the sum of |W_dec|).
+    nothing but the codes is kept for the backward pass. `l1_on`: `activations` (the authors' code: mean over tokens of
+    the sum over features) or `weights` (the paper's text: the sum of |W_dec|). `precision`: of the numbers that large
+    products multiply, where it is not x's.
     """
     tokens, d = x.shape[1:]
-    f = sae.encode(x)
-    error = sae.decode(f).sub_(x)
+    codes = encode(x, sae.w_enc, sae.b_enc, precision or x.dtype)
+    error = codes.decode(sae.w_dec).add_(sae.b_dec[:, None, :]).sub_(x)
     mse = error.square().mean(dim=(1, 2))
-    active = f > 0
-    l0 = active.sum(dim=(1, 2)) / tokens
-    l1_size = f.sum(dim=(1, 2)) / tokens
+    l1_size = codes.l1() / tokens
 
     d_out = error.mul_(2 / (tokens * d))  # gradient of the loss by x_hat
-    d_pre = torch.bmm(d_out, sae.w_dec.mT)  # [S B F]
-    if l1_on == "activations":
-        d_pre += l1 / tokens
-    d_pre *= active
-    grad_enc = torch.bmm(d_pre.mT, x)
+    d_pre = codes.gradient(d_out, sae.w_dec, l1 / tokens if l1_on == "activations" else 0.0)
+    grad_enc = codes.times(d_pre, x)
     if sae.tied:
-        grad_enc.baddbmm_(f.mT, d_out)
+        grad_enc += codes.times(codes.values, d_out)
         grad_dec = grad_enc
     else:
-        grad_dec = torch.zeros_like(sae.w_dec) if frozen_decoder else torch.bmm(f.mT, d_out)
+        grad_dec = torch.zeros_like(sae.w_dec) if frozen_decoder else codes.times(codes.values, d_out)
         sae.w_dec.grad = grad_dec
     if l1_on == "weights" and not frozen_decoder:
         grad_dec += l1 * sae.w_dec.sign()
     sae.w_enc.grad = grad_enc
-    sae.b_enc.grad = d_pre.sum(dim=1)
+    sae.b_enc.grad = codes.by_feature(d_pre)
     sae.b_dec.grad = d_out.sum(dim=1)
 
     penalty = l1_size if l1_on == "activations" else sae.w_dec.abs().sum(dim=(1, 2))
-    return {"loss": mse + l1 * penalty, "mse": mse, "l0": l0, "l1": l1_size}
+    return {"loss": mse + l1 * penalty, "mse": mse, "l0": codes.l0() / tokens, "l1": l1_size}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rewardscope import sae as sae_module
 from rewardscope import shards, states
+from rewardscope.devices import precision_of
 from rewardscope.job import log, progress
 from rewardscope.sae import SAE
 
@@ -24,10 +25,11 @@ def train(
 ) -> tuple[SAE, list[dict]]:  # fmt: skip
     """Train S = len(seeds) autoencoders; returns them and a row per step: step, tokens and `[S]` lists of losses.
 
-    `settings` is a recipe (tied, l1_on, epochs, learning_rate, frozen_decoder); `batch` is in tokens. Every seed
+    `settings` is a recipe (tied, l1_on, epochs, learning_rate, frozen_decoder, precision); `batch` is in tokens. Every seed
     permutes each buffer with its own generator. After every epoch the state is saved in the folder `work`, where
     there is one, and a killed training goes on from it.
     """
+    precision = precision_of(settings["precision"], torch.device(device))
     model = sae_module.new(width, d, seeds, settings["tied"]).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
@@ -41,7 +43,7 @@ def train(
             losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
             for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
                 x = buffer[rows_of]  # [S, B, d]
-                parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"])
+                parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
                 optimizer.step()
                 if not settings["frozen_decoder"]:
                     model.normalise_()

@@ -10,7 +10,7 @@ import pandas as pd
 
 from rewardscope import activations, models, moments
 from rewardscope.checksums import known
-from rewardscope.devices import device_of
+from rewardscope.devices import device_of, precision_of
 from rewardscope.files import finished, link, resumable, whole
 from rewardscope.picks import pinned
 
@@ -20,7 +20,7 @@ work = resumable(
     params.work, inputs=[known(file) for file in files], params=dict(params.items()), device=str(device)
 )
 layers = json.loads(Path(files.layers).read_text()) if files.layers else pinned(params.picks)
-model = models.load(files.model, device=device)
+model = models.load(files.model, precision_of(params.settings["precision"], device), device)
 tokenizer = models.load_tokenizer(files.model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
 sums = activations.extract(model, tokenizer, corpus, layers, params.settings, params.seed, work, params.corpus)

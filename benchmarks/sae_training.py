@@ -1,0 +1,191 @@
+"""SAE training: this package against plain eager PyTorch and, with --peers, SAELens and dictionary_learning.
+
+    python benchmarks/sae_training.py --peers --rounds 5 --threads 2
+
+One run, alternating rounds. Everybody trains one autoencoder on the same tokens in the same batches, from the same
+start, with Adam. Timed are the steps alone: no import, no reading, no evaluation. Then everybody's held loss is
+computed by one formula, mean squared error + l1 * sum of codes at unit dictionary rows. SAELens and dictionary_learning have
+no tied weights: they are compared with our untied recipe, and plain PyTorch does both.
+
+The data is planted: sparse sums of 2 d random directions and noise. Each size prints medians and spreads of tokens a
+second, ratios, and the share of the measured fp32 and bf16 matrix-product ceilings that the step's five products reach.
+"""
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from rewardscope import sae as sae_module
+
+HERE = Path(__file__).parent
+PEERS = {"sae-lens": ["sae-lens==6.51.2"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
+LEARNING_RATE, ACTIVE = 1e-3, 16  # planted directions active a token
+
+
+def planted(tokens: int, d: int, seed: int) -> torch.Tensor:
+    """Sparse sums of 2 d unit directions with exponential weights, and a little noise, at unit variance `[tokens, d]`."""
+    rng = torch.Generator().manual_seed(seed)
+    directions = torch.nn.functional.normalize(torch.randn(2 * d, d, generator=torch.Generator().manual_seed(0)), dim=1)
+    chosen = torch.randint(2 * d, (tokens, ACTIVE), generator=rng)
+    weights = torch.empty(tokens, ACTIVE).exponential_(generator=rng)
+    x = torch.nn.functional.embedding_bag(chosen, directions, per_sample_weights=weights, mode="sum")
+    x += 0.05 * torch.randn(tokens, d, generator=rng)
+    return (x - x.mean(0)) / x.std()
+
+
+def eager(start: dict, x: torch.Tensor, job: dict) -> tuple[float, dict]:
+    """Plain PyTorch: autograd, fp32, Adam as it comes, rows normalised after each step."""
+    w_enc, b_enc, w_dec, b_dec = (start[name].clone().requires_grad_() for name in ("w_enc", "b_enc", "w_dec", "b_dec"))
+    if job["tied"]:
+        w_dec = w_enc
+    parameters = [w_enc, b_enc, b_dec] + ([] if job["tied"] else [w_dec])
+    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
+    begun = time.perf_counter()
+    for batch in x.split(job["batch"]):
+        f = torch.relu(batch @ w_enc.T + b_enc)
+        loss = (f @ w_dec + b_dec - batch).square().mean() + job["l1"] * f.sum(dim=1).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        with torch.no_grad():
+            w_dec /= w_dec.norm(dim=1, keepdim=True)
+    seconds = time.perf_counter() - begun
+    return seconds, {"w_enc": w_enc.detach(), "b_enc": b_enc.detach(), "w_dec": w_dec.detach(), "b_dec": b_dec.detach()}
+
+
+def ours(start: dict, x: torch.Tensor, job: dict, precision: torch.dtype) -> tuple[float, dict]:
+    w_enc = start["w_enc"][None].clone()
+    w_dec = w_enc if job["tied"] else start["w_dec"][None].clone()
+    model = sae_module.SAE(w_enc, start["b_enc"][None].clone(), w_dec, start["b_dec"][None].clone())
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
+    begun = time.perf_counter()
+    for batch in x.split(job["batch"]):
+        sae_module.gradients_(model, batch[None], job["l1"], precision=precision)
+        optimizer.step()
+        model.normalise_()
+    seconds = time.perf_counter() - begun
+    return seconds, {name: getattr(model, name)[0] for name in ("w_enc", "b_enc", "w_dec", "b_dec")}
+
+
+def peer(name: str, folder: Path, job: dict) -> tuple[float, dict]:
+    """A round of another library, in its own environment."""
+    python, script = environment(name), HERE / "peers" / f"{name.replace('-', '_')}_training.py"
+    done = subprocess.run([python, script, folder, json.dumps(job)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name}:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])["seconds"], load_file(folder / "end.safetensors")
+
+
+def environment(name: str) -> Path:
+    """The Python of a peer's own environment, made where there is none."""
+    folder = HERE.parent / ".peers" / name
+    python = folder / "bin/python"
+    if not (folder / "ready").exists():
+        print(f"installing {name} into {folder}", flush=True)
+        venv.create(folder, with_pip=True, clear=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, f"torch=={torch.__version__.split('+')[0]}"], check=True)
+        subprocess.run([*pip, *PEERS[name]], check=True)
+        (folder / "ready").touch()
+    return python
+
+
+@torch.no_grad()
+def held_loss(model: dict, x: torch.Tensor, l1: float) -> tuple[float, float]:
+    """(loss, L0): mean squared error + l1 * sum of codes, with the dictionary's norms moved into the codes."""
+    norms = model["w_dec"].norm(dim=1)
+    f = torch.relu(x @ model["w_enc"].T + model["b_enc"])
+    mse = (f @ model["w_dec"] + model["b_dec"] - x).square().mean()
+    return (mse + l1 * (f * norms).sum(dim=1).mean()).item(), (f > 0).sum(dim=1).float().mean().item()
+
+
+def ceiling(d: int, width: int, batch: int, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of the step's largest product alone."""
+    a, b = torch.randn(batch, d).to(dtype), torch.randn(width, d).to(dtype)
+    times = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        a @ b.T
+        times.append(time.perf_counter() - begun)
+    return 2 * batch * d * width / statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", default=["512x1024", "768x1536", "1024x2048"], help="d_model x features")
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--l1", type=float, default=0.002)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peers", action="store_true", help="SAELens and dictionary_learning too, each in an environment of its own below .peers")
+    parser.add_argument("--json", type=Path, help="results, for benchmarks/plot.py")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    results = []
+    for size in arguments.sizes:
+        d, width = map(int, size.split("x"))
+        results += measure(d, width, arguments)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def measure(d: int, width: int, arguments: argparse.Namespace) -> list[dict]:
+    """All contenders at one size; prints a table and returns its rows."""
+    x, held = planted(arguments.steps * arguments.batch, d, 1), planted(8192, d, 2)
+    first = sae_module.new(width, d, [3], tied=False)
+    start = {name: getattr(first, name)[0] for name in ("w_enc", "b_enc", "w_dec", "b_dec")}
+    job = {"batch": arguments.batch, "l1": arguments.l1, "learning_rate": LEARNING_RATE, "threads": arguments.threads}
+    tied, untied = job | {"tied": True}, job | {"tied": False}
+    contenders = {
+        "eager fp32, tied": lambda: eager(start, x, tied),
+        "ours fp32, tied": lambda: ours(start, x, tied, torch.float32),
+        "ours bf16, tied": lambda: ours(start, x, tied, torch.bfloat16),
+        "eager fp32, untied": lambda: eager(start, x, untied),
+        "ours fp32, untied": lambda: ours(start, x, untied, torch.float32),
+        "ours bf16, untied": lambda: ours(start, x, untied, torch.bfloat16),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.peers:
+            save_file({"x": x, **start}, Path(folder) / "start.safetensors")
+            for name in PEERS:
+                for mode in ("fp32", "autocast"):
+                    own = untied | {"autocast": mode == "autocast"}
+                    contenders[f"{name} {mode}, untied"] = lambda name=name, own=own: peer(name, Path(folder), own)
+        seconds, losses = {name: [] for name in contenders}, {}
+        for _ in range(arguments.rounds):
+            for name, train in contenders.items():
+                took, model = train()
+                seconds[name].append(took)
+                losses[name] = held_loss({k: v.float() for k, v in model.items()}, held, arguments.l1)
+    operations = 5 * 2 * len(x) * d * width  # of the step's five products, dense
+    peaks = [ceiling(d, width, arguments.batch, dtype) for dtype in (torch.float32, torch.bfloat16)]
+    print(f"\nd_model {d}, {width} features, batch {arguments.batch}, {arguments.steps} steps, {arguments.threads} threads, {arguments.rounds} rounds; "
+          f"one product alone: {peaks[0] / 1e9:.0f} (fp32), {peaks[1] / 1e9:.0f} (bf16) GFLOP/s")  # fmt: skip
+    print(f"{'':36}{'tokens/s':>10}{'spread':>16}{'x eager':>9}{'of ceiling':>12}{'held loss':>11}{'L0':>7}")
+    rows = []
+    for name, times in seconds.items():
+        kind = name.split(", ")[1]
+        ratio = statistics.median(seconds[f"eager fp32, {kind}"]) / statistics.median(times)
+        rates = sorted(len(x) / t for t in times)
+        share = operations / statistics.median(times) / peaks["bf16" in name or "autocast" in name]
+        loss, l0 = losses[name]
+        rows.append({"d": d, "width": width, "name": name, "rates": rates, "ratio": ratio, "ceiling": share, "loss": loss, "l0": l0})
+        print(f"{name:36}{statistics.median(rates):10.0f}{rates[0]:8.0f}-{rates[-1]:<7.0f}{ratio:9.2f}{share:11.0%}{loss:12.4f}{l0:7.1f}")
+    for row in rows:  # ours against plain PyTorch: the same training
+        reference = next(r for r in rows if r["name"] == f"eager fp32, {row['name'].split(', ')[1]}")
+        if row["name"].startswith("ours") and abs(row["loss"] / reference["loss"] - 1) > 0.01:
+            sys.exit(f"{row['name']}: held loss {row['loss']:.4f}, not within 1 % of {reference['loss']:.4f}")
+    return rows
+
+
+if __name__ == "__main__":
+    main()
