@@ -3,12 +3,14 @@
     python benchmarks/sae_training.py --peers --rounds 5 --threads 2
 
 One run, alternating rounds. Everybody trains one autoencoder on the same tokens in the same batches, from the same
-start, with Adam. Timed are the steps alone: no import, no reading, no evaluation. Then everybody's held loss is
-computed by one formula, mean squared error + l1 * sum of codes at unit dictionary rows. SAELens and dictionary_learning have
-no tied weights: they are compared with our untied recipe, and plain PyTorch does both.
+start, with Adam. Timed are the steps alone: no import, no reading, no evaluation. Then everybody's held loss is computed
+by one formula: mean squared error + l1 * sum of codes at unit dictionary rows. SAELens and dictionary_learning have no
+tied weights: they stand beside our untied recipe; plain PyTorch does both.
 
-The data is planted: sparse sums of 2 d random directions and noise. Each size prints medians and spreads of tokens a
-second, ratios, and the share of the measured fp32 and bf16 matrix-product ceilings that the step's five products reach.
+The data is planted: sparse sums of 2 d random directions, and noise. There are two starts: `random`, from which half of
+the features are active, and `trained`, a dictionary that has learned the directions, where most of a real training's
+steps are spent. Printed are medians and spreads of tokens a second, ratios to eager PyTorch, the share of the measured
+ceiling of a matrix product that the step's five products reach, held loss and L0.
 """
 import argparse
 import json
@@ -26,24 +28,25 @@ from safetensors.torch import load_file, save_file
 from rewardscope import sae as sae_module
 
 HERE = Path(__file__).parent
-PEERS = {"sae-lens": ["sae-lens==6.51.2"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
-LEARNING_RATE, ACTIVE = 1e-3, 16  # planted directions active a token
+PEERS = {"sae-lens": ["sae-lens==6.54.12"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
+LEARNING_RATE, ACTIVE, SCALE = 1e-3, 16, 0.2  # of Adam; planted directions active a token; standard deviation of the data
+NAMES = ("w_enc", "b_enc", "w_dec", "b_dec")
 
 
 def planted(tokens: int, d: int, seed: int) -> torch.Tensor:
-    """Sparse sums of 2 d unit directions with exponential weights, and a little noise, at unit variance `[tokens, d]`."""
+    """Sparse sums of 2 d unit directions with exponential weights, and a little noise `[tokens, d]`."""
     rng = torch.Generator().manual_seed(seed)
-    directions = torch.nn.functional.normalize(torch.randn(2 * d, d, generator=torch.Generator().manual_seed(0)), dim=1)
+    directions = sae_module.new(2 * d, d, [0], tied=True).w_dec[0]
     chosen = torch.randint(2 * d, (tokens, ACTIVE), generator=rng)
     weights = torch.empty(tokens, ACTIVE).exponential_(generator=rng)
     x = torch.nn.functional.embedding_bag(chosen, directions, per_sample_weights=weights, mode="sum")
     x += 0.05 * torch.randn(tokens, d, generator=rng)
-    return (x - x.mean(0)) / x.std()
+    return (x - x.mean(0)) * (SCALE / x.std())
 
 
 def eager(start: dict, x: torch.Tensor, job: dict) -> tuple[float, dict]:
     """Plain PyTorch: autograd, fp32, Adam as it comes, rows normalised after each step."""
-    w_enc, b_enc, w_dec, b_dec = (start[name].clone().requires_grad_() for name in ("w_enc", "b_enc", "w_dec", "b_dec"))
+    w_enc, b_enc, w_dec, b_dec = (start[name].clone().requires_grad_() for name in NAMES)
     if job["tied"]:
         w_dec = w_enc
     parameters = [w_enc, b_enc, b_dec] + ([] if job["tied"] else [w_dec])
@@ -72,7 +75,7 @@ def ours(start: dict, x: torch.Tensor, job: dict, precision: torch.dtype) -> tup
         optimizer.step()
         model.normalise_()
     seconds = time.perf_counter() - begun
-    return seconds, {name: getattr(model, name)[0] for name in ("w_enc", "b_enc", "w_dec", "b_dec")}
+    return seconds, {name: getattr(model, name)[0] for name in NAMES}
 
 
 def peer(name: str, folder: Path, job: dict) -> tuple[float, dict]:
@@ -122,12 +125,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", default=["512x1024", "768x1536", "1024x2048"], help="d_model x features")
     parser.add_argument("--batch", type=int, default=2048)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--l1", type=float, default=0.002)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--l1", type=float, default=0.003)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", action="store_true", help="SAELens and dictionary_learning too, each in an environment of its own below .peers")
-    parser.add_argument("--json", type=Path, help="results, for benchmarks/plot.py")
+    parser.add_argument("--json", type=Path, help="file of the results, for `--plot`")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     results = []
@@ -138,12 +141,44 @@ def main() -> None:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
+def starts(d: int, width: int, x: torch.Tensor, job: dict) -> dict[str, dict]:
+    """Weights at random, and those that our training reaches from the planted directions."""
+    first = sae_module.new(width, d, [0], tied=False)  # the seed of `planted`: its directions where width is 2 d
+    random = sae_module.new(width, d, [3], tied=False)
+    found = {"random": {name: getattr(random, name)[0] for name in NAMES}}
+    first.b_enc -= 4 * SCALE * 0.3
+    _, found["trained"] = ours({name: getattr(first, name)[0] for name in NAMES}, x, job, torch.float32)
+    return found
+
+
 def measure(d: int, width: int, arguments: argparse.Namespace) -> list[dict]:
-    """All contenders at one size; prints a table and returns its rows."""
+    """All contenders at one size; prints a table for each start and returns their rows."""
     x, held = planted(arguments.steps * arguments.batch, d, 1), planted(8192, d, 2)
-    first = sae_module.new(width, d, [3], tied=False)
-    start = {name: getattr(first, name)[0] for name in ("w_enc", "b_enc", "w_dec", "b_dec")}
     job = {"batch": arguments.batch, "l1": arguments.l1, "learning_rate": LEARNING_RATE, "threads": arguments.threads}
+    operations = 5 * 2 * len(x) * d * width  # of the step's five products, dense
+    peaks = [ceiling(d, width, arguments.batch, dtype) for dtype in (torch.float32, torch.bfloat16)]
+    rows = []
+    for begin, start in starts(d, width, x, job | {"tied": False}).items():
+        print(f"\nd_model {d}, {width} features, {begin} start, batch {arguments.batch}, {arguments.steps} steps, {arguments.threads} threads, "
+              f"{arguments.rounds} rounds; one product alone: {peaks[0] / 1e9:.0f} (fp32), {peaks[1] / 1e9:.0f} (bf16) GFLOP/s")  # fmt: skip
+        print(f"{'':36}{'tokens/s':>10}{'spread':>16}{'x eager':>9}{'of ceiling':>12}{'held loss':>11}{'L0':>7}", flush=True)
+        seconds, losses = race(start, x, held, job, arguments)
+        for name, times in seconds.items():
+            kind = name.split(", ")[1]
+            ratio = statistics.median(seconds[f"eager fp32, {kind}"]) / statistics.median(times)
+            rates = sorted(len(x) / t for t in times)
+            share = operations / statistics.median(times) / peaks["bf16" in name or "autocast" in name]
+            loss, l0 = losses[name]
+            rows.append({"d": d, "width": width, "start": begin, "name": name, "rates": rates, "ratio": ratio, "ceiling": share, "loss": loss, "l0": l0})
+            print(f"{name:36}{statistics.median(rates):10.0f}{rates[0]:8.0f}-{rates[-1]:<7.0f}{ratio:9.2f}{share:11.0%}{loss:12.4f}{l0:7.1f}", flush=True)
+            reference = losses[f"eager fp32, {kind}"][0]
+            if name.startswith("ours") and abs(loss / reference - 1) > 0.01:
+                sys.exit(f"{name}: held loss {loss:.4f}, not within 1 % of {reference:.4f}")
+    return rows
+
+
+def race(start: dict, x: torch.Tensor, held: torch.Tensor, job: dict, arguments: argparse.Namespace) -> tuple[dict, dict]:
+    """Seconds of every round, and (held loss, L0), of every contender."""
     tied, untied = job | {"tied": True}, job | {"tied": False}
     contenders = {
         "eager fp32, tied": lambda: eager(start, x, tied),
@@ -165,26 +200,8 @@ def measure(d: int, width: int, arguments: argparse.Namespace) -> list[dict]:
             for name, train in contenders.items():
                 took, model = train()
                 seconds[name].append(took)
-                losses[name] = held_loss({k: v.float() for k, v in model.items()}, held, arguments.l1)
-    operations = 5 * 2 * len(x) * d * width  # of the step's five products, dense
-    peaks = [ceiling(d, width, arguments.batch, dtype) for dtype in (torch.float32, torch.bfloat16)]
-    print(f"\nd_model {d}, {width} features, batch {arguments.batch}, {arguments.steps} steps, {arguments.threads} threads, {arguments.rounds} rounds; "
-          f"one product alone: {peaks[0] / 1e9:.0f} (fp32), {peaks[1] / 1e9:.0f} (bf16) GFLOP/s")  # fmt: skip
-    print(f"{'':36}{'tokens/s':>10}{'spread':>16}{'x eager':>9}{'of ceiling':>12}{'held loss':>11}{'L0':>7}")
-    rows = []
-    for name, times in seconds.items():
-        kind = name.split(", ")[1]
-        ratio = statistics.median(seconds[f"eager fp32, {kind}"]) / statistics.median(times)
-        rates = sorted(len(x) / t for t in times)
-        share = operations / statistics.median(times) / peaks["bf16" in name or "autocast" in name]
-        loss, l0 = losses[name]
-        rows.append({"d": d, "width": width, "name": name, "rates": rates, "ratio": ratio, "ceiling": share, "loss": loss, "l0": l0})
-        print(f"{name:36}{statistics.median(rates):10.0f}{rates[0]:8.0f}-{rates[-1]:<7.0f}{ratio:9.2f}{share:11.0%}{loss:12.4f}{l0:7.1f}")
-    for row in rows:  # ours against plain PyTorch: the same training
-        reference = next(r for r in rows if r["name"] == f"eager fp32, {row['name'].split(', ')[1]}")
-        if row["name"].startswith("ours") and abs(row["loss"] / reference["loss"] - 1) > 0.01:
-            sys.exit(f"{row['name']}: held loss {row['loss']:.4f}, not within 1 % of {reference['loss']:.4f}")
-    return rows
+                losses[name] = held_loss(model, held, arguments.l1)
+    return seconds, losses
 
 
 if __name__ == "__main__":
