@@ -1,9 +1,10 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
+# make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-system dag clean
+.PHONY: demo test test-system test-peers dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -14,6 +15,11 @@ test: .venv/ready
 
 test-system: .venv/ready
 	$(BIN)/python -m pytest tests/system
+
+test-peers: .venv/ready
+	$(BIN)/python benchmarks/sae_training.py --peers --sizes 128x256 --steps 20 --rounds 1
+	$(BIN)/python benchmarks/extraction.py --peers --documents 40 --rounds 1
+	$(BIN)/python benchmarks/ppo.py --updates 1 --rounds 1
 
 dag: .venv/ready
 	$(BIN)/python -m rewardscope dag $(CONFIG)

@@ -65,6 +65,15 @@ def test_residual_of_the_last_block(kind):
     torch.testing.assert_close(normed, plain(kind, model, "residual", ids[0])[-1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_a_model_in_bfloat16(kind):
+    """The same activations, to that precision's eight bits."""
+    ids = padded(documents())
+    exact, rounded = (capture(models.load(tiny.checkpoint(kind), dtype), [2], "mlp", ids)[2] for dtype in (torch.float32, torch.bfloat16))
+    assert rounded.dtype == torch.bfloat16
+    assert 0 < (rounded.float() - exact).square().mean().sqrt() < 0.02 * exact.std()
+
+
 def count_calls(kind: str, model) -> dict:
     """Calls of every block and of the head, counted from now on."""
     calls = dict.fromkeys([*range(tiny.LAYERS), "head", "mlp"], 0)
