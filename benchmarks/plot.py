@@ -24,12 +24,13 @@ def main() -> None:
                 ratios = {row["name"].removesuffix(", untied"): row["ratio"] for row in chosen if (row["d"], row["width"]) == (d, width)}
                 look = plots.look(i) | {"linestyle": ""}
                 axes.plot([ratios[name] for name in names], [n + 0.2 * (i - 1) for n in range(len(names))], label=f"{d} to {width} features", **look)
-            _rows(axes, names, f"SAE training, {start} start\n(times plain eager PyTorch)")
+            _rows(axes, names, f"SAE training,\n{start} start (x eager)")
         naive = statistics.median(rates["naive fp32"])
         for i, found in enumerate(rates.values()):
             middle = statistics.median(found)
             extraction.errorbar(middle / naive, i, xerr=[[(middle - min(found)) / naive], [(max(found) - middle) / naive]], color=plots.INK, marker="o")
-        _rows(extraction, list(rates), "Extraction, five layers\n(times naive transformers)")
+        _rows(extraction, list(rates), "Extraction, five\nlayers (x naive)")
+        random.set_yticklabels([])  # those of its neighbour
         plots.legend(figure)
     plots.save(figure, arguments.out.with_suffix(".svg"), arguments.out.with_suffix(".png"))
 
@@ -37,7 +38,7 @@ def main() -> None:
 def _rows(axes, names: list[str], title: str) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.08 * axes.get_xlim()[1])
     axes.set_title(title)
     axes.axvline(1, color=plots.INK, linewidth=0.8)
 
