@@ -1,0 +1,70 @@
+"""Two jobs of one machine never share a GPU: each takes a free one, by a lock that ends with its process.
+
+Snakemake runs as many jobs at a time as there are cores and sets no CUDA_VISIBLE_DEVICES, so that all of them would
+land on the first GPU. `CUDA_VISIBLE_DEVICES`, where it is set, says which GPUs may be taken. In a Slurm job nothing
+is taken: Slurm has handed the GPUs out.
+"""
+import fcntl
+import logging
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from rewardscope.errors import UserError
+
+LOCKS = Path("/tmp")  # the same for every process of the machine, which $TMPDIR need not be
+ASK = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+log = logging.getLogger("rewardscope")
+_held = []  # open files: closing one would free its lock
+
+
+def take() -> None:
+    """Wait for a GPU that no other job holds and let CUDA see it alone, until this process ends. Call before torch is imported.
+
+    Nothing is done where there is no NVIDIA GPU, where `CUDA_VISIBLE_DEVICES` is empty, and in a Slurm job.
+    """
+    if "SLURM_JOB_ID" in os.environ:
+        return
+    allowed = _allowed(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if not allowed:
+        return
+    waited = False
+    while not any(map(_take, allowed)):
+        if not waited:
+            log.info("waiting for a GPU: other jobs hold all %d; `--resources gpu=%d` starts no more jobs than that", len(allowed), len(allowed))
+        waited = True
+        time.sleep(1)
+
+
+def _allowed(visible: str | None) -> list[str]:
+    """UUIDs of the GPUs that this job may use, in the order of `visible`, the value of CUDA_VISIBLE_DEVICES."""
+    try:
+        lines = subprocess.run(ASK, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):  # no NVIDIA driver here
+        return []
+    uuids = dict(line.split(", ") for line in lines)  # index -> UUID, as `nvidia-smi` shows them
+    if visible is None:
+        return list(uuids.values())
+    asked = [name.strip() for name in visible.split(",") if name.strip()]
+    for name in asked:
+        if name.isdigit() and name not in uuids:
+            raise UserError(f"CUDA_VISIBLE_DEVICES names GPU {name}; nvidia-smi knows {', '.join(uuids)}")
+    return [uuids.get(name, name) for name in asked]
+
+
+def _take(uuid: str) -> bool:
+    """Lock one GPU and make it the only one that CUDA sees; False where another job holds it."""
+    file = LOCKS / f"rewardscope-{uuid}.lock"
+    try:
+        lock = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)  # it may be another user's: reading is enough for a lock
+    except FileNotFoundError:
+        lock = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    _held.append(lock)
+    os.environ["CUDA_VISIBLE_DEVICES"] = uuid
+    return True
