@@ -8,7 +8,7 @@ import pytest
 
 from rewardscope import gpus
 
-JOB = "from rewardscope import gpus; import os, time; gpus.take(); print(os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); time.sleep(60)"
+JOB = "from rewardscope import gpus; import os, time; gpus.take(int(os.environ.get('COUNT', 1))); print(os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); time.sleep(60)"
 
 
 @pytest.fixture
@@ -63,6 +63,21 @@ def test_where_there_is_nothing_to_take(machine):
     assert sees(start(CUDA_VISIBLE_DEVICES="")) == ""
     assert sees(start(SLURM_JOB_ID="7", CUDA_VISIBLE_DEVICES="0")) == "0"
     assert sees(start(PATH=os.path.dirname(sys.executable))) == "None"
+
+
+def test_a_job_that_needs_two_takes_both_or_none(machine):
+    start, names = machine
+    one = start()
+    taken = sees(one)
+    both = start(COUNT="2")
+    with pytest.raises(subprocess.TimeoutExpired):
+        both.communicate(timeout=3)
+    other = start()  # what is free is not held by who waits for more
+    assert {taken, sees(other)} == set(names)
+    one.kill()
+    other.kill()
+    assert sees(both) == ",".join(names)
+    assert start(COUNT="3").wait(20) == 1
 
 
 def test_a_gpu_that_is_not_there(machine):

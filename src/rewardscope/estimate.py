@@ -57,11 +57,13 @@ def stages(config: Config) -> list[Stage]:
         sites += sites
     picks = len([pick for pick in config.pick_names() if not pick.startswith("low")]) or len(config.pick_names())
     tokens = {pair.corpus: documents_of(config, pair.corpus) * config.activations.tokens for pair in config.pairs}
+    split = config.activations.shards
     seconds = {  # rule -> (model, seconds) of each of its jobs
         "base_model": [(model, 0.0) for model in {pair.model for pair in config.pairs}],
         "rlhf": [(pair.model, ppo(config, pair.model, pair.reward)) for pair, _ in pairs if not pair.rlhf],
         "divergence": [(pair.model, 0.0) for pair, _ in pairs],
-        "activations": [(pair.model, extraction(config, pair.model, tokens[pair.corpus])) for pair in sites],
+        "activations": [(pair.model, extraction(config, pair.model, tokens[pair.corpus]) / split) for pair in sites for _ in range(split)],
+        "moments": [(pair.model, 0.0) for pair in sites if split > 1],
         "saes": [
             (pair.model, training(config, pair.model, tokens[pair.corpus], size))
             for pair in sites

@@ -19,8 +19,8 @@ log = logging.getLogger("rewardscope")
 _held = []  # open files: closing one would free its lock
 
 
-def take() -> None:
-    """Wait for a GPU that no other job holds and let CUDA see it alone, until this process ends. Call before torch is imported.
+def take(count: int = 1) -> None:
+    """Wait for GPUs that no other job holds and let CUDA see them alone, until this process ends. Call before torch is imported.
 
     Nothing is done where there is no NVIDIA GPU, where `CUDA_VISIBLE_DEVICES` is empty, and in a Slurm job.
     """
@@ -29,12 +29,29 @@ def take() -> None:
     allowed = _allowed(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if not allowed:
         return
+    if count > len(allowed):
+        raise UserError(f"the job needs {count} GPUs, and this machine lets it have {len(allowed)}")
     waited = False
-    while not any(map(_take, allowed)):
+    while not _take_all(allowed, count):
         if not waited:
-            log.info("waiting for a GPU: other jobs hold all %d; `--resources gpu=%d` starts no more jobs than that", len(allowed), len(allowed))
+            log.info("waiting for %d of %d GPUs: other jobs hold them; `--resources gpu=%d` starts no more jobs than can run", count, len(allowed), len(allowed))
         waited = True
         time.sleep(1)
+
+
+def _take_all(allowed: list[str], count: int) -> bool:
+    """Lock so many GPUs and make them the only ones that CUDA sees, or lock none: two jobs must not wait for each other."""
+    taken = {}
+    for uuid in allowed:
+        if len(taken) < count and (lock := _take(uuid)) is not None:
+            taken[uuid] = lock
+    if len(taken) < count:
+        for lock in taken.values():
+            os.close(lock)
+        return False
+    _held.extend(taken.values())
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+    return True
 
 
 def _allowed(visible: str | None) -> list[str]:
@@ -53,8 +70,8 @@ def _allowed(visible: str | None) -> list[str]:
     return [uuids.get(name, name) for name in asked]
 
 
-def _take(uuid: str) -> bool:
-    """Lock one GPU and make it the only one that CUDA sees; False where another job holds it."""
+def _take(uuid: str) -> int | None:
+    """The lock of one GPU, an open file; None where another job holds it."""
     file = LOCKS / f"rewardscope-{uuid}.lock"
     try:
         lock = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)  # it may be another user's: reading is enough for a lock
@@ -64,7 +81,5 @@ def _take(uuid: str) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        return False
-    _held.append(lock)
-    os.environ["CUDA_VISIBLE_DEVICES"] = uuid
-    return True
+        return None
+    return lock
