@@ -72,6 +72,7 @@ def main(work: Path) -> None:
     state = PartialState(cpu=os.environ["ACCELERATE_USE_CPU"] == "true")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     logging.basicConfig(stream=sys.stdout, level=logging.INFO if state.is_main_process else logging.WARNING, format="%(asctime)s %(message)s", force=True)
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns at each gathered number
     texts = pd.read_parquet(job["train"], columns=["text"])["text"].tolist()
     try:
         reward = rewards.load(job["reward"], job["reward_file"], state.device)

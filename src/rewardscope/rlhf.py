@@ -273,7 +273,11 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
             trainer.train()
         finally:
             gc.unfreeze()
-    tensors = {name: sharding.full(t) for name, t in {**named, **states.of_adam(optimizer)}.items()}  # by all processes together
+    tensors = {}
+    for name, tensor in {**named, **states.of_adam(optimizer)}.items():
+        whole = sharding.full(tensor)  # by all processes together
+        if rank == 0:
+            tensors[name] = whole
     state = states.save(work, done + updates, tensors, rows=rows, kl=trainer.args.kl_coef) if rank == 0 else None
     trainer.accelerator.wait_for_everyone()
     return state or states.latest(work)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+from transformers.utils.output_capturing import _CAN_RECORD_REGISTRY
 
 from rewardscope import models
 
@@ -20,13 +21,14 @@ def shard_(backbones: list[nn.Module], head: nn.Module, device: torch.device, pr
     for model in backbones:
         for module in (*models.blocks(model), model):
             fully_shard(module, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
+        _CAN_RECORD_REGISTRY[model] = model._can_record_outputs  # kept by the name of the class, which has changed
         model._is_fsdp_managed_module = True  # transformers: a process that has ended its texts goes on until all have
     fully_shard(head, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
 
 
 def full(tensor: Tensor) -> Tensor:
-    """The whole of a tensor; every process must ask for it at the same time where it is sharded."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    """The whole of a tensor, in main memory where it is sharded: then every process must ask for it at the same time."""
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
 
 
 def spread(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
