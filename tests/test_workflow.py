@@ -286,6 +286,20 @@ def test_a_classifier_as_reward(finished, tmp_path):
     assert not found[0]["words"].map(len).any() and found[0]["reward"].nunique() > 5
 
 
+def test_a_width_far_above_the_memory_is_refused_with_figures(finished, tmp_path):
+    """By the machine's memory, and by that of the job where it was given some; nothing is left behind."""
+    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
+    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    (tmp_path / "overlay.yaml").write_text("models: {tiny: {sae: {widths: [32, 1000000000]}}}")
+    place = f"{PAIR}/base/saes/paper/top1"
+    options = ["--configfile", str(ROOT / "tests/small.yaml"), "overlay.yaml", "--", f"{place}/width1000000000/seed1/sae.safetensors"]
+    said = r"rewardscope: saes: training 2 autoencoders of width 1000000000 would take \d{5,}\.\d GiB of memory, but \S+ [GM]iB can be had"
+    for given, where in (([], ";"), (["--default-resources", "mem_mb=2000"], " with mem_mb 2000;")):
+        run = snakemake(tmp_path, *given, *options)
+        assert run.returncode != 0 and re.search(said + where, run.stderr), run.stderr
+    assert {path.name for path in (tmp_path / place).iterdir() if any(path.rglob("*.safetensors"))} == {"width32", "width64"}
+
+
 MISTAKES = [
     ("sae_sedes: 3", "sae_seeds"),
     ("sae_seeds: many", "sae_seeds"),

@@ -1,4 +1,4 @@
-"""How long an experiment takes on 1, 8 and 64 GPUs, to Table 3, from its config and the rates in estimate.yaml.
+"""How long an experiment takes on 1, 8 and 64 GPUs, to the explanations, from its config and the rates in estimate.yaml.
 
 Counted are the arithmetic of PPO, extraction and SAE training, and a fixed time for each job. The stages on the CPU have
 not been measured at this size and count as that fixed time alone, so what is said is a lower bound. Left out are the jobs
@@ -48,7 +48,7 @@ def training(config: Config, model: str, tokens: int, size: int) -> float:
 
 
 def stages(config: Config) -> list[Stage]:
-    """What stands between the models and Table 3, in the order of the DAG."""
+    """What stands between the models and the explanations that Table 3 is made of, in the order of the DAG."""
     pairs = [(pair, run) for pair in config.pairs for run in range(1 if pair.rlhf else config.runs)]
     sites = [pair for pair, _ in pairs]  # the tuned sides
     if config.layers:  # the base side depends on no reward and is shared
@@ -75,7 +75,7 @@ def stages(config: Config) -> list[Stage]:
         "explanations": [(pair.model, 0.0) for pair, _ in pairs for _ in range(picks)],
     }
     out = []
-    for rule, jobs in seconds.items():
+    for rule, jobs in ((rule, jobs) for rule, jobs in seconds.items() if jobs):
         took = [(model, each + _rate("seconds_a_job")) for model, each in jobs]
         longest: dict[str, float] = {}
         for model, each in took:
@@ -88,8 +88,8 @@ def lines(config: Config) -> list[str]:
     """What a dry run says of time; nothing for models of unknown size, or a corpus of unknown length."""
     if any(pair.model not in RATES["parameters"] or documents_of(config, pair.corpus) is None for pair in config.pairs):
         return []
-    planned = [stage for stage in stages(config) if stage.jobs]
-    out = ["to Table 3, jobs that may run side by side, the longest of them, all of them in a row:"]
+    planned = stages(config)
+    out = ["from the models to every explanation, jobs that may run side by side, the longest of them, all of them in a row:"]
     out += [f"  {s.rule:<20}{s.jobs:>4}{_said(max(s.longest.values())):>12}{_said(s.total):>12}" for s in planned]
     chains = {model: sum(stage.longest.get(model, 0.0) for stage in planned) for model in {pair.model for pair in config.pairs}}
     model, chain = max(chains.items(), key=lambda item: item[1])

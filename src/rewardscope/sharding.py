@@ -16,14 +16,15 @@ from rewardscope import models
 def shard_(backbones: list[nn.Module], head: nn.Module, device: torch.device, precision: str) -> None:
     """Shard transformers' models, and a module that is called on its own, over all processes; parameters become DTensors."""
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
-    half = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.float32)
-    policy = half if precision == "bfloat16" else MixedPrecisionPolicy()
+    compute = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32} if precision == "bfloat16" else {}
+    inner, outer = MixedPrecisionPolicy(**compute), MixedPrecisionPolicy(**compute, output_dtype=torch.float32)
     for model in backbones:
-        for module in (*models.blocks(model), model):
-            fully_shard(module, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
+        for module in models.blocks(model):
+            fully_shard(module, mesh=mesh, mp_policy=inner, reshard_after_forward=True)
+        fully_shard(model, mesh=mesh, mp_policy=outer, reshard_after_forward=True)
         _CAN_RECORD_REGISTRY[model] = model._can_record_outputs  # kept by the name of the class, which has changed
         model._is_fsdp_managed_module = True  # transformers: a process that has ended its texts goes on until all have
-    fully_shard(head, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
+    fully_shard(head, mesh=mesh, mp_policy=outer, reshard_after_forward=True)
 
 
 def full(tensor: Tensor) -> Tensor:

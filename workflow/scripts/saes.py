@@ -27,6 +27,8 @@ need_memory(
     saes.memory(len(params.seeds), width, d, batch, shard_tokens),
     f"training {len(params.seeds)} autoencoders of width {width}",
     "lower sae_seeds, the width or activations.shard_tokens",
+    snakemake.resources.get("mem_mb"),
+    device if device.type == "cuda" else None,
 )
 
 

@@ -25,6 +25,8 @@ need_memory(
     saes.memory(params.seeds, width, d, batch, shard_tokens),
     f"training {params.seeds} autoencoders of width {width}",
     "lower sweeps.seeds, the width or activations.shard_tokens",
+    snakemake.resources.get("mem_mb"),
+    device if device.type == "cuda" else None,
 )
 
 
