@@ -123,7 +123,7 @@ def extract(
     special = torch.tensor(sorted(tokenizer.all_special_ids))
     lengths = np.diff(starts)
     width, dtype = models.d_model(model), DTYPES[settings["dtype"]]
-    p, jobs = share
+    p, jobs = share  # the place of this job, and how many there are
     written = sum(file.stat().st_size for file in out.glob("*/part*/*.safetensors"))
     need_disk(
         out, len(ids) * width * dtype.itemsize * len(layers) // jobs - written, f"activations of {len(ids):,} tokens at {len(layers)} layers",
@@ -132,14 +132,16 @@ def extract(
     planned = {}
     for part in PARTS:
         members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
-        if not len(members):
-            raise UserError(f"corpus {name}: no {part} document of two tokens or more")
         rng = np.random.default_rng(derive(seed, "batches", name, part))
         planned[part] = [members[group] for group in batches(lengths[members], settings["batch_tokens"], rng)]
     kept = ~np.isin(ids, tokenizer.all_special_ids)
     kept[starts[:-1][lengths > 0]] = False  # first positions
     rows_of = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])  # of a document
-    shards, rows = borders([int(rows_of[np.concatenate(planned[part])].sum()) for part in PARTS], settings["shard_tokens"])
+    counts = [sum(int(rows_of[documents].sum()) for documents in planned[part]) for part in PARTS]
+    for part, count in zip(PARTS, counts, strict=True):
+        if not count:
+            raise UserError(f"corpus {name}: no {part} document of two tokens or more")
+    shards, rows = borders(counts, settings["shard_tokens"])
     begin, end = p * GROUPS // jobs, (p + 1) * GROUPS // jobs
     low, high = rows[begin], rows[end]  # this job's
 

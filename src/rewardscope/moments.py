@@ -35,11 +35,10 @@ class Moments:
 
 
 def total(files: list[Path]) -> dict[str, Tensor]:
-    """The moments of all rows whose `Moments.sums` lie in the files, added in the order that these have."""
-    whole = None
+    """The moments of all rows whose `Moments.sums` lie in the files (at least one), added in the order that these have."""
+    whole = Moments(len(load_file(files[0])["sum"]), "cpu")
     for file in files:
         sums = load_file(file)
-        whole = whole or Moments(len(sums["sum"]), "cpu")
         whole.count += int(sums["tokens"])
         whole.documents += int(sums["documents"])
         whole.sum += sums["sum"]
