@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from rewardscope import orphans, plan, run_lock
+from rewardscope import estimate, orphans, plan, run_lock
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
 from rewardscope.config_files import check_text
@@ -41,7 +41,7 @@ except UserError as error:
 
 # `workflow.dryrun` is not yet known while the Snakefile is read.
 if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--dryrun") for a in sys.argv):
-    print(*plan.lines(CONFIG), sep="\n", file=sys.stderr)
+    print(*plan.lines(CONFIG), *estimate.lines(CONFIG), sep="\n", file=sys.stderr)
 
 
 # A rule's conda environment holds its libraries; the package itself is found here.
@@ -54,7 +54,8 @@ def begin():
     """One run at a time in the results folder; on a cluster the run is the main process, not the job's."""
     if workflow.is_main_process:
         try:
-            run_lock.hold(CONFIG.results)
+            # The name of this run's jobs in Slurm; Snakemake tells it in its log and nowhere else.
+            run_lock.hold(CONFIG.results, getattr(workflow.scheduler._executor, "run_uuid", ""))
         except UserError as error:
             sys.exit(f"rewardscope: {error}")
 
@@ -103,5 +104,14 @@ rule all:
         [TARGETS[name] for name in CONFIG.targets],
 
 
+# Seconds each, without torch: on a cluster they run on the login node.
 localrules:
     all,
+    layers,
+    table1,
+    table2,
+    table5,
+    table6,
+    table7,
+    figure3,
+    figure4,

@@ -47,8 +47,8 @@ def check(key: str, served, folder: Path, graph: dict[str, set[str]], at: Path) 
 
 
 def whole(line: dict, graph: dict[str, set[str]]) -> set[str]:
-    """`first` and every rule after it, without `but`."""
-    return set(line["first"]).union(*(graph[rule] for rule in line["first"])) - set(line.get("but", []))
+    """`first` and every rule after it, with `also`, without `but`."""
+    return set(line["first"]).union(line.get("also", []), *(graph[rule] for rule in line["first"])) - set(line.get("but", []))
 
 
 def after(served, folder: Path) -> dict[str, set[str]]:

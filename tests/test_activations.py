@@ -8,6 +8,7 @@ import torch
 from rewardscope import activations, models, shards
 from rewardscope.activations import batches, capture, extract
 from rewardscope.errors import UserError
+from rewardscope.moments import total
 
 PAD, END = 1, "<|endoftext|>"
 SETTINGS = {"at": "mlp", "tokens": 20, "dtype": "float32", "batch_tokens": 64, "shard_tokens": 16}
@@ -201,7 +202,7 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
 LAYERS = {"top1": 1, "top2": 0, "low1": 0}
 
 
-def extracted(out, monkeypatch, dies_at=None, shard_tokens=32):
+def extracted(out, monkeypatch, dies_at=None, shard_tokens=32, share=(0, 1)):
     """The moments (none if it was killed, before its n-th batch) and the sizes of the batches that went through the model."""
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
     settings = {**SETTINGS, "batch_tokens": 20, "shard_tokens": shard_tokens}
@@ -216,7 +217,7 @@ def extracted(out, monkeypatch, dies_at=None, shard_tokens=32):
     monkeypatch.setattr(activations, "capture", counted)
     out.mkdir(exist_ok=True)
     try:
-        return extract(model, tokenizer, corpus(), LAYERS, settings, 5, out, "films"), sizes
+        return extract(model, tokenizer, corpus(), LAYERS, settings, 5, out, "films", share), sizes
     except KeyboardInterrupt:
         return None, sizes
 
@@ -231,7 +232,7 @@ def content(out) -> dict[str, bytes]:
 def test_a_killed_extraction_ends_as_an_undisturbed_one(tmp_path, monkeypatch, dies_at, shard_tokens, most):
     moments, sizes = extracted(tmp_path / "whole", monkeypatch, None, shard_tokens)
     files = content(tmp_path / "whole")
-    assert len(sizes) == 11 and len(files) == 1 + 3 * (1 + {32: 6, 8: 23}[shard_tokens])
+    assert len(sizes) == 11 and len([file for file in files if "/sums/" not in file]) == 1 + 3 * (1 + {32: 6, 8: 23}[shard_tokens])
     _, before = extracted(tmp_path / "killed", monkeypatch, dies_at, shard_tokens)
     for name, data in content(tmp_path / "killed").items():
         assert files[name] == data  # what is there already is there for good
@@ -242,6 +243,57 @@ def test_a_killed_extraction_ends_as_an_undisturbed_one(tmp_path, monkeypatch, d
         assert all(torch.equal(resumed[pick][n], moments[pick][n]) for n in moments[pick])
     repeated = len(before) + len(after) - len(sizes)
     assert before + after[repeated:] == sizes and 0 <= repeated <= most
+
+
+def split(out, jobs: int, shard_tokens: int) -> dict[str, dict[str, torch.Tensor]]:
+    """An extraction by so many jobs, each in a folder of its own, their shards brought together in `out`; its moments."""
+    model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
+    settings = {**SETTINGS, "batch_tokens": 20, "shard_tokens": shard_tokens}
+    sums = {pick: [] for pick in LAYERS}
+    for p in range(jobs):
+        work = out / f"job{p}"
+        work.mkdir(parents=True)
+        extract(model, tokenizer, corpus(), LAYERS, settings, 5, work, "films", (p, jobs))
+        for pick in LAYERS:
+            (out / pick).mkdir(exist_ok=True)
+            (work / pick / f"part{p}").rename(out / pick / f"part{p}")
+            sums[pick] += sorted((work / pick / "sums").iterdir())
+    return {pick: total(files) for pick, files in sums.items()}
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 16])
+@pytest.mark.parametrize("shard_tokens", [32, 8], ids=["shards of two batches", "shards of half a batch"])
+def test_a_split_extraction_has_the_bytes_of_one_job(tmp_path, jobs, shard_tokens):
+    """The same shards under the same names, in the same order, the same index, the same moments to the last bit."""
+    one, many = split(tmp_path / "one", 1, shard_tokens), split(tmp_path / "many", jobs, shard_tokens)
+    index = (tmp_path / "one/job0/tokens.parquet").read_bytes()
+    assert [(tmp_path / f"many/job{p}/tokens.parquet").read_bytes() for p in range(jobs)] == [index] * jobs
+    filled = 0
+    for pick in LAYERS:
+        for part in ("fit", "held"):
+            whole, parts = shards.files(tmp_path / "one" / pick, part), shards.files(tmp_path / "many" / pick, part)
+            assert [(file.name, file.read_bytes()) for file in parts] == [(file.name, file.read_bytes()) for file in whole]
+            filled = max(filled, len({file.parent for file in parts}))
+        assert one[pick].keys() == many[pick].keys() and all(torch.equal(one[pick][n], many[pick][n]) for n in one[pick])
+    assert filled > 1  # there was something to share out
+    assert len(list((tmp_path / "one/job0/top1/sums").iterdir())) > 2  # and the moments had groups to be added up
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
+def test_a_killed_part_ends_as_an_undisturbed_one(tmp_path, monkeypatch, dies_at):
+    extracted(tmp_path / "whole", monkeypatch, None, 8, (1, 3))
+    _, before = extracted(tmp_path / "killed", monkeypatch, dies_at, 8, (1, 3))
+    assert len(before) == dies_at - 1
+    extracted(tmp_path / "killed", monkeypatch, None, 8, (1, 3))
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_borders():
+    """7 shards of 10 rows and 3 of the held part, in 16 groups: some are empty, the last ends behind the last row."""
+    in_shards, in_rows = activations.borders([65, 21], 10)
+    assert in_shards.tolist() == [g * 10 // 16 for g in range(17)]
+    starts = [0, 10, 20, 30, 40, 50, 60, 65, 75, 85, 87]
+    assert in_rows.tolist() == [starts[s] for s in in_shards]
 
 
 def test_an_extraction_killed_again_and_again_gets_there(tmp_path, monkeypatch):

@@ -24,6 +24,23 @@ def test_memory(monkeypatch):
         budget.need_memory(3 * GIB, "training", "lower it")
 
 
+def test_memory_of_a_job(monkeypatch):
+    """1 GB of what it was given is not its own; the machine may have less still."""
+    monkeypatch.setattr(budget, "available_memory", lambda: 16 * GIB)
+    budget.need_memory(2.8e9, "x", "y", mem_mb=4000)
+    with pytest.raises(UserError, match="^training would take 5.0 GiB of memory, but 2.8 GiB can be had with mem_mb 4000; lower it$"):
+        budget.need_memory(5 * GIB, "training", "lower it", mem_mb=4000)
+    with pytest.raises(UserError, match="but 16.0 GiB can be had with mem_mb 64000; y$"):
+        budget.need_memory(20 * GIB, "x", "y", mem_mb=64000)
+
+
+def test_memory_of_a_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (6 * GIB, 8 * GIB))
+    budget.need_memory(5.6 * GIB, "x", "y", mem_mb=1000, gpu="cuda:0")
+    with pytest.raises(UserError, match="^x would take 7.0 GiB of memory, but 6.0 GiB can be had on the GPU; y$"):
+        budget.need_memory(7 * GIB, "x", "y", gpu="cuda:0")
+
+
 def test_available_memory_is_a_size_of_memory():
     assert 2**20 < budget.available_memory() < 2**50
 

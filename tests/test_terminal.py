@@ -113,6 +113,18 @@ open(snakemake.output[0], "w").close()
 COMMAND = [sys.executable, "-m", "snakemake", "--logger", "rewardscope"]
 
 
+def test_the_last_words_of_a_job_on_a_cluster(tmp_path):
+    """Its own line, and Slurm's; said once, though the log is named twice; a member of an array writes one folder higher."""
+    said = "Building DAG\nrewardscope: rlhf: no such thing (log: x.log)\nslurmstepd-n1: error: Exceeded job memory limit\nslurmstepd-n1: error: mpi/pmix_v4: chatter\nShutting down\n"
+    (tmp_path / "rule_rlhf/run1").mkdir(parents=True)
+    (tmp_path / "rule_rlhf/run1/7.log").write_text(said)
+    (tmp_path / "rule_rlhf/8_2.log").write_text("rewardscope: rlhf: another (log: y.log)\n")
+    own = ["rewardscope: rlhf: no such thing (log: x.log)", "slurmstepd-n1: error: Exceeded job memory limit"]
+    assert terminal.last_words([str(tmp_path / "rule_rlhf/run1/7.log")] * 2) == own
+    assert terminal.last_words([str(tmp_path / "rule_rlhf/run2/8_2.log")]) == ["rewardscope: rlhf: another (log: y.log)"]
+    assert terminal.last_words([str(tmp_path / "never.log")]) == []
+
+
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Path:
     """Two jobs, one after the other, that count to three; with `--config bad=1` another one that fails."""

@@ -1,4 +1,4 @@
-"""`python -m rewardscope`: a table in the terminal, what an artifact was made from, the DAG as pictures."""
+"""`python -m rewardscope`: a table in the terminal, what an artifact was made from, the DAG as pictures, help after a crash."""
 import argparse
 import sys
 
@@ -39,6 +39,9 @@ def parser() -> Parser:
     command.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders; each section is from the first that holds it")
     command.add_argument("--remarks", default="docs/remarks.yaml", help="what to say under each section (default: %(default)s)")
     command.add_argument("--to", default="docs/results.md", metavar="FILE", help="default: %(default)s")
+    command = commands.add_parser("recover", help="after a crash on a cluster: cancel the run's Slurm jobs, free its results folder, say what to run")
+    command.add_argument("folder", nargs="?", default="results", metavar="RESULTS", help="results folder (default: %(default)s)")
+    command.add_argument("--yes", action="store_true", help="ask nothing")
     return top
 
 
@@ -59,6 +62,10 @@ def main(arguments: list[str]) -> int:
 
         page.write(asked.folders, asked.remarks, asked.to)
         return 0
+    if asked.command == "recover":
+        from rewardscope.recover import recover
+
+        return recover(asked.folder, asked.yes)
     from rewardscope.lineage import lineage
 
     text, whole = lineage(asked.path, asked.row, asked.quick, asked.json)

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rewardscope import models, states
@@ -19,12 +19,13 @@ from rewardscope.budget import need_disk
 from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.job import progress
-from rewardscope.moments import Moments
+from rewardscope.moments import Moments, total
 from rewardscope.seeds import derive
 from rewardscope.shards import Writer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PARTS = ("fit", "held")
+GROUPS = 16  # of shards: each has moments of its own, and an extraction is split between them, so that no split changes a sum
 NAME = pa.dictionary(pa.int32(), pa.string())
 INDEX = pa.schema(
     [("document", pa.int32()), ("part", NAME), ("corpus", NAME), ("position", pa.int32()), ("token", pa.int32())]
@@ -87,9 +88,21 @@ def encode(tokenizer, texts: list[str], limit: int, chunk: int = 1000) -> tuple[
     return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)])
 
 
+def borders(rows: list[int], shard_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of the GROUPS begins, and the last one ends: in shards, and in rows of all parts (so many `rows` each) together.
+
+    A group is a run of whole shards; with fewer shards than GROUPS some are empty.
+    """
+    starts = [first + np.arange(0, n, shard_tokens) for first, n in zip(np.cumsum([0, *rows[:-1]]), rows, strict=True)]
+    shards = np.concatenate([*starts, [sum(rows) + 1]])  # batches without a row may stand at the very end
+    groups = np.arange(GROUPS + 1) * (len(shards) - 1) // GROUPS
+    return groups, shards[groups]
+
+
 def extract(
-    model, tokenizer, corpus: pd.DataFrame, layers: dict[str, int], settings: dict, seed: int, out: Path, name: str
-) -> dict[str, dict[str, Tensor]]:
+    model, tokenizer, corpus: pd.DataFrame, layers: dict[str, int], settings: dict, seed: int, out: Path, name: str,
+    share: tuple[int, int] = (0, 1),
+) -> dict[str, dict[str, Tensor]]:  # fmt: skip
     """Write the shards of every pick under `out/{pick}/part0` and the index `out/tokens.parquet`; return the moments.
 
     `corpus` has the columns text and part; `layers` maps picks to layers; `settings` is the `activations:` section.
@@ -98,6 +111,11 @@ def extract(
     the fit rows, accumulated in float64. Memory does not grow with the activations. Raises UserError where a part
     is empty, the activations are not finite, or the disk has no room for them.
 
+    With `share` (p, n) it is the p-th of n jobs, from 0: a run of whole shards, in `out/{pick}/part{p}`, named and filled as one
+    job would, since batches are fixed before they are shared out. A batch on a border is computed twice. Sums of the
+    moments lie in `out/{pick}/sums`, a file a group: `moments.total` of all jobs' files, in order, is what one job returns.
+    The index is always the whole one.
+
     After each finished shard the state is saved in `out`, from which a killed extraction goes on: what it repeats is
     less than a shard, or one batch where that is more. The index needs no model and is written anew.
     """
@@ -105,24 +123,38 @@ def extract(
     special = torch.tensor(sorted(tokenizer.all_special_ids))
     lengths = np.diff(starts)
     width, dtype = models.d_model(model), DTYPES[settings["dtype"]]
-    written = sum(file.stat().st_size for file in out.glob("*/part0/*.safetensors"))
+    p, jobs = share  # the place of this job, and how many there are
+    written = sum(file.stat().st_size for file in out.glob("*/part*/*.safetensors"))
     need_disk(
-        out, len(ids) * width * dtype.itemsize * len(layers) - written, f"activations of {len(ids):,} tokens at {len(layers)} layers",
+        out, len(ids) * width * dtype.itemsize * len(layers) // jobs - written, f"activations of {len(ids):,} tokens at {len(layers)} layers",
         "lower activations.tokens or max_documents, or set activations.dtype: bfloat16",
     )  # fmt: skip
+    planned = {}
+    for part in PARTS:
+        members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
+        rng = np.random.default_rng(derive(seed, "batches", name, part))
+        planned[part] = [members[group] for group in batches(lengths[members], settings["batch_tokens"], rng)]
+    kept = ~np.isin(ids, tokenizer.all_special_ids)
+    kept[starts[:-1][lengths > 0]] = False  # first positions
+    rows_of = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])  # of a document
+    counts = [sum(int(rows_of[documents].sum()) for documents in planned[part]) for part in PARTS]
+    for part, count in zip(PARTS, counts, strict=True):
+        if not count:
+            raise UserError(f"corpus {name}: no {part} document of two tokens or more")
+    shards, rows = borders(counts, settings["shard_tokens"])
+    begin, end = p * GROUPS // jobs, (p + 1) * GROUPS // jobs
+    low, high = rows[begin], rows[end]  # this job's
+
     chosen = sorted(set(layers.values()))
-    writers = {pick: Writer(out / pick / "part0", settings["shard_tokens"]) for pick in layers}
+    writers = {pick: Writer(out / pick / f"part{p}", settings["shard_tokens"], first=shards[begin]) for pick in layers}
+    for pick in layers:
+        (out / pick / "sums").mkdir(exist_ok=True)
     moments = {n: Moments(width, model.device) for n in chosen}
     done, batch = _restore_(out, writers, moments), 0  # batches whose activations are kept; batches so far
+    after, group = 0, None  # rows so far; the group whose moments are being summed
     with whole(out / "tokens.parquet") as file, pq.ParquetWriter(file, INDEX) as index:
         for part in PARTS:
-            members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
-            if not len(members):
-                raise UserError(f"corpus {name}: no {part} document of two tokens or more")
-            rng = np.random.default_rng(derive(seed, "batches", name, part))
-            groups = batches(lengths[members], settings["batch_tokens"], rng)
-            for group in progress(groups, f"batches of {part} documents"):
-                documents = members[group]
+            for documents in progress(planned[part], f"batches of {part} documents"):
                 padded = torch.zeros(len(documents), lengths[documents].max(), dtype=torch.long)
                 wanted = torch.zeros_like(padded, dtype=torch.bool)
                 for row, document in enumerate(documents):
@@ -133,23 +165,40 @@ def extract(
                 columns = [documents[row].astype(np.int32), [part] * len(row), [name] * len(row), position, padded[wanted].numpy().astype(np.int32)]
                 index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
                 batch += 1
-                if batch <= done:
+                first, after = after, after + len(row)
+                own = low <= first < high
+                if part == "fit" and own:
+                    before, group = group, np.searchsorted(rows, first, side="right") - 1
+                    if before not in (None, group) and batch > done:
+                        _keep(out, layers, moments, before)
+                if batch <= done or not (own or first < low < after):
                     continue
                 seen = capture(model, chosen, settings["at"], padded.to(model.device))
-                rows = {n: x[wanted.to(x.device)] for n, x in seen.items()}
-                for n, x in rows.items():
+                found = {n: x[wanted.to(x.device)] for n, x in seen.items()}
+                for n, x in found.items():
                     if not torch.isfinite(x).all():
                         raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
-                    if part == "fit":
+                    if part == "fit" and own:
                         moments[n].add(x, len(documents))
-                if any([writers[pick].add(rows[n].to("cpu", dtype), part) for pick, n in layers.items()]):
+                if any([writers[pick].add(found[n][max(0, low - first) : high - first].to("cpu", dtype), part) for pick, n in layers.items()]):
                     _save(out, batch, writers, moments)
             if batch >= done:  # a state of a later part was saved after this part's last shard
                 for writer in writers.values():
                     writer.flush(part)
     for writer in writers.values():
         writer.close()
-    return {pick: moments[n].result() for pick, n in layers.items()}
+    if group is not None:
+        _keep(out, layers, moments, group)
+    return {pick: total(sorted((out / pick / "sums").iterdir())) for pick in layers} if jobs == 1 else {}
+
+
+def _keep(out: Path, layers: dict[str, int], moments: dict[int, Moments], group: int) -> None:
+    """Write a group's moments and begin the next one's."""
+    for pick, n in layers.items():
+        with whole(out / pick / "sums" / f"{group:02d}.safetensors") as file:
+            save_file(moments[n].sums(), file)
+    for n, m in moments.items():
+        moments[n] = Moments(len(m.sum), m.sum.device)
 
 
 def _save(out: Path, batch: int, writers: dict[str, Writer], moments: dict[int, Moments]) -> None:
@@ -168,7 +217,7 @@ def _restore_(out: Path, writers: dict[str, Writer], moments: dict[int, Moments]
         return 0
     tensors, facts = load_file(state.tensors), state.facts
     for pick, writer in writers.items():
-        writers[pick] = Writer(writer.folder, writer.shard_tokens, facts["shards"][pick], tensors[f"{pick}.rows"])
+        writers[pick] = Writer(writer.folder, writer.shard_tokens, facts["shards"][pick], tensors[f"{pick}.rows"], writer.first)
     for n, m in moments.items():
         m.count, m.documents = facts["counts"][str(n)]
         m.sum.copy_(tensors[f"{n}.sum"])

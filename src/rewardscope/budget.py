@@ -6,6 +6,7 @@ from pathlib import Path
 from rewardscope.errors import UserError
 
 SPARE = 0.05  # of a disk or of memory is left to others
+BESIDE = 1e9  # bytes of a job's `mem_mb` that Python, torch and, on a cluster, Snakemake beside it take
 
 
 def need_disk(folder: str | Path, size: float, what: str, hint: str) -> None:
@@ -15,11 +16,21 @@ def need_disk(folder: str | Path, size: float, what: str, hint: str) -> None:
         raise UserError(f"{what} would take {gib(size)}, but the disk of {folder} has {gib(free)} free; {hint}")
 
 
-def need_memory(size: float, what: str, hint: str) -> None:
-    """Raise UserError where less than `size` bytes of memory can be had; `hint` says what would help."""
-    free = available_memory()
+def need_memory(size: float, what: str, hint: str, mem_mb: float | None = None, gpu: object = None) -> None:
+    """Raise UserError where less than `size` bytes of memory can be had; `hint` says what would help.
+
+    What can be had is the machine's, or the job's where it was given `mem_mb`; with a CUDA device `gpu` it is that one's.
+    """
+    if gpu is not None:
+        import torch
+
+        free, where = torch.cuda.mem_get_info(gpu)[0], " on the GPU"
+    elif mem_mb is not None:
+        free, where = min(available_memory(), max(0.0, mem_mb * 1e6 - BESIDE)), f" with mem_mb {mem_mb:g}"
+    else:
+        free, where = available_memory(), ""
     if size > free * (1 - SPARE):
-        raise UserError(f"{what} would take {gib(size)} of memory, but {gib(free)} can be had; {hint}")
+        raise UserError(f"{what} would take {gib(size)} of memory, but {gib(free)} can be had{where}; {hint}")
 
 
 def available_memory() -> float:

@@ -173,6 +173,9 @@ class Rlhf(Section):
     response_tokens: Whole = Field(description="response length; TRL's is fixed (the authors draw 8 to 19)")
     reward_on: Literal["both", "completion"] = Field(description="the reward sees prefix and completion (both) or the completion")
     segment: Whole = Field(description="updates between checkpoints; a killed run repeats at most one segment")
+    processes: Count = Field(description="more than one: through `accelerate launch`, a GPU each, an update's episodes shared out")
+    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: mixed precision, the weights stay float32")
+    fsdp: bool = Field(description="each process holds a part of every weight")
 
 
 class ClassifierTraining(Section):
@@ -221,6 +224,7 @@ class Activations(Section):
     precision: Precision = Field(description="of the model that gives them")
     batch_tokens: Whole = Field(description="token budget of a forward pass")
     shard_tokens: Whole = Field(description="tokens of a shard")
+    shards: Annotated[int, Field(ge=1, le=16)] = Field(description="jobs that share an extraction out; nothing that is written depends on it")
     keep: bool = Field(description="false: shards are temporary, deleted once used")
 
 

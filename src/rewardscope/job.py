@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from rewardscope import orphans, provenance
+from rewardscope import gpus, orphans, provenance
 from rewardscope.errors import UserError
 
 T = TypeVar("T")
@@ -17,7 +17,9 @@ log = logging.getLogger("rewardscope")
 
 
 def start(snakemake) -> None:
-    """Log to the rule's log file, pin torch's threads to its `torch_threads`, end with Snakemake. Call before torch is imported.
+    """Log to the rule's log file, pin torch's threads to its `torch_threads`, end with Snakemake, take a GPU. Call before torch is imported.
+
+    A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one, or on as many as its `gpus`.
 
     Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
     and one line of it to the terminal.
@@ -36,6 +38,8 @@ def start(snakemake) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
+    if snakemake.params.get("device", "cpu") != "cpu":
+        gpus.take(snakemake.params.get("gpus", 1))
     atexit.register(_memory)
     atexit.register(provenance.finish, provenance.begin(snakemake))
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 
@@ -23,11 +23,27 @@ class Moments:
         self.sum += x.sum(dim=0)
         self.products += x.T @ x
 
+    def sums(self) -> dict[str, Tensor]:
+        """What `total` adds up."""
+        return {"tokens": torch.tensor(self.count), "documents": torch.tensor(self.documents), "sum": self.sum.cpu(), "products": self.products.cpu()}
+
     def result(self) -> dict[str, Tensor]:
         mean = self.sum / self.count
         covariance = self.products / self.count - torch.outer(mean, mean)
         counts = {"tokens": torch.tensor(self.count), "documents": torch.tensor(self.documents)}
         return {"mean": mean.float().cpu(), "covariance": covariance.float().cpu(), **counts}
+
+
+def total(files: list[Path]) -> dict[str, Tensor]:
+    """The moments of all rows whose `Moments.sums` lie in the files (at least one), added in the order that these have."""
+    whole = Moments(len(load_file(files[0])["sum"]), "cpu")
+    for file in files:
+        sums = load_file(file)
+        whole.count += int(sums["tokens"])
+        whole.documents += int(sums["documents"])
+        whole.sum += sums["sum"]
+        whole.products += sums["products"]
+    return whole.result()
 
 
 def save(moments: dict[str, Tensor], file: str | Path) -> None:

@@ -19,11 +19,11 @@ class Writer:
     """Collects rows of one layer and writes a shard whenever `shard_tokens` of one part are there.
 
     `sums` (file name -> SHA-256 of the finished shards) and `rows` (those that wait) are all its state: a writer
-    made from them goes on where another one stood.
+    made from them goes on where another one stood. `first` is the number in the name of the first shard.
     """
 
-    def __init__(self, folder: Path, shard_tokens: int, sums: dict[str, str] | None = None, rows: Tensor | None = None):
-        self.folder, self.shard_tokens = folder, shard_tokens
+    def __init__(self, folder: Path, shard_tokens: int, sums: dict[str, str] | None = None, rows: Tensor | None = None, first: int = 0):
+        self.folder, self.shard_tokens, self.first = folder, shard_tokens, first
         self.sums = {} if sums is None else dict(sums)
         self.rows = [] if rows is None else [rows]
         self.waiting = sum(map(len, self.rows))
@@ -49,7 +49,7 @@ class Writer:
 
     def _write(self, part: str, count: int) -> None:
         rows = torch.cat(self.rows)
-        name = f"{part}-{len(self.sums):05d}.safetensors"
+        name = f"{part}-{self.first + len(self.sums):05d}.safetensors"
         with whole(self.folder / name) as file:
             save_file({"x": rows[:count].contiguous()}, file)
         self.sums[name] = checksum(self.folder / name)

@@ -21,6 +21,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 STEP = re.compile(r"^(\S+ \S+),\d+ (.*): (\d+) of (\d+)\b.*\n", re.MULTILINE)  # a line of `job.progress` in a log
+LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)
 TAIL = 4096  # bytes of a log in which its last step is looked for
 CHATTER = ("Building DAG", "Select jobs", "Using shell", "Conda env", "Assuming unrestricted", "Removing temporary", "Touching output")
 
@@ -91,6 +92,17 @@ def last_step(log: str | None, since: float) -> Step | None:
     steps = int(done) - int(first[2])
     left = (int(of) - int(done)) * pace / steps - (time.time() - _seconds(at)) if steps > 0 and pace > 0 else None
     return Step(what, int(done), int(of), left if left is None else max(0.0, left))
+
+
+def last_words(logs: list[str]) -> list[str]:
+    """What a job on a cluster said at its end: its own line (`job.start`), and Slurm's where it was Slurm that ended the job."""
+    found = []
+    for log in map(Path, logs):
+        # Members of a job array write beside the folder in which the executor plugin expects their logs.
+        file = next((file for file in (log, log.parent.parent / log.name) if file.exists()), None)
+        if file:
+            found += LAST_WORDS.findall(file.read_text(errors="replace"))
+    return list(dict.fromkeys(found))
 
 
 def _seconds(at: str) -> float:
@@ -201,7 +213,7 @@ class LogHandler(LogHandlerBase):
         self.threads[record.rule_name] = record.threads
         self.running[record.jobid] = Job(record.rule_name, name, log, record.benchmark, time.time())
         if not self.drawing and log:
-            self.say(f"{clock()} {name}: started")
+            self.say(f"{clock()} {name}: {'submitted' if self.per_job and not record.local else 'started'}")
 
     def job_finished(self, jobid: int) -> None:
         job = self.running.pop(jobid)
@@ -214,6 +226,9 @@ class LogHandler(LogHandlerBase):
     def job_failed(self, record) -> None:
         job = self.running.pop(record.jobid, None)
         self.say(f"{clock()} {job.name if job else record.rule_name}: failed" + (f" (log: {job.log})" if job and job.log else ""))
+        if self.per_job:  # elsewhere the job has said it here itself
+            for line in last_words(record.log):  # the cluster's logs among them
+                self.say(line)
 
     def summary(self) -> str:
         """Steps done and the time left."""

@@ -21,6 +21,7 @@ wildcard_constraints:
     site=r"pairs/[\w.-]+/[\w.-]+/run\d+/(base|rlhf)|bases/[\w.-]+",
     side="base|rlhf",
     pick=r"(top|low|layer)\d+",
+    part=r"\d+",
     run=r"\d+",
     width=r"\d+",
     seed=r"\d+",

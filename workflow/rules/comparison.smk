@@ -15,6 +15,11 @@ def small_of_every_pick(side):
     return of
 
 
+def shards_of_every_pick(side):
+    picks = of_every_pick("{site}/activations/{pick}", side)
+    return lambda wildcards: [folder for path in picks(wildcards) for folder in shard_folders(path)]
+
+
 rule comparison:
     input:
         layers=at("{pair}/layers.json"),
@@ -22,8 +27,8 @@ rule comparison:
         rlhf_features=of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf"),
         base_sae=small_of_every_pick("base"),
         rlhf_sae=small_of_every_pick("rlhf"),
-        base_shards=of_every_pick("{site}/activations/{pick}/part0", "base"),
-        rlhf_shards=of_every_pick("{site}/activations/{pick}/part0", "rlhf"),
+        base_shards=shards_of_every_pick("base"),
+        rlhf_shards=shards_of_every_pick("rlhf"),
     output:
         comparison=at("{pair}/comparison.parquet"),
     log:

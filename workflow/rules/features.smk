@@ -27,7 +27,7 @@ rule feature_activations:
     input:
         features=[f"{FEATURES}{seed}.parquet" for seed in SEEDS],
         sae=sae_files("sae.safetensors"),
-        shards=at("{site}/activations/{pick}/part0"),
+        shards=shard_folders(at("{site}/activations/{pick}")),
         tokens=at("{site}/activations/tokens.parquet"),
     output:
         activations=[f"{FEATURES}{seed}.activations.parquet" for seed in SEEDS],

@@ -23,7 +23,7 @@ SAE_FOLDER = at("{site}/saes/{recipe}/{pick}/width{width}")
 
 rule saes:
     input:
-        shards=at("{site}/activations/{pick}/part0"),
+        shards=shard_folders(at("{site}/activations/{pick}")),
         moments=at("{site}/activations/{pick}.moments.safetensors"),
     output:
         sae=[f"{SAE_FOLDER}/seed{seed}/sae.safetensors" for seed in SEEDS],

@@ -43,7 +43,7 @@ def sweep_layers(sweep):
 
 rule sweeps:
     input:
-        shards=at("{site}/activations/{pick}/part0"),
+        shards=shard_folders(at("{site}/activations/{pick}")),
         moments=at("{site}/activations/{pick}.moments.safetensors"),
     output:
         metrics=at("{site}/sweeps/{sweep}/{pick}.width{width}.parquet"),

@@ -4,6 +4,7 @@ from rewardscope import job
 job.start(snakemake)
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -23,13 +24,21 @@ layers = json.loads(Path(files.layers).read_text()) if files.layers else pinned(
 model = models.load(files.model, precision_of(params.settings["precision"], device), device)
 tokenizer = models.load_tokenizer(files.model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
-sums = activations.extract(model, tokenizer, corpus, layers, params.settings, params.seed, work, params.corpus)
-for pick, shards_folder, moments_file in zip(params.picks, output.shards, output.moments, strict=True):
+part, jobs = params.share
+sums = activations.extract(model, tokenizer, corpus, layers, params.settings, params.seed, work, params.corpus, (part, jobs))
+for p, (pick, shards_folder) in enumerate(zip(params.picks, output.shards, strict=True)):
+    for further in Path(shards_folder).parent.glob("part*"):  # left by more jobs than there are now: they would be read
+        if int(further.name.removeprefix("part")) >= jobs:
+            shutil.rmtree(further, ignore_errors=True)
     with whole(shards_folder) as folder:
-        link(work / pick / "part0", folder)
-    with whole(moments_file) as file:
-        moments.save(sums[pick], file)
+        link(work / pick / f"part{part}", folder)
+    if jobs == 1:
+        with whole(output.moments[p]) as file:
+            moments.save(sums[pick], file)
+    else:
+        with whole(output.sums[p]) as folder:
+            link(work / pick / "sums", folder)
 with whole(output.tokens) as file:
     link(work / "tokens.parquet", file)
 finished(work)
-job.log.info("%d fit tokens at layers %s", sums[params.picks[0]]["tokens"], layers)
+job.log.info("layers %s", layers)

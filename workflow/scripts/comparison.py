@@ -17,6 +17,7 @@ from rewardscope.sae import from_tensors
 params, files = snakemake.params, snakemake.input
 layers = json.loads(Path(files.layers).read_text())
 count, tables = len(params.seeds), []
+parts = len(files.base_shards) // len(params.picks)
 for p, pick in enumerate(params.picks):
     dictionaries, activity = {}, {}
     for side in ("base", "rlhf"):
@@ -24,7 +25,7 @@ for p, pick in enumerate(params.picks):
         dictionaries[side] = [features.load(Path(file).parent, params.min_fires) for file in saes]
         models = [from_tensors(load_file(intact(file))) for file in saes]
         for on in ("base", "rlhf"):  # this side's features on either model's activations
-            folder = Path(files[f"{on}_shards"][p]).parent
+            folder = Path(files[f"{on}_shards"][p * parts]).parent
             activity[side, on] = comparison.activity(models, lambda folder=folder: shards.buffers(folder, "held", None))
     for side, other in (("base", "rlhf"), ("rlhf", "base")):
         for s, seed in enumerate(params.seeds):

@@ -15,7 +15,7 @@ from rewardscope.sae import from_tensors
 from rewardscope.seeds import derive
 
 params = snakemake.params
-folder = Path(snakemake.input.shards).parent
+folder = Path(snakemake.input.shards[0]).parent
 tokens = pd.read_parquet(snakemake.input.tokens, columns=["document", "position"])
 for s, seed in enumerate(params.seeds):
     table = pd.read_parquet(snakemake.input.features[s])

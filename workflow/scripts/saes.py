@@ -17,7 +17,7 @@ from rewardscope.seeds import derive
 
 params = snakemake.params
 recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
-folder = Path(snakemake.input.shards).parent  # of this layer's parts
+folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
 sweep(params.made)  # Snakemake has recorded the activations, or this job would not run
 work = resumable(params.work, inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
@@ -27,6 +27,8 @@ need_memory(
     saes.memory(len(params.seeds), width, d, batch, shard_tokens),
     f"training {len(params.seeds)} autoencoders of width {width}",
     "lower sae_seeds, the width or activations.shard_tokens",
+    snakemake.resources.get("mem_mb"),
+    device if device.type == "cuda" else None,
 )
 
 

@@ -16,7 +16,7 @@ from rewardscope.seeds import derive
 
 params = snakemake.params
 pick, width = snakemake.wildcards.pick, int(snakemake.wildcards.width)
-folder = Path(snakemake.input.shards).parent  # of this layer's parts
+folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
 work = resumable(params.work, inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(params.recipes[0]["batch_documents"], load_file(snakemake.input.moments))
@@ -25,6 +25,8 @@ need_memory(
     saes.memory(params.seeds, width, d, batch, shard_tokens),
     f"training {params.seeds} autoencoders of width {width}",
     "lower sweeps.seeds, the width or activations.shard_tokens",
+    snakemake.resources.get("mem_mb"),
+    device if device.type == "cuda" else None,
 )
 
 

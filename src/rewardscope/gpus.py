@@ -1,0 +1,85 @@
+"""Two jobs of one machine never share a GPU: each takes a free one, by a lock that ends with its process.
+
+Snakemake runs as many jobs at a time as there are cores and sets no CUDA_VISIBLE_DEVICES, so that all of them would
+land on the first GPU. `CUDA_VISIBLE_DEVICES`, where it is set, says which GPUs may be taken. In a Slurm job nothing
+is taken: Slurm has handed the GPUs out.
+"""
+import fcntl
+import logging
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from rewardscope.errors import UserError
+
+LOCKS = Path("/tmp")  # the same for every process of the machine, which $TMPDIR need not be
+ASK = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+log = logging.getLogger("rewardscope")
+_held = []  # open files: closing one would free its lock
+
+
+def take(count: int = 1) -> None:
+    """Wait for GPUs that no other job holds and let CUDA see them alone, until this process ends. Call before torch is imported.
+
+    Nothing is done where there is no NVIDIA GPU, where `CUDA_VISIBLE_DEVICES` is empty, and in a Slurm job.
+    """
+    if "SLURM_JOB_ID" in os.environ:
+        return
+    allowed = _allowed(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if not allowed:
+        return
+    if count > len(allowed):
+        raise UserError(f"the job needs {count} GPUs, and this machine lets it have {len(allowed)}")
+    waited = False
+    while not _take_all(allowed, count):
+        if not waited:
+            log.info("waiting for %d of %d GPUs: other jobs hold them; `--resources gpu=%d` starts no more jobs than can run", count, len(allowed), len(allowed))
+        waited = True
+        time.sleep(1)
+
+
+def _take_all(allowed: list[str], count: int) -> bool:
+    """Lock so many GPUs and make them the only ones that CUDA sees, or lock none: two jobs must not wait for each other."""
+    taken = {}
+    for uuid in allowed:
+        if len(taken) < count and (lock := _take(uuid)) is not None:
+            taken[uuid] = lock
+    if len(taken) < count:
+        for lock in taken.values():
+            os.close(lock)
+        return False
+    _held.extend(taken.values())
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+    return True
+
+
+def _allowed(visible: str | None) -> list[str]:
+    """UUIDs of the GPUs that this job may use, in the order of `visible`, the value of CUDA_VISIBLE_DEVICES."""
+    try:
+        lines = subprocess.run(ASK, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):  # no NVIDIA driver here
+        return []
+    uuids = dict(line.split(", ") for line in lines)  # index -> UUID, as `nvidia-smi` shows them
+    if visible is None:
+        return list(uuids.values())
+    asked = [name.strip() for name in visible.split(",") if name.strip()]
+    for name in asked:
+        if name.isdigit() and name not in uuids:
+            raise UserError(f"CUDA_VISIBLE_DEVICES names GPU {name}; nvidia-smi knows {', '.join(uuids)}")
+    return [uuids.get(name, name) for name in asked]
+
+
+def _take(uuid: str) -> int | None:
+    """The lock of one GPU, an open file; None where another job holds it."""
+    file = LOCKS / f"rewardscope-{uuid}.lock"
+    try:
+        lock = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)  # it may be another user's: reading is enough for a lock
+    except FileNotFoundError:
+        lock = os.open(file, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
