@@ -1,0 +1,288 @@
+"""The report: what it says is in the tables, and no text that it shows can become markup or run."""
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_pages import HOSTILE, PAIR, TABLE3, TABLE4, completions, fires, html, made_up
+
+from rewardscope import report, report_charts, report_features, report_sections, verdict
+from rewardscope.errors import UserError
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text that is shown."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags, self.text = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, text):
+        self.text.append(text)
+
+
+def test_hostile_text_adds_no_tag():
+    plain, hostile = Tags(html(3)), Tags(html(3, HOSTILE))
+    assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
+    assert [list(attributes) for _, attributes in hostile.tags] == [list(attributes) for _, attributes in plain.tags]
+    assert sum(HOSTILE.replace("\u0000", "")[:40] in text.replace("\u0000", "") for text in hostile.text) >= 5  # it is there, as text
+
+
+def test_data_comes_back_as_it_was(tmp_path):
+    page, data = made_up(2, HOSTILE)
+    (tmp_path / "report.html").write_text(report.render(page, data), encoding="utf-8")
+    assert report.read(tmp_path / "report.html") == data
+    block = (tmp_path / "report.html").read_text(encoding="utf-8").split(report.BLOCK)[1].split("</script>")[0]
+    assert not set("<>&'") & set(block)
+
+
+def test_nan_is_no_json():
+    page, data = made_up(1)
+    data["features"][0]["cosine"] = float("nan")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report.render(page, data)
+
+
+def test_the_policy_allows_the_file_s_own_script_and_style_alone():
+    page = html(1)
+    policy = dict(Tags(page).tags[3][1])["content"]
+    for kind, tag in (("script-src", "<script>"), ("style-src", "<style>")):
+        text = page.split(tag)[1].split(tag.replace("<", "</"))[0]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+    assert [a for tag, a in Tags(page).tags if "style" in a or any(name.startswith("on") for name in a)] == []
+    assert not re.search(r"""(?:src|href)="(?!#|data:)""", page)
+
+
+def test_a_section_without_inputs_is_left_out():
+    page, data = made_up(0)
+    shown = report.render({**page, "completions": [], "training": []}, data)
+    assert 'id="verdict"' in shown and 'id="provenance"' in shown
+    assert not re.search(r'<section id="(?:features|completions|rlhf|quality|sweeps|changes)"', shown)
+    assert [key for key, _ in page["contents"]] == ["verdict", "rlhf", "divergence", "completions", "tables", "provenance"]
+
+
+# ---- the verdict ----
+
+
+def test_three_sentences_with_intervals():
+    learned, features, sure = verdict.sentences(TABLE3, TABLE4)
+    assert learned.startswith("The model learned this reward: the mean reward of a completion rose from −0.06 to 1.23, +1.29 ")
+    assert learned.endswith("(95 % interval 1.15 to 1.44, 100 prompts).")
+    assert "fire on does not show it: utility of the words +3.20 (95 % interval −10.8 to 17.3, 6 SAE seeds); what they promote shows it: +33.1" in features
+    assert "one RLHF run" in sure and "100 prompts" in sure and "6 SAE seeds of that run" in sure
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [(0.1, 2.0, "learned this reward"), (-0.1, 2.0, "do not show"), (-3.0, -0.1, "went the other way"), (np.nan, np.nan, "cannot tell")],
+)
+def test_only_an_interval_without_0_counts(low, high, says):
+    row = {**TABLE4, "reward_ci_low": low, "reward_ci_high": high}
+    assert says in verdict.sentences(None, row)[0]
+
+
+def test_several_runs_are_the_replicates():
+    rows = {**TABLE3, "unit": "RLHF run", "runs": 5}, {**TABLE4, "runs": 5}
+    over = "the interval on completions is over 100 prompts and that on features is over 5 RLHF runs"
+    assert verdict.sentences(*rows)[2] == f"This speaks of these 5 RLHF runs: {over}."
+    assert verdict.sentences(None, None) == []
+
+
+def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
+    row = {**TABLE4, "m_base": np.nan, "m_rlhf": np.nan}
+    screen = report_sections.first_screen({"model": "m", "reward": "r"}, None, row, "a classifier", None)
+    assert [figure["title"] for figure in screen["figures"]] == ["Reward of a completion"]
+
+
+# ---- the features ----
+
+
+def tokens(count: int = 40) -> report_features.Tokens:
+    """Documents 0 to 9 of `count` tokens each, at positions from 1 on; a token's id is its document and position."""
+    rows = [(document, position, 100 * document + position) for document in range(10) for position in range(1, count + 1)]
+    texts = report_features.Texts(lambda token: f"t{token}")
+    return report_features.Tokens(pd.DataFrame(rows, columns=["document", "position", "token"]).sample(frac=1, random_state=1), texts)
+
+
+def test_a_window_is_the_text_around_the_peak():
+    own = tokens()
+    (window,) = report_features.windows(fires([(3, 20, 2.0), (3, 22, 8.0), (3, 39, 1.0)]), own)
+    shown = [own.texts.texts[t] for t in window["t"]]
+    assert shown == [f"t{300 + p}" for p in range(22 - report_features.BEFORE, 22 + report_features.AFTER + 1)]
+    assert (window["d"], window["m"], shown[window["p"]]) == (3, 0, "t322")
+    assert {shown[i]: v for i, v in enumerate(window["v"]) if v} == {"t320": 25, "t322": 100}
+
+
+def test_windows_end_with_the_document():
+    own = tokens(5)
+    (window,) = report_features.windows(fires([(2, 1, 1.0)]), own)
+    assert [own.texts.texts[t] for t in window["t"]] == ["t201", "t202", "t203", "t204", "t205"] and window["p"] == 0
+    assert report_features.windows(fires([]), own) == []
+
+
+def test_windows_are_the_strongest_and_the_middling_and_no_text_twice():
+    peaks = [(document, 10, 10.0 - document) for document in range(10)]
+    found = report_features.windows(fires(peaks), tokens())
+    assert [(w["d"], w["m"]) for w in found] == [(0, 0), (1, 0), (2, 0), (3, 0), (5, 1), (6, 1)]
+    alike = tokens()
+    alike.token = alike.position  # every document says the same
+    assert [w["d"] for w in report_features.windows(fires(peaks), alike)] == [0]
+
+
+def test_histogram_counts_from_0_to_the_largest():
+    counts = report_features.histogram(np.array([0.1, 0.1, 12.0, 24.0]))
+    assert (counts[0], counts[12], counts[-1], sum(counts), len(counts)) == (2, 1, 1, 4, report_features.BINS)
+    assert report_features.histogram(np.array([])) == []
+
+
+def test_an_entry_says_what_the_tables_say():
+    line = {
+        "place": 2, "feature": 5, "activates_on": "Fires on x.", "promotes": "", "words": ["love", "film"], "explainer": "tokens",
+        "raised": [{"token": " love", "logit": 0.9}, {"token": " of", "logit": 0.1}], "lowered": [{"token": " bad", "logit": -0.5}],
+    }  # fmt: skip
+    place = {"pair": PAIR, "layer": 3, "seed": 1, "rlhf": [line]}
+    matched = pd.DataFrame({"place": pd.array([1, 2, None], dtype="Int32"), "small": [9, 5, 7], "cosine": [0.99, 0.8, np.nan]})
+    nulls = pd.DataFrame({"kind": ["covariance"] * 2, "cosines": [[0.7, 0.6], [0.5, 0.4]]})
+    changes = pd.DataFrame({"feature": [5], "nearest": [8], "cosine": [0.3], "null_cosine": [np.nan], "rate_on_base": [0.1], "rate_on_rlhf": [0.2]})
+    scores = {"simulation": pd.DataFrame({"feature": [9, 5], "correlation_own": [0.1, 0.4]})}
+    (entry,) = report_features.entries(place, "rlhf", matched, fires([(3, 20, 2.0)]), tokens(), nulls, changes, {"love": 3.2, "bad": -2.5}, scores)
+    assert entry["id"] == "tiny/utility/run1/rlhf/layer3/seed1/feature5"
+    assert (entry["place"], entry["of"], entry["cosine"], entry["null"]) == (2, 2, 0.8, {"covariance": 0.5})
+    assert entry["up"] == [["love", 0.9, 3.2], ["of", 0.1, None]] and entry["down"] == [["bad", -0.5, -2.5]]
+    assert (entry["uOn"], entry["uUp"], entry["fires"], entry["max"]) == (3.2, 3.2, 1, 2.0)
+    assert (entry["near"], entry["nearCos"], entry["seedCos"], entry["rate"]) == ("tiny/utility/run1/base/layer3/seed1/feature8", 0.3, None, [0.1, 0.2])
+    assert entry["scores"] == {"simulation (correlation)": 0.4}
+    (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, {})
+    assert bare["null"] == {} and not {"near", "rate", "scores", "uOn"} & set(bare)
+    json.dumps([entry, bare], allow_nan=False)
+
+
+# ---- the sections ----
+
+
+def test_words_of_the_lexicon_are_cut_out_with_their_utility():
+    table = {"love": 3.2, "well": 1.1, "don't": -1.0}
+    assert report_sections.pieces("I LOVE it, don\u2019t!", table) == [("I ", None), ("LOVE", 3.2), (" it, ", None), ("don\u2019t", -1.0), ("!", None)]
+    assert report_sections.pieces("well-made", table) == [("well-made", 1.1)]
+    assert report_sections.pieces("", table) == []
+
+
+def test_words_written_more_and_less():
+    found = report_sections.words_written([completions(["bad", "love"], 0)], [completions(["love", "love", "best"], 0)])
+    assert [(word, before, after) for word, _, before, after in found["more"]] == [("best", 0, 2), ("love", 2, 4)]
+    assert [row[0] for row in found["less"]] == ["bad"]
+
+
+def test_the_rules_that_ran_and_what_they_read():
+    def job(rule, reads, writes, seconds):
+        return {
+            "rule": rule, "inputs": dict.fromkeys(reads, "0"), "outputs": dict.fromkeys(writes, {}), "seconds": seconds, "device": "cpu", "started": "2024",
+            "libraries": {"torch": "2"}, "git": {"commit": "abcdef0123456", "clean": False},
+        }  # fmt: skip
+
+    jobs = [job("table", ["a", "b"], ["t"], 1.0), job("model", ["given"], ["a"], 2.0), job("model", ["given"], ["b"], 3.0)]
+    found = report_sections.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, broken=[]))
+    assert found["rules"] == [{"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""}, {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"}]
+    assert found["commits"] == ["abcdef0123 with changes"] and found["graph"].count('class="edge"') == 1
+
+
+def test_a_long_table_is_cut_and_says_so():
+    found = report_sections.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
+    assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
+
+
+# ---- the charts ----
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.294, "1.29"), (-0.06, "−0.06"), (33.07, "33.1"), (687.4, "687"), (0, "0"), (-0.001, "0"), (float("nan"), "–")])
+def test_numbers_have_three_digits_that_count(value, text):
+    assert report_charts.number(value) == text
+
+
+def test_bars_are_as_long_as_their_values():
+    svg = report_charts.change(10, 40, 30, 25, 35, "said")
+    base, rlhf = (float(width) for width in re.findall(r'<rect[^>]*width="([\d.]+)"', svg))
+    assert rlhf == pytest.approx(4 * base, rel=0.01)
+    low, high = map(float, re.search(r'whisker difference" d="M([\d.]+) 77H([\d.]+)', svg).groups())
+    assert (high - low) / base == pytest.approx(1, rel=0.01)
+    assert "whisker" not in report_charts.change(10, 40, 30, float("nan"), float("nan"), "said")
+
+
+def test_names_in_charts_are_text():
+    line = report_charts.Line(HOSTILE, "s0", [1, 2], [0.0, 1.0])
+    svgs = [report_charts.lines([line, line._replace(name="b")], (HOSTILE, HOSTILE), HOSTILE), report_charts.layered({HOSTILE: set()}, {HOSTILE: HOSTILE})]
+    svgs += [report_charts.dots([(HOSTILE, [report_charts.Dot(HOSTILE, "base", 1.0)])], HOSTILE, HOSTILE)]
+    for svg in svgs:
+        assert {tag for tag, _ in Tags(svg).tags} <= {"svg", "path", "text", "circle", "rect", "title"}
+
+
+def test_charts_of_nothing_are_empty():
+    assert report_charts.lines([], ("x", "y"), "") == report_charts.dots([], "x", "") == ""
+
+
+# ---- the terminal ----
+
+
+def show(*arguments):
+    return subprocess.run([sys.executable, "-m", "rewardscope", "show", "feature", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_a_feature_in_the_terminal(tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(html(4, "\x1b[31m\u202e"), encoding="utf-8")
+    run = show("tiny/utility/run1/base/layer3/seed1/feature1", "--report", str(file))
+    assert run.returncode == 0, run.stderr
+    for said in ("place 2 of 128", 'Fires on "word1"', "[+3.2]", "fires on 10.00% of tokens in base, 20.00% in RLHF", "« film"):
+        assert said in run.stdout
+    assert "\x1b" not in run.stdout and "\u202e" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["tiny/utility/run1/base/layer3/seed1/feature9"], "there are tiny/utility/run1/base/layer3/seed1/feature1"), ([], "which feature?")],
+)
+def test_a_feature_that_is_not_there(tmp_path, arguments, says):
+    file = tmp_path / "report.html"
+    file.write_text(html(2), encoding="utf-8")
+    with pytest.raises(UserError, match=says):
+        report.features(arguments, file)
+
+
+def test_a_file_that_is_no_report(tmp_path):
+    (tmp_path / "x.html").write_text("<html>")
+    for file in ("x.html", "none.html"):
+        with pytest.raises(UserError, match="cannot be read as a report"):
+            report.features(["a"], tmp_path / file)
+
+
+@pytest.mark.workflow
+def test_the_report_of_a_run(finished):
+    data = report.read(finished / "results/report.html")
+    compared = pd.read_parquet(finished / f"results/{PAIR}/comparison.parquet")
+    explained = sorted((finished / f"results/{PAIR}").glob("*/explanations/**/*.jsonl"))
+    lines = {file: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in explained}
+    assert len(data["features"]) == sum(map(len, lines.values())) > 0
+    for entry in data["features"]:
+        _, _, _, side, layer, seed, name = entry["id"].split("/")
+        (file,) = (f for f in explained if f"/{side}/" in str(f) and f"/{seed}." in str(f))
+        line = next(line for line in lines[file] if f"feature{line['feature']}" == name)
+        assert (entry["on"], entry["place"]) == (line["activates_on"], line["place"])
+        row = compared.query("side == @side and seed == @s and feature == @f", local_dict={"side": side, "s": int(seed[4:]), "f": line["feature"]})
+        assert entry["nearCos"] == pytest.approx(row["cosine"].item(), abs=1e-4) and layer == f"layer{row['layer'].item()}"
+        assert sum(entry["hist"]) == entry["fires"] and all(max(w["v"]) <= 100 and w["v"][w["p"]] > 0 for w in entry["win"])
+    page = (finished / "results/report.html").read_text(encoding="utf-8")
+    assert "learned this reward" in page or "do not show that the model" in page or "went the other way" in page
+    assert "Every file that this was made from is still as its job left it" in page  # the provenance records
