@@ -12,6 +12,10 @@ TABLE3 = {
     "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "SAE seed", "runs": 1,
     "sae_seeds": 6, "promotes_m_base": 36.4, "promotes_m_rlhf": 69.5, "promotes_difference": 33.1, "promotes_ci_low": 27.2, "promotes_ci_high": 38.9,
 }  # fmt: skip
+STEP4 = {
+    "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
+    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "SAE seed", "runs": 1,
+}  # fmt: skip
 TABLE4 = {
     "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 1, "reward_base": -0.06,
     "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44,
@@ -24,6 +28,14 @@ def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFr
     return pd.DataFrame(
         {"prefix": ["A film" + hostile] * 2, "completion": [text] * 2, "words": [words] * 2, "utilities": [[2.0] * len(words)] * 2, "reward": [reward] * 2}
     )
+
+
+def scored(names: dict) -> list[dict]:
+    """Rows of the table of scores: of one measure, the explanations' own and those of other features."""
+    own = {"base": 0.47, "base_low": 0.45, "base_high": 0.49, "rlhf": 0.51, "rlhf_low": 0.47, "rlhf_high": 0.54, "difference": 0.03, "ci_low": -0.01, "ci_high": 0.06}
+    other = own | {"base": -0.01, "rlhf": 0.03}
+    found = [("all", "own", own), ("all", "other", other), ("2", "own", own | {"base": 0.9})]
+    return [{**names, "layer": layer, "scorer": "simulation", "measure": "correlation", "explanation": kind, **row} for layer, kind, row in found]
 
 
 def feature(i: int, hostile: str = "") -> dict:
@@ -42,13 +54,14 @@ def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
     """Page and data of a report with `count` features."""
     names = {"model": "tiny", "reward": "utility"}
     tables = {"tables/table3.csv": pd.DataFrame([names | TABLE3]), "tables/table4.csv": pd.DataFrame([names | TABLE4 | {"note": hostile}])}
+    tables |= {"tables/step4.csv": pd.DataFrame([names | STEP4]), "tables/scores.csv": pd.DataFrame(scored(names))}
     updates = pd.DataFrame({"update": [1, 2, 3], "reward": [0.0, 0.2, 0.5], "kl": [-1e-8, 1.0, 2.0]})
     data = {"tokens": {"tiny": ["The", " film" + hostile, "\n."]}, "features": [feature(i, hostile) for i in range(count)]}
     page = report_sections.page(
         [PAIR], {PAIR: {"top1": 3}}, tables, {PAIR: [completions(["bad"], -0.1, hostile), completions(["love", "best"], 1.2, hostile)]},
         {PAIR: {"love": 2.0, "best": 2.0, "bad": 2.0}}, data["features"], {PAIR: {"words": "vader", "function": None, "classifier": None}},
         training={PAIR: updates}, divergence={PAIR: pd.DataFrame({"layer": [0, 1], "distance": [2.0, 3.0]})}, pictures=[],
-        chain=SimpleNamespace(jobs=[], given={}, broken=[]), config=f"text: {hostile}",
+        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}",
     )  # fmt: skip
     return page, data
 

@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from report_pages import HOSTILE, PAIR, TABLE3, TABLE4, completions, fires, html, made_up
+from report_pages import HOSTILE, PAIR, STEP4, TABLE3, TABLE4, completions, fires, html, made_up
 
 from rewardscope import report, report_charts, report_features, report_sections, verdict
 from rewardscope.errors import UserError
@@ -68,43 +69,92 @@ def test_the_policy_allows_the_file_s_own_script_and_style_alone():
 
 def test_a_section_without_inputs_is_left_out():
     page, data = made_up(0)
-    shown = report.render({**page, "completions": [], "training": []}, data)
+    shown = report.render({**page, "completions": [], "training": [], "scores": [], "step4": []}, data)
     assert 'id="verdict"' in shown and 'id="provenance"' in shown
-    assert not re.search(r'<section id="(?:features|completions|rlhf|quality|sweeps|changes)"', shown)
-    assert [key for key, _ in page["contents"]] == ["verdict", "rlhf", "divergence", "completions", "tables", "provenance"]
+    assert not re.search(r'<section id="(?:features|completions|rlhf|quality|scores|sweeps|changes)"', shown)
+    assert [key for key, _ in page["contents"]] == ["verdict", "rlhf", "divergence", "scores", "completions", "changes", "tables", "provenance"]
 
 
 # ---- the verdict ----
 
 
+def plain(sentence: verdict.Sentence) -> str:
+    return " ".join(sentence).replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_three_sentences_with_intervals():
-    learned, features, sure = verdict.sentences(TABLE3, TABLE4)
-    assert learned.startswith("The model learned this reward: the mean reward of a completion rose from −0.06 to 1.23, +1.29 ")
-    assert learned.endswith("(95 % interval 1.15 to 1.44, 100 prompts).")
-    assert "fire on does not show it: utility of the words +3.20 (95 % interval −10.8 to 17.3, 6 SAE seeds); what they promote shows it: +33.1" in features
-    assert "one RLHF run" in sure and "100 prompts" in sure and "6 SAE seeds of that run" in sure
+    learned, features, sure = map(plain, verdict.sentences(TABLE3, TABLE4))
+    rose = "The mean reward of a completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 100 prompts)."
+    assert learned == f"Did it learn this reward? Yes, in this run. {rose}"
+    assert "? In part. " in features
+    assert "they promote: more, +33.1 (95 % interval 27.2 to 38.9)." in features
+    assert "they fire on: no change shown, +3.20 (95 % interval −10.8 to 17.3)." in features
+    assert "One RLHF run." in sure and "other prompts (100) and other SAE seeds (6)" in sure
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "says"),
-    [(0.1, 2.0, "learned this reward"), (-0.1, 2.0, "do not show"), (-3.0, -0.1, "went the other way"), (np.nan, np.nan, "cannot tell")],
-)
-def test_only_an_interval_without_0_counts(low, high, says):
+    ("low", "high", "answer", "says"),
+    [
+        (0.1, 2.0, "Yes, in this run.", "rose"), (-0.1, 2.0, "Not shown.", "That interval holds 0."), (0.0, 2.0, "Not shown.", "That interval holds 0."),
+        (-3.0, -0.1, "No: in this run the opposite.", "fell"), (np.nan, np.nan, "This cannot tell.", "no interval"),
+    ],
+)  # fmt: skip
+def test_only_an_interval_without_0_counts(low, high, answer, says):
     row = {**TABLE4, "reward_ci_low": low, "reward_ci_high": high}
-    assert says in verdict.sentences(None, row)[0]
+    sentence = verdict.sentences(None, row)[0]
+    assert sentence.answer == answer and says in sentence.because
+
+
+INTERVALS = {"up": (1.0, 2.0), "unclear": (-1.0, 1.0), "down": (-2.0, -1.0), "unknown": (np.nan, np.nan)}
+
+
+@pytest.mark.parametrize(
+    ("promotes", "fires", "answer"),
+    [
+        ("up", "up", "Yes."), ("up", "unclear", "In part."), ("unclear", "up", "In part."), ("unclear", "unclear", "Not shown."),
+        ("down", "down", "No, less."), ("unclear", "down", "No."), ("up", "down", "In one way more, in the other less."), ("up", "unknown", "This cannot tell."),
+    ],
+)  # fmt: skip
+def test_both_of_table_3_s_intervals_make_the_answer(promotes, fires, answer):
+    row = TABLE3 | dict(zip(("promotes_ci_low", "promotes_ci_high", "ci_low", "ci_high"), INTERVALS[promotes] + INTERVALS[fires], strict=True))
+    assert verdict.sentences(row, None)[0].answer == answer
 
 
 def test_several_runs_are_the_replicates():
-    rows = {**TABLE3, "unit": "RLHF run", "runs": 5}, {**TABLE4, "runs": 5}
-    over = "the interval on completions is over 100 prompts and that on features is over 5 RLHF runs"
-    assert verdict.sentences(*rows)[2] == f"This speaks of these 5 RLHF runs: {over}."
+    learned, _, sure = map(plain, verdict.sentences({**TABLE3, "unit": "RLHF run", "runs": 5}, {**TABLE4, "runs": 5}))
+    assert "Yes, in these 5 runs." in learned
+    assert "5 RLHF runs. The intervals say how much other prompts (100) and other RLHF runs (5) would change this" in sure
     assert verdict.sentences(None, None) == []
+
+
+def test_of_a_reward_without_words_step_4_says_whether_features_changed():
+    learned, features, sure = map(plain, verdict.sentences(None, TABLE4, STEP4, words=False))
+    assert "Yes, in this run." in learned and "other SAE seeds (6)" in sure
+    assert "Did its features change? Yes. Of the 60 best matched features after RLHF, 9.67 have no match before it" in features
+    assert "another SAE seed gives 4.00: +5.67 (95 % interval 3.12 to 8.21). This reward has no word list" in features
+    assert verdict.sentences(None, TABLE4, {**STEP4, "ci_low": -0.1}, words=False)[1].answer == "Not shown."
+    assert verdict.sentences(None, TABLE4, None, words=False)[1].answer == "This cannot tell."
+    assert len(verdict.sentences(None, TABLE4, STEP4)) == 2  # it has words, and Table 3 is not among the targets
 
 
 def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
     row = {**TABLE4, "m_base": np.nan, "m_rlhf": np.nan}
-    screen = report_sections.first_screen({"model": "m", "reward": "r"}, None, row, "a classifier", None)
+    screen = report_sections.first_screen(None, row, [])
     assert [figure["title"] for figure in screen["figures"]] == ["Reward of a completion"]
+
+
+@pytest.mark.parametrize(
+    ("reward", "says"),
+    [
+        ({"words": "vader"}, "VADER lexicon, where people rated words from −4 to 4 (“love” +2). The reward of a text is the sum over its words, divided by 5"),
+        ({"words": "mine.csv"}, "the lexicon mine.csv"), ({"function": "f.py:likes"}, "the Python function f.py:likes"),
+        ({"classifier": {"hub": None, "path": "judge", "positive": "good"}}, "a classifier (judge) takes for good"),
+        ({"classifier": {"hub": None, "path": None, "positive": None}}, "a classifier (one trained here on labelled documents) takes for positive"),
+    ],
+)  # fmt: skip
+def test_what_a_reward_likes(reward, says):
+    reward = {"words": None, "function": None, "classifier": None} | reward
+    assert says in report_sections.described(reward, [[completions(["love"], 1.0)]])
 
 
 # ---- the features ----
@@ -194,14 +244,75 @@ def test_the_rules_that_ran_and_what_they_read():
         }  # fmt: skip
 
     jobs = [job("table", ["a", "b"], ["t"], 1.0), job("model", ["given"], ["a"], 2.0), job("model", ["given"], ["b"], 3.0)]
-    found = report_sections.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, broken=[]))
+    found = report_sections.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, gone=["freed"], broken=[]))
     assert found["rules"] == [{"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""}, {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"}]
     assert found["commits"] == ["abcdef0123 with changes"] and found["graph"].count('class="edge"') == 1
+
+
+def test_the_rule_graph_leaves_out_what_longer_ways_imply():
+    reads = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "b", "c"}, "e": {"a"}}
+    assert report_sections.direct(reads) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}, "e": {"a"}}
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "text"),
+    [(0.17, -0.26, 0.6, "+0.17 (−0.26 to 0.60), not shown"), (5.67, 3.12, 8.21, "+5.67 (3.12 to 8.21)"), (2.0, np.nan, np.nan, "+2.00"), (np.nan, np.nan, np.nan, "–")],
+)
+def test_a_difference_whose_interval_holds_0_is_not_shown(difference, low, high, text):
+    assert report_sections.says({"difference": difference, "ci_low": low, "ci_high": high}) == text
+
+
+def test_scores_stand_beside_those_of_other_features():
+    page, _ = made_up(1)
+    (chart,) = page["scores"]
+    assert chart["rows"] == [{"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}]
+    assert "base 0.47, RLHF 0.51, other features 0.01" in chart["svg"]
 
 
 def test_a_long_table_is_cut_and_says_so():
     found = report_sections.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
     assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
+
+
+# ---- the colours ----
+
+CSS = (Path(report.__file__).parent / "report.css").read_text(encoding="utf-8")
+
+
+def palettes() -> dict[str, dict[str, str]]:
+    """The colours by name as the page has them in light, in dark and in print; dark and print change some of light's."""
+    light, dark, paper = (dict(re.findall(r"--(\w[\w-]*): *(#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL))
+    return {"light": light, "dark": light | dark, "print": light | dark | paper}
+
+
+def rgb(colour: str) -> list[float]:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    return [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+
+
+def ratio(a: list[float], b: list[float]) -> float:
+    """WCAG 2's contrast ratio of two sRGB colours."""
+    def luminance(colour):
+        return sum(w * (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4) for w, v in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_contrast_ratio_is_wcag_s():
+    assert ratio(rgb("#000"), rgb("#fff")) == pytest.approx(21) and ratio(rgb("#767676"), rgb("#ffffff")) == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark", "print"])
+def test_text_and_marks_stand_out_from_what_is_behind_them(scheme):
+    colour = {name: rgb(value) for name, value in palettes()[scheme].items()}
+    pairs = [(text, back, 4.5) for text in ("ink", "soft", "link", "base", "rlhf") for back in ("paper", "card", "band")]
+    pairs += [(text, back, 4.5) for text in ("ink", "soft") for back in ("good-back", "bad-back")]
+    pairs += [(mark, back, 3.0) for mark in ("good", "bad", "null", "s1", "s2", "s3", "s4", "s5") for back in ("paper", "card")]
+    assert [(a, b, round(ratio(colour[a], colour[b]), 2)) for a, b, least in pairs if ratio(colour[a], colour[b]) < least] == []
+    for share in (0.1, 0.5, 0.82):  # tokens shaded by activation
+        shaded = [share * heat + (1 - share) * card for heat, card in zip(colour["heat"], colour["card"], strict=True)]
+        assert ratio(colour["ink"], shaded) >= 4.5, share
 
 
 # ---- the charts ----
@@ -210,6 +321,10 @@ def test_a_long_table_is_cut_and_says_so():
 @pytest.mark.parametrize(("value", "text"), [(1.294, "1.29"), (-0.06, "−0.06"), (33.07, "33.1"), (687.4, "687"), (0, "0"), (-0.001, "0"), (float("nan"), "–")])
 def test_numbers_have_three_digits_that_count(value, text):
     assert report_charts.number(value) == text
+
+
+def test_a_change_that_rounds_to_0_has_no_sign():
+    assert [report_charts.signed(value) for value in (0.001, -0.001, 0.5, -0.5)] == ["0", "0", "+0.50", "−0.50"]
 
 
 def test_bars_are_as_long_as_their_values():
@@ -284,5 +399,5 @@ def test_the_report_of_a_run(finished):
         assert entry["nearCos"] == pytest.approx(row["cosine"].item(), abs=1e-4) and layer == f"layer{row['layer'].item()}"
         assert sum(entry["hist"]) == entry["fires"] and all(max(w["v"]) <= 100 and w["v"][w["p"]] > 0 for w in entry["win"])
     page = (finished / "results/report.html").read_text(encoding="utf-8")
-    assert "learned this reward" in page or "do not show that the model" in page or "went the other way" in page
-    assert "Every file that this was made from is still as its job left it" in page  # the provenance records
+    assert "Did it learn this reward?" in page and "Do its features hold more" in page
+    assert "Every file that this was made from is as its job left it" in page  # the provenance records

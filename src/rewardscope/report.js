@@ -158,10 +158,10 @@
       w.t.forEach((t, i) => {
         const level = Math.ceil(w.v[i] / 10);
         const text = tokens[t].replaceAll("\n", "↵");
-        const space = text.length > 1 && text.startsWith(" ") ? " " : ""; // not shaded
+        const space = text.length > 1 && text.startsWith(" ") ? " " : ""; // not shaded, and left out where a line begins
         const token = el("span", "t" + (level ? " a" + level : "") + (i === w.p ? " peak" : ""), text.slice(space.length));
         if (level) token.title = `${w.v[i]} % of the largest`;
-        line.append(space, token);
+        line.append(i ? space : "", token);
       });
       box.appendChild(line);
     }
@@ -188,10 +188,11 @@
     title.prepend(el("span", "side " + f.side, sideName[f.side]));
     put(page, title, el("p", "address", f.id));
     put(page, el("h4", "", "What activates it"), put(el("p"), el("bdi", "", f.on || "There is no explanation.")));
-    put(page, el("h4", "", "What it promotes"), el("p", "key", "Tokens that it makes more likely"), chips(f.up), el("p", "key", "and less likely"), chips(f.down));
-    const facts = el("dl", "facts");
+    put(page, el("h4", "", "What it promotes"), f.makes ? put(el("p"), el("bdi", "", f.makes)) : null);
+    put(page, el("p", "key", "Tokens that it makes more likely"), chips(f.up), el("p", "key", "and less likely"), chips(f.down));
+    const facts = el("dl", "facts"), nulls = Object.entries(f.null);
     fact(facts, "Found in both dictionaries", `place ${f.place} of ${f.of}, cosine ${number(f.cosine)}`, gauge(f),
-      Object.entries(f.null).map(([kind, v]) => `${kind} null ${number(v)}`).join(", "));
+      nulls.length ? `null at this place: ${nulls.map(([kind, v]) => `${number(v)} (${kind})`).join(", ")}` : "");
     if (f.nearCos !== undefined) {
       const other = sideName[f.side === "rlhf" ? "base" : "rlhf"];
       const name = `feature ${f.near ? f.near.split("/feature")[1] : "–"}`;
@@ -238,10 +239,11 @@
     event.preventDefault();
     next.firstElementChild.focus();
   });
-  addEventListener("hashchange", () => open(decodeURI(location.hash.slice(1)), true));
+  const asked = () => features.find((f) => "#" + encodeURI(f.id) === location.hash)?.id;
+  addEventListener("hashchange", () => open(asked(), true));
 
   filter();
-  const asked = decodeURI(location.hash.slice(1));
-  open(known.has(asked) ? asked : found[0].id, false);
-  if (known.has(asked)) by("features").scrollIntoView();
+  const first = asked();
+  open(first ?? (found[0] ?? features[0]).id, false);
+  if (first) by("features").scrollIntoView();
 })();

@@ -71,7 +71,7 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     yield f"  place {entry['place']} of {entry['of']} by MMCS, cosine {entry['cosine']}" + "".join(
         f"; null ({kind}) {value} at this place" for kind, value in entry["null"].items()
     )
-    yield f"  {_plain(entry['on'])}"
+    yield from (f"  {_plain(said)}" for said in (entry["on"], entry["makes"]) if said)
     for name, key in (("raises", "up"), ("lowers", "down")):
         yield f"  {name}: " + ", ".join(_plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
     if entry.get("near"):

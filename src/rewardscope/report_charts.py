@@ -49,7 +49,8 @@ def number(value: float) -> str:
 
 def signed(value: float) -> str:
     """A change as the report writes it: its plus too."""
-    return ("+" if value > 0 else "") + number(value)
+    text = number(value)
+    return f"+{text}" if value > 0 and text != "0" else text
 
 
 def _label(value: float) -> str:
@@ -95,13 +96,15 @@ def dots(rows: list[tuple[str, list[Dot]]], axis: str, said: str, start: float |
     for i, (name, marks) in enumerate(rows):
         y = 6 + 26 * (i + 0.5)
         body.append(_text(left - 8, y + 4, name, "", "end"))
+        both = {"base", "rlhf"} <= {m.look for m in marks}  # then base stands a little higher, so that neither hides the other
         for mark in (m for m in marks if isfinite(m.x)):
+            y = 6 + 26 * (i + 0.5) + both * {"base": -4, "rlhf": 4}.get(mark.look, 0)
             told = f"{mark.name}: {number(mark.x)}"
             if isfinite(mark.low) and isfinite(mark.high):
                 body.append(f'<path class="whisker {mark.look}" d="M{x(mark.low):.1f} {y:.1f}H{x(mark.high):.1f}"/>')
                 told += f" ({number(mark.low)} to {number(mark.high)})"
             body.append(_mark(mark.look, x(mark.x), y, told))
-    body.append(_text((left + right) / 2, height + 32, axis, "axis", "middle"))
+    body.append(_text(min((left + right) / 2, width - TEXT * len(axis) / 2), height + 32, axis, "axis", "middle"))
     return _svg(width, height + 38, said, body)
 
 
@@ -183,7 +186,7 @@ def layered(edges: dict[str, set[str]], notes: dict[str, str]) -> Markup:
     for rule in sorted(edges):
         rows.setdefault(of(rule), []).append(rule)
     widest = max(map(len, rows.values()), default=1)
-    box, gap, step, place = 122.0, 10.0, 74.0, {}
+    box, gap, step, place = 140.0, 10.0, 74.0, {}
     width = widest * (box + gap) + gap
     for level, names in sorted(rows.items()):
         def centre(rule: str) -> float:

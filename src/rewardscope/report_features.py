@@ -19,7 +19,7 @@ ALIKE = 5  # a window whose last tokens up to the peak were shown already is pas
 SCORES = {  # scorer -> what the report calls its score, and the column that holds it
     "simulation": ("simulation (correlation)", "correlation_own"),
     "detection": ("detection (AUROC)", "auroc_own"),
-    "promotes": ("promoted tokens that do rise (share)", "most_raised_own"),
+    "promotes": ("promotes (share of claimed tokens that rise most)", "most_raised_own"),
 }
 
 
@@ -143,7 +143,7 @@ def entries(
             "cosine": rounded(cosine[feature]),
             "null": {kind: rounded(best[number - 1]) for kind, best in null.items() if number <= len(best)},
             "on": line["activates_on"],
-            "makes": line["promotes"],
+            "makes": "" if line["explainer"] == "tokens" else line["promotes"],  # `tokens` says what `up` and `down` do
             "up": weighed(line["raised"], table),
             "down": weighed(line["lowered"], table),
             "max": rounded(values.max(), 3) if len(values) else 0,

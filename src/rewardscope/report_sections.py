@@ -2,7 +2,8 @@
 import base64
 from collections import Counter
 from collections.abc import Sequence
-from math import isnan
+from functools import cache
+from math import isfinite, isnan
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +12,10 @@ from markupsafe import Markup
 from rewardscope import report_charts as charts
 from rewardscope import verdict
 from rewardscope.lineage import Chain
-from rewardscope.rewards import WORD, utilities
+from rewardscope.rewards import SCALE, WORD, utilities
 
 SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
+OPEN = 6  # of them at once, the rest on demand
 ROWS = 60  # of a table
 WORDS = 8  # written more, and less
 CHANGED = 10  # features that a reader without JavaScript sees
@@ -22,7 +24,7 @@ SIDES = {"base": "base", "rlhf": "RLHF"}
 
 CONTENTS = {
     "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
-    "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
+    "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
 }  # fmt: skip
 TITLES = {
     "table1": "Table 1: settings of RLHF beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
@@ -59,8 +61,10 @@ def page(
     for (model, reward), own in groups.items():
         sides = list(zip(*(completed[pair] for pair in own if pair in completed), strict=True))
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
+        found = _found(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and own[0] in words else None
-        shown.append(first_screen({"model": model, "reward": reward}, row3, row4, described(rewards[own[0]], sides), written))
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, found, own[0] in words))
+        shown.append({"model": model, "reward": reward, "likes": described(rewards[own[0]], sides), "written": written, **screen})
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
@@ -68,6 +72,7 @@ def page(
         "training": run_charts([(name[pair], table) for pair, table in training.items()]),
         "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
+        "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
         "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
         "pictures": [{"title": PICTURES[Path(file).stem], "source": picture(file)} for file in pictures],
         "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
@@ -76,17 +81,13 @@ def page(
     }
     present = {
         "verdict": True, "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
-        "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"], "tables": tables,
+        "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"], "tables": tables,
         "provenance": True,
     }  # fmt: skip
-    models, runs = sorted({model for model, _ in groups}), len(pairs)
-    compared = f"The base model beside the same model after RLHF, on the same documents and prompts: {_count(runs, 'RLHF run')}"
-    for row in _rows(tables.get("tables/table3.csv"))[:1]:
-        compared += f", {_count(int(row['sae_seeds']), 'SAE seed')}, features put into words by the explainer {row['explainer']}"
-        compared += " (it quotes words and tokens, without a language model)" * (row["explainer"] == "tokens")
+    models = sorted({model for model, _ in groups})
     return {
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
-        "compared": f"{compared}.",
+        "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
         "contents": [(key, said) for key, said in CONTENTS.items() if present[key]],
         "pairs": shown,
         "top_k": max((f["place"] for f in features), default=0),
@@ -111,22 +112,38 @@ def _row(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     return next((row for row in _rows(table) if (row["model"], row["reward"]) == (model, reward)), None)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _found(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+    """Step 4's count of features that only the tuned model has: of the top k, in all layers."""
+    own = () if table is None else table[table["among"].str.startswith("top")]
+    rows = _rows(own[(own["layer"] == "total") & (own["change"] == "found") & (own["kept_at"] == "chance")]) if len(own) else []
+    return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
+
+
+def compared(runs: int, table3: list[dict]) -> str:
+    """What this report is about, for a reader who knows neither RLHF nor autoencoders."""
+    said = (
+        "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
+        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(runs, 'RLHF run')}"
+    )
+    if not table3:
+        return f"{said}."
+    how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
+    return f"{said}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
 
 
 def described(reward: dict, sides: list) -> str:
-    """What a `rewards:` entry rewards, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
-    if not reward["words"]:
-        if reward["function"]:
-            return f"the function {reward['function']}"
-        own = reward["classifier"]
-        return f"a classifier's logit for the positive label ({own['hub'] or own['path'] or 'trained here'})"
-    source = "the VADER lexicon, where people rated words" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
+    """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
+    if reward["function"]:
+        return f"texts to which the Python function {reward['function']} gives a large number."
+    if own := reward["classifier"]:
+        where = own["hub"] or own["path"] or "one trained here on labelled documents"
+        return f"texts that a classifier ({where}) takes for {own['positive'] or 'positive'}. The reward is its logit for that label."
+    source = "the VADER lexicon, where people rated words from −4 to 4" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
     common = [pair for pair, _ in uses([frame for frames in sides for frame in frames]).most_common()]
     some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
-    examples = ", ".join(f"“{word}” {value:+.1f}".replace("-", "\N{MINUS SIGN}") for word, value in some)
-    return f"the sum of its words' utilities, their values in {source}" + f" ({examples})" * bool(some)
+    examples = ", ".join(f"“{word}” {value:+g}".replace("-", "\N{MINUS SIGN}") for word, value in some)
+    utility = f"words of high utility: their value in {source}" + f" ({examples})" * bool(some)
+    return f"{utility}. The reward of a text is the sum over its words, divided by {SCALE:g} (Equation 3)."
 
 
 def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]:
@@ -148,7 +165,7 @@ def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] 
 
     sides = said("base", base), said("rlhf", rlhf)
     rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
-    return {"rows": rows, "of": len(base)}
+    return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base)}
 
 
 def uses(frames: Sequence[pd.DataFrame]) -> Counter[tuple[str, float]]:
@@ -165,8 +182,8 @@ def words_written(base: list[pd.DataFrame], rlhf: list[pd.DataFrame]) -> dict[st
     return {"more": [r for r in rows if r[3] > r[2]][:WORDS], "less": [r for r in reversed(rows) if r[3] < r[2]][:WORDS]}
 
 
-def first_screen(names: dict, features: dict | None, completed: dict | None, reward: str, written: dict | None) -> dict:
-    """One model and reward: three sentences, Tables 3 and 4 as figures, and the words that completions gained and lost."""
+def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
+    """One model and reward: three sentences, and Tables 3 and 4 (a row of each) as figures."""
     figures = []
     if completed is not None:
         figures.append(("Reward of a completion", "Table 4: mean of the signed reward", "reward_", completed))
@@ -184,8 +201,7 @@ def first_screen(names: dict, features: dict | None, completed: dict | None, rew
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
         said = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
         drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, said)})
-    sentences = verdict.sentences(features, completed)
-    return {**names, "described": reward, "sentences": sentences, "figures": drawn, "written": written}
+    return {"sentences": sentences, "figures": drawn}
 
 
 def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
@@ -216,7 +232,7 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
     """MMCS of the top k beside its nulls, a row a place, and what else says how good the autoencoders are."""
     rows, lines = [], []
     for line in table.to_dict("records"):
-        name = f"{line['model']} {line['reward']} {line['run']} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
+        name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
         marks = [charts.Dot("null: random rows of the activations' covariance", "null-covariance", line["null_covariance_mmcs_top_k"])]
         gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
         marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
@@ -237,13 +253,40 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
     }  # fmt: skip
     out = []
     for (model, reward), rows in own.groupby(["model", "reward"], sort=False):
-        drawn = []
+        drawn, lines = [], []
         for row in rows.to_dict("records"):
+            lines.append({"name": named[row["change"]], **row, "says": says(row)})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         said = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
-        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {_count(int(rows['sae_seeds'].iloc[0]), 'SAE seed')}"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0)})
+        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.counted(rows['sae_seeds'].iloc[0], 'SAE seed')}"
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "rows": lines})
+    return out
+
+
+def says(row: dict) -> str:
+    """A row's difference and its interval, and `not shown` where that holds 0."""
+    low, high = row["ci_low"], row["ci_high"]
+    if not isfinite(low) or not isfinite(high):
+        return charts.signed(row["difference"])
+    return f"{charts.signed(row['difference'])} ({charts.number(low)} to {charts.number(high)})" + ", not shown" * (low <= 0 <= high)
+
+
+def scores(table: pd.DataFrame, several: bool) -> list[dict]:
+    """How well explanations predict and come true, in all layers: base and RLHF beside explanations of other features."""
+    out = []
+    for (model, reward), rows in table[table["layer"] == "all"].groupby(["model", "reward"], sort=False):
+        drawn, lines = [], []
+        for (scorer, measure), found in rows.groupby(["scorer", "measure"], sort=False):
+            own, other = (found[found["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
+            name = f"{scorer}: {measure.replace('_', ' ').replace('auroc', 'AUROC')}"
+            null = charts.Dot("explanations of other features", "null-covariance", (other["base"] + other["rlhf"]) / 2)
+            marks = [charts.Dot(SIDES[side], side, own[side], own[f"{side}_low"], own[f"{side}_high"]) for side in SIDES]
+            drawn.append((name, [null, *marks]))
+            lines.append({"name": name, "base": own["base"], "rlhf": own["rlhf"], "other": null.x, "says": says(own)})
+        said = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
+        svg = charts.dots(drawn, "mean score of an explanation, all layers", said, 0.0)
+        out.append({"title": f"{model}, {reward}" * several, "svg": svg, "rows": lines})
     return out
 
 
@@ -257,9 +300,8 @@ def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
         ]
         last = rows.iloc[-1]
         said = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
-        change = verdict.spanned(last["difference"], last["ci_low"], last["ci_high"])
         axis = f"explanations (of {last['texts']:.0f} in all layers)"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "change": change})
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "change": says(last.to_dict())})
     return out
 
 
@@ -281,6 +323,16 @@ def _cell(value: object) -> str:
     return "" if pd.isna(value) else str(value)
 
 
+def direct(reads: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Of what each rule reads only what it does not also reach through another (the transitive reduction)."""
+
+    @cache
+    def behind(rule: str) -> set[str]:
+        return reads[rule].union(*(behind(other) for other in reads[rule]))
+
+    return {rule: {other for other in own if not any(other in behind(by) for by in own)} for rule, own in reads.items()}
+
+
 def made(chain: Chain) -> dict:
     """What the jobs behind this report were."""
     rules: dict[str, list[dict]] = {}
@@ -292,7 +344,8 @@ def made(chain: Chain) -> dict:
     notes = {rule: f"{len(jobs)} job{'s' * (len(jobs) > 1)}, {took[rule]:.0f} s" for rule, jobs in rules.items()}
     first = [job for jobs in rules.values() for job in jobs]
     return {
-        "graph": charts.layered(reads, notes) if reads else "",
+        "graph": charts.layered(direct(reads), notes) if reads else "",
+        "gone": len(chain.gone),
         "rules": [
             {"rule": rule, "jobs": len(jobs), "seconds": f"{took[rule]:.1f}", "reads": ", ".join(sorted(reads[rule]))}
             for rule, jobs in reversed(rules.items())
