@@ -87,7 +87,7 @@ def test_three_sentences_with_intervals():
     rose = "The mean reward of a completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 100 prompts)."
     assert learned == f"Did it learn this reward? Yes, in this run. {rose}"
     assert "? In part. " in features
-    assert "they promote: more, +33.1 (95 % interval 27.2 to 38.9)." in features
+    assert "they promote: more, sum of |utility| +33.1 (95 % interval 27.2 to 38.9)." in features
     assert "they fire on: no change shown, +3.20 (95 % interval −10.8 to 17.3)." in features
     assert "One RLHF run." in sure and "other prompts (100) and other SAE seeds (6)" in sure
 
@@ -267,6 +267,16 @@ def test_scores_stand_beside_those_of_other_features():
     (chart,) = page["scores"]
     assert chart["rows"] == [{"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}]
     assert "base 0.47, RLHF 0.51, other features 0.01" in chart["svg"]
+
+
+@pytest.mark.parametrize(("picks", "shown"), [({"top1": 3, "top2": 1, "low1": 0}, [1, 3]), ({"low1": 0, "low2": 1}, [0, 1]), ({"layer2": 2}, [2])])
+def test_layers_looked_into_are_not_those_of_table_7(picks, shown):
+    table = pd.DataFrame({"layer": [0, 1, 2, 3], "distance": [1.0, 2.0, 3.0, 4.0]})
+    assert report_sections.layer_charts([("name", table, picks)])[0]["layers"] == shown
+
+
+def test_a_pair_of_checkpoints_has_no_curves():
+    assert report_sections.run_charts([]) == []
 
 
 def test_a_long_table_is_cut_and_says_so():

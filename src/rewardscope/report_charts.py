@@ -78,7 +78,7 @@ def _mark(look: str, x: float, y: float, said: str) -> str:
     return f'<circle class="mark {look}" cx="{x:.1f}" cy="{y:.1f}" r="5">{title}</circle>'
 
 
-def dots(rows: list[tuple[str, list[Dot]]], axis: str, said: str, start: float | None = None, width: float = 520) -> Markup:
+def dots(rows: list[tuple[str, list[Dot]]], axis: str, said: str, start: float | None = None, width: float = 430) -> Markup:
     """A row per name with marks on one axis, whiskers from `low` to `high` where there are any; `start`: a value the axis holds."""
     values = [v for _, marks in rows for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
     values += [start] if start is not None else []

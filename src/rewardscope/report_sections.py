@@ -205,7 +205,9 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
 
 
 def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
-    """Reward and KL by PPO update, a line a run: (name, training table) each."""
+    """Reward and KL by PPO update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere."""
+    if not runs:
+        return []
     out = []
     shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
     for title, column, unit in shown:
@@ -216,11 +218,14 @@ def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
 
 
 def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list[dict]:
-    """A chart a run of (name, divergence table, picks): the sum over a layer's tensors, the layers looked into marked."""
+    """A chart a run of (name, divergence table, picks): the sum over a layer's tensors, the layers looked into marked.
+
+    Low picks beside others are for Table 7 alone.
+    """
     out = []
     for name, table, picks in tables:
         layers = table.groupby("layer")["distance"].sum()
-        chosen = sorted(set(picks.values()))
+        chosen = sorted({layer for pick, layer in picks.items() if not pick.startswith("low")} or set(picks.values()))
         line = charts.Line(name, "rlhf", layers.index.tolist(), layers.tolist())
         said = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
         axes = ("layer (0 is nearest the input)", "divergence")

@@ -53,14 +53,14 @@ def learned(completions: dict) -> Sentence:
 def worded(features: dict) -> Sentence:
     """Do the features hold the reward's words? By the utility of what they fire on and of what they promote (Table 3)."""
     parts, found = [], []
-    for prefix, what in (("promotes_", "The tokens that they promote"), ("", "The words that they fire on")):
+    for prefix, what, unit in (("promotes_", "The tokens that they promote", "sum of |utility| "), ("", "The words that they fire on", "")):
         difference, low, high = (features[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
         found.append(judged(low, high))
         says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[found[-1]]
-        parts.append(f"{what}: {says}, {spanned(difference, low, high)}.")
+        parts.append(f"{what}: {says}, {unit}{spanned(difference, low, high)}.")
     answers = {(UP, UP): "Yes.", (UP, UNCLEAR): "In part.", (UNCLEAR, UP): "In part.", (UNCLEAR, UNCLEAR): "Not shown.", (DOWN, DOWN): "No, less."}
     answer = answers.get(tuple(found), "This cannot tell." if UNKNOWN in found else "In one way more, in the other less." if UP in found else "No.")
-    return Sentence("Do its features hold more of the reward's words?", answer, f"By their sum of |utility|. {' '.join(parts)}")
+    return Sentence("Do its features hold more of the reward's words?", answer, " ".join(parts))
 
 
 def replicates(features: dict) -> str:
