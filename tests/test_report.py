@@ -218,6 +218,9 @@ def test_an_entry_says_what_the_tables_say():
     (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, {})
     assert bare["null"] == {} and not {"near", "rate", "scores", "uOn"} & set(bare)
     json.dumps([entry, bare], allow_nan=False)
+    told = {**place, "rlhf": [{**line, "explainer": "openai", "promotes": "Praise."}]}
+    (other,) = report_features.entries(told, "rlhf", matched, fires([]), tokens(), None, None, None, {})
+    assert (entry["makes"], other["makes"]) == ("", "Praise.")  # what `tokens` says of it stands in `up` and `down`
 
 
 # ---- the sections ----
