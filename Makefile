@@ -9,6 +9,7 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
 	@$(BIN)/python -m rewardscope show results/tables/table3.csv results/tables/table4.csv
+	@echo "The report: $(CURDIR)/results/report.html (open it in a browser)"
 
 test: .venv/ready
 	$(BIN)/python -m pytest

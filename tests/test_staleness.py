@@ -10,10 +10,10 @@ from rewardscope.config import load
 SAMPLE = {  # key -> every stale rule
     "cache": set(),
     "sae_recipes.*.learning_rate": AFTER_SAES,
-    "features.null_draws": {"nulls", "quality"},
+    "features.null_draws": {"nulls", "quality", "report"},
     "explain.words": {"explanations"} | AFTER_EXPLANATIONS,
-    "completions.temperature": {"completions", "table4"},
-    "bootstrap": {"table4"},
+    "completions.temperature": {"completions", "table4", "report"},
+    "bootstrap": {"table4", "report"},
 }
 ONE_VALUE = {"explainer", "samples", "models.*.pretrain.architecture"}
 

@@ -216,7 +216,7 @@ def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):
     assert ours == theirs
 
 
-AFTER_EXPLANATIONS = {"table3", "table5", "section5_3", "section6_1"}
+AFTER_EXPLANATIONS = {"table3", "table5", "section5_3", "section6_1", "report"}
 AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "quality", "table2", "step4", "probe"} | AFTER_EXPLANATIONS
 
 
@@ -273,7 +273,8 @@ def test_a_classifier_as_reward(finished, tmp_path):
     explained = f"{pair}/rlhf/explanations/paper/top1/tokens/seed1.sample1.jsonl"
     everything = planned(snakemake(tmp_path, "--dry-run", *options, "--", "all", explained))
     assert everything == {
-        "saes", "nulls", "features", "feature_activations", "explanations", "comparison", "quality", "classifier", "accuracy", "rlhf", "divergence", "layers", "activations", "completions", "table4"
+        "classifier", "accuracy", "rlhf", "divergence", "layers", "activations", "saes", "nulls", "features", "feature_activations",
+        "explanations", "comparison", "quality", "completions", "table4",
     }  # fmt: skip
     run = snakemake(tmp_path, *options, "--", EVERY[1], f"{judge}/metrics.json")
     assert run.returncode == 0, run.stderr

@@ -1,4 +1,4 @@
-"""`python -m rewardscope`: a table in the terminal, what an artifact was made from, the DAG as pictures, help after a crash."""
+"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the DAG as pictures, help after a crash."""
 import argparse
 import sys
 
@@ -26,8 +26,9 @@ def parser() -> Parser:
     """The command line."""
     top = Parser(prog="python -m rewardscope", description="Looks at what the workflow has made.")
     commands = top.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("show", help="print CSV tables, one field a line")
-    command.add_argument("files", nargs="+", metavar="FILE")
+    command = commands.add_parser("show", help="print CSV tables, one field a line, or features: show feature ADDRESS...")
+    command.add_argument("what", nargs="+", metavar="FILE", help="tables; or `feature` and addresses as the report has them")
+    command.add_argument("--report", default="results/report.html", help="the report that features are read from")
     command = commands.add_parser("lineage", help="print what an artifact was made from, and whether that still holds; status 1 where not")
     command.add_argument("path", help="a result: a file, a folder, a file in a folder")
     command.add_argument("--row", help="of a CSV table: its number, from 1, or MODEL/REWARD")
@@ -49,7 +50,12 @@ def main(arguments: list[str]) -> int:
     """Run one command; the exit status."""
     asked = parser().parse_args(arguments)
     if asked.command == "show":
-        for file in asked.files:
+        if asked.what[0] == "feature":
+            from rewardscope.report import features
+
+            print(features(asked.what[1:], asked.report))
+            return 0
+        for file in asked.what:
             show(file)
         return 0
     if asked.command == "dag":

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+DATA = (".yaml", ".html", ".css", ".js")  # files beside a module, with its name
 RECORDS = "provenance"  # the module that only writes down what a job did; it cannot change a result
 
 
@@ -63,5 +64,5 @@ def _tree_hash(module: str) -> str:
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             body[0].value.value = None  # a docstring
     text = ast.dump(tree)
-    data = _file(module).with_suffix(".yaml")  # a module's data file changes its results too
-    return hashlib.sha256(text.encode() + (data.read_bytes() if data.exists() else b"")).hexdigest()
+    data = [_file(module).with_suffix(kind) for kind in DATA]  # a module's data file changes its results too
+    return hashlib.sha256(text.encode() + b"".join(file.read_bytes() for file in data if file.exists())).hexdigest()

@@ -60,7 +60,7 @@ Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
-    "quality", "comparison", "step4", "probe", "perplexity", "accuracy",
+    "quality", "comparison", "step4", "probe", "perplexity", "accuracy", "report",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
@@ -266,6 +266,10 @@ class Sweeps(Section):
     tied: TiedSweep = Field(description="Tables 6 and 7: tied and untied weights")
 
 
+class Report(Section):
+    features: Whole = Field(description="features in the browser at most; beyond it, those of further SAE seeds are left out")
+
+
 class Config(Section):
     """A valid configuration, in the order of config.yaml."""
 
@@ -294,6 +298,7 @@ class Config(Section):
     completions: Completions = Field(description="Table 4")
     sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
     bootstrap: Whole = Field(description="resamples behind an interval over prompts")
+    report: Report = Field(description="report.html")
 
     def rlhf_of(self, reward: str) -> Rlhf:
         """The RLHF settings of a reward: `rlhf:` with the keys that the reward overrides."""

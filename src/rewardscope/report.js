@@ -1,0 +1,249 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const by = (id) => document.getElementById(id);
+  if (!data.features.length) return;
+  document.documentElement.classList.add("js");
+
+  // Everything that comes from data enters the page here, as text.
+  function el(tag, kind, text) {
+    const node = document.createElement(tag);
+    if (kind) node.className = kind;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+  function put(parent, ...children) {
+    for (const child of children) if (child) parent.appendChild(child);
+    return parent;
+  }
+  function svg(tag, attributes, title) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    if (title) node.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "title")).textContent = title;
+    return node;
+  }
+  const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "\u2212"));
+  const signed = (value) => (value > 0 ? "+" : "") + number(value, 1);
+  const percent = (value) => (value === null ? "–" : (100 * value).toFixed(2) + " %");
+  const sideName = { base: "base", rlhf: "RLHF" };
+
+  const features = data.features;
+  const known = new Map();
+  const KEYS = ["model", "reward", "run", "side", "layer", "seed"];
+  for (const f of features) {
+    const [model, reward, run, side, layer, seed, name] = f.id.split("/");
+    Object.assign(f, { model, reward, run: run.slice(3), side, layer: layer.slice(5), seed: seed.slice(4), name: name.slice(7) });
+    f.text = [f.id, f.on, ...f.up.map((t) => t[0])].join(" ").toLowerCase();
+    f.change = f.nearCos === null || f.nearCos === undefined ? -9 : (f.seedCos ?? 1) - f.nearCos;
+    f.moved = f.rate ? Math.abs(Math.log2((f.rate[1] + 1e-5) / (f.rate[0] + 1e-5))) : -1;
+    known.set(f.id, f);
+  }
+  const has = (key) => features.some((f) => f[key] !== undefined && f[key] !== null);
+  const score = (f) => f.scores?.[by("scored").value] ?? null;
+  const SORTS = [
+    ["change", "changed most: direction", (f) => -f.change, has("nearCos")],
+    ["moved", "changed most: firing rate", (f) => -f.moved, has("rate")],
+    ["place", "best matched (MMCS place)", (f) => f.place, true],
+    ["up", "promotes the reward most", (f) => -f.uUp, has("uUp")],
+    ["down", "promotes against the reward most", (f) => f.uUp, has("uUp")],
+    ["on", "fires on words of the reward most", (f) => -Math.abs(f.uOn), has("uOn")],
+    ["score", "best score", (f) => -(score(f) ?? -9), has("scores")],
+  ].filter((s) => s[3]);
+
+  function options(select, pairs) {
+    for (const [value, text] of pairs) {
+      const option = el("option", "", text);
+      option.value = value;
+      select.appendChild(option);
+    }
+  }
+  options(by("sort"), SORTS.map(([value, text]) => [value, text]));
+  for (const key of KEYS) {
+    const values = [...new Set(features.map((f) => f[key]))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    options(by(key), [["", "all"], ...values.map((v) => [v, sideName[v] && key === "side" ? sideName[v] : v])]);
+    by(key).parentElement.hidden = values.length < 2;
+  }
+  const scorers = [...new Set(features.flatMap((f) => Object.keys(f.scores ?? {})))];
+  options(by("scored"), scorers.map((name) => [name, name]));
+  for (const id of ["score", "scored"]) by(id).parentElement.hidden = !scorers.length;
+
+  const STEP = 60;
+  let found = [], shown = 0, chosen = null;
+
+  function filter() {
+    const words = by("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const want = KEYS.map((key) => [key, by(key).value]).filter((w) => w[1]);
+    const least = by("score").value === "" ? null : Number(by("score").value);
+    const [, , rank] = SORTS.find((s) => s[0] === by("sort").value);
+    found = features
+      .filter((f) => want.every(([key, value]) => f[key] === value) && words.every((w) => f.text.includes(w)) && (least === null || (score(f) ?? -9) >= least))
+      .map((f) => [rank(f), f])
+      .sort((a, b) => a[0] - b[0])
+      .map((pair) => pair[1]);
+    by("list").replaceChildren();
+    shown = 0;
+    more();
+    by("count").textContent = `${found.length} of ${features.length} features`;
+  }
+
+  function more() {
+    const rows = document.createDocumentFragment();
+    for (const f of found.slice(shown, shown + STEP)) rows.appendChild(row(f));
+    by("list").appendChild(rows);
+    shown = Math.min(found.length, shown + STEP);
+    by("more").hidden = shown >= found.length;
+  }
+
+  function row(f) {
+    const button = el("button");
+    button.type = "button";
+    button.dataset.id = f.id;
+    if (chosen === f.id) button.setAttribute("aria-current", "true");
+    const who = el("span", "who");
+    const left = el("span", "", ` layer ${f.layer}, seed ${f.seed}, feature ${f.name}`);
+    left.prepend(el("span", "side " + f.side, sideName[f.side]));
+    put(who, left, el("span", "", by("sort").value === "moved" ? `×${number(2 ** f.moved)}` : f.nearCos === undefined ? "" : `cosine ${number(f.nearCos)}`));
+    const up = el("span", "up", "Raises ");
+    f.up.slice(0, 4).forEach(([token], i) => up.append(i ? ", " : "", el("bdi", "", token)));
+    put(button, who, put(el("span", "on"), el("bdi", "", f.on)), up);
+    return put(el("li"), button);
+  }
+
+  function chips(tokens) {
+    const line = el("p");
+    for (const [token, logit, utility] of tokens) {
+      const chip = el("span", "chip" + (utility > 0 ? " good" : utility < 0 ? " bad" : ""));
+      chip.title = `logit ${signed(logit)}` + (utility === null ? "" : `, utility ${signed(utility)}`);
+      put(chip, el("bdi", "", token), utility ? el("small", "", " " + signed(utility)) : null);
+      line.append(chip, " ");
+    }
+    return line;
+  }
+
+  function histogram(f) {
+    const width = 360, height = 90, top = Math.log1p(Math.max(...f.hist)), n = f.hist.length;
+    const said = `Histogram of ${f.fires} activations from 0 to ${f.max}, counts on a logarithmic scale`;
+    const chart = svg("svg", { class: "hist", viewBox: `0 0 ${width} ${height + 18}`, width, role: "img", "aria-label": said });
+    f.hist.forEach((count, i) => {
+      const h = (height * Math.log1p(count)) / top, step = width / n;
+      const range = `${number((f.max * i) / n)} to ${number((f.max * (i + 1)) / n)}: ${count}`;
+      chart.appendChild(svg("rect", { x: i * step + 1, y: height - h, width: step - 2, height: h }, range));
+    });
+    const ends = [[0, "start", "0"], [width, "end", number(f.max, 1)]];
+    for (const [x, anchor, text] of ends) {
+      const label = svg("text", { x, y: height + 15, "text-anchor": anchor, class: "tick" });
+      label.textContent = text;
+      chart.appendChild(label);
+    }
+    return chart;
+  }
+
+  function gauge(f) {
+    const at = (value) => 4 + 232 * Math.max(0, value);
+    const nulls = Object.entries(f.null);
+    const said = `MMCS cosine ${number(f.cosine)}; ` + nulls.map(([kind, v]) => `null ${kind} ${number(v)}`).join(", ");
+    const chart = svg("svg", { class: "gauge", viewBox: "0 0 240 22", width: 240, role: "img", "aria-label": said });
+    chart.appendChild(svg("rect", { class: "track", x: 4, y: 7, width: 232, height: 8, rx: 4 }));
+    for (const [kind, v] of nulls) if (v !== null) chart.appendChild(svg("path", { class: "null-" + kind, d: `M${at(v)} 3v16` }, `null: ${kind} ${number(v)}`));
+    chart.appendChild(svg("circle", { class: "mark " + f.side, cx: at(f.cosine), cy: 11, r: 6 }, `cosine ${number(f.cosine)}`));
+    return chart;
+  }
+
+  function windows(f, middling) {
+    const box = el("div");
+    const tokens = data.tokens[f.model];
+    for (const w of f.win.filter((x) => Boolean(x.m) === middling)) {
+      const line = el("p", "window");
+      line.appendChild(el("small", "", `document ${w.d}, ${w.v[w.p]} % of the largest activation`));
+      w.t.forEach((t, i) => {
+        const level = Math.ceil(w.v[i] / 10);
+        const text = tokens[t].replaceAll("\n", "↵");
+        const space = text.length > 1 && text.startsWith(" ") ? " " : ""; // not shaded, and left out where a line begins
+        const token = el("span", "t" + (level ? " a" + level : "") + (i === w.p ? " peak" : ""), text.slice(space.length));
+        if (level) token.title = `${w.v[i]} % of the largest`;
+        line.append(i ? space : "", token);
+      });
+      box.appendChild(line);
+    }
+    return box;
+  }
+
+  function fact(list, name, ...values) {
+    const value = el("dd");
+    for (const v of values) value.append(v);
+    put(list, put(el("div"), el("dt", "", name), value));
+  }
+
+  function open(id, focus) {
+    const f = known.get(id);
+    if (!f) return;
+    chosen = id;
+    for (const button of by("list").querySelectorAll("button")) {
+      if (button.dataset.id === id) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
+    const page = by("feature");
+    page.replaceChildren();
+    const title = el("h3", "", ` feature ${f.name}, layer ${f.layer}`);
+    title.prepend(el("span", "side " + f.side, sideName[f.side]));
+    put(page, title, el("p", "address", f.id));
+    put(page, el("h4", "", "What activates it"), put(el("p"), el("bdi", "", f.on || "There is no explanation.")));
+    put(page, el("h4", "", "What it promotes"), f.makes ? put(el("p"), el("bdi", "", f.makes)) : null);
+    put(page, el("p", "key", "Tokens that it makes more likely"), chips(f.up), el("p", "key", "and less likely"), chips(f.down));
+    const facts = el("dl", "facts"), nulls = Object.entries(f.null);
+    fact(facts, "Found in both dictionaries", `place ${f.place} of ${f.of}, cosine ${number(f.cosine)}`, gauge(f),
+      nulls.length ? `null at this place: ${nulls.map(([kind, v]) => `${number(v)} (${kind})`).join(", ")}` : "");
+    if (f.nearCos !== undefined) {
+      const other = sideName[f.side === "rlhf" ? "base" : "rlhf"];
+      const name = `feature ${f.near ? f.near.split("/feature")[1] : "–"}`;
+      let link = el("span", "", name);
+      if (known.has(f.near)) {
+        link = el("button", "link", name);
+        link.type = "button";
+        link.addEventListener("click", () => go(f.near));
+      }
+      fact(facts, `Nearest in ${other}`, link, known.has(f.near) ? "" : " (not among those explained)", `, cosine ${number(f.nearCos)}; another SAE seed of its own side gives ${number(f.seedCos)}`);
+      fact(facts, "Fires on tokens", `${percent(f.rate[0])} in base, ${percent(f.rate[1])} in RLHF`);
+    }
+    if (f.uUp !== undefined) fact(facts, "Utility of its words", `raised ${signed(f.uUp)}, fired on ${signed(f.uOn)}`);
+    for (const [name, value] of Object.entries(f.scores ?? {})) fact(facts, `Score: ${name}`, number(value));
+    put(page, facts);
+    if (f.fires) {
+      put(page, el("h4", "", `How strongly it fires (${f.fires.toLocaleString("en")} tokens, counts on a logarithmic scale)`), histogram(f));
+      put(page, el("h4", "", "Where it fires most"), windows(f, false));
+      if (f.win.some((w) => w.m)) put(page, el("h4", "", "Where it fires as it usually does"), windows(f, true));
+    }
+    if (focus) {
+      page.focus({ preventScroll: true });
+      if (page.getBoundingClientRect().top > innerHeight * 0.6 || page.getBoundingClientRect().top < 0) page.scrollIntoView({ block: "start" });
+    }
+  }
+
+  function go(id) {
+    history.replaceState(null, "", "#" + encodeURI(id));
+    open(id, true);
+  }
+
+  for (const id of ["sort", "scored", ...KEYS]) by(id).addEventListener("change", filter);
+  for (const id of ["search", "score"]) by(id).addEventListener("input", filter);
+  by("more").addEventListener("click", more);
+  document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
+  by("list").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) go(button.dataset.id);
+  });
+  by("list").addEventListener("keydown", (event) => {
+    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+    const next = step && event.target.closest("li")[step];
+    if (!next) return;
+    event.preventDefault();
+    next.firstElementChild.focus();
+  });
+  const asked = () => features.find((f) => "#" + encodeURI(f.id) === location.hash)?.id;
+  addEventListener("hashchange", () => open(asked(), true));
+
+  filter();
+  const first = asked();
+  open(first ?? (found[0] ?? features[0]).id, false);
+  if (first) by("features").scrollIntoView();
+})();

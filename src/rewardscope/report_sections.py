@@ -1,0 +1,364 @@
+"""The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from math import isfinite, isnan
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from rewardscope import report_charts as charts
+from rewardscope import verdict
+from rewardscope.lineage import Chain
+from rewardscope.rewards import SCALE, WORD, utilities
+
+SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
+OPEN = 6  # of them at once, the rest on demand
+ROWS = 60  # of a table
+WORDS = 8  # written more, and less
+CHANGED = 10  # features that a reader without JavaScript sees
+SIDES = {"base": "base", "rlhf": "RLHF"}
+
+
+CONTENTS = {
+    "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
+    "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
+}  # fmt: skip
+TITLES = {
+    "table1": "Table 1: settings of RLHF beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
+    "table3": "Table 3: utility of what features fire on and promote", "table4": "Table 4: utility and reward of completions",
+    "table5": "Table 5: explanations of the best matched features", "table6": "Table 6: tied against untied weights",
+    "table7": "Table 7: the most divergent layers against the lowest", "section5.3": "Section 5.3: words of the reward in the explanations",
+    "section5.3.words": "Section 5.3: the words", "section6.1": "Section 6.1: explanations about opinions on films",
+    "section6.2": "Section 6.2: Table 3's differences against Table 4's", "step4": "Step 4: features found, lost, kept, moved",
+    "quality": "Autoencoders: reconstruction, sparsity, MMCS and its nulls", "probe": "Probe: the reward read off the features",
+    "perplexity": "The base model's perplexity beside a trigram model's", "metrics": "Accuracy of a reward classifier",
+    "scores": "Scores of the explanations on held documents",
+}  # fmt: skip
+PICTURES = {
+    "figure4": "Figure 4: the L1 coefficient against reconstruction and sparsity",
+    "table6": "Table 6: tied and untied weights, their losses",
+    "section6.2": "Section 6.2: Table 3's differences against Table 4's, over RLHF runs",
+}
+
+
+def page(
+    pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
+    words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
+    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str,
+) -> dict:  # fmt: skip
+    """What the template shows, all but the browser's data; a section without its inputs is empty.
+
+    Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for pair in pairs:
+        groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
+    several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
+    shown = []
+    for (model, reward), own in groups.items():
+        sides = list(zip(*(completed[pair] for pair in own if pair in completed), strict=True))
+        row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
+        found = _found(tables.get("tables/step4.csv"), model, reward)
+        written = words_written(*sides) if sides and own[0] in words else None
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, found, own[0] in words))
+        shown.append({"model": model, "reward": reward, "likes": described(rewards[own[0]], sides), "written": written, **screen})
+    seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
+    changed = [f for f in features if f.get("nearCos") is not None]
+    changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
+    sections = {
+        "training": run_charts([(name[pair], table) for pair, table in training.items()]),
+        "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
+        "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
+        "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
+        "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
+        "pictures": [{"title": PICTURES[Path(file).stem], "source": picture(file)} for file in pictures],
+        "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
+        "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
+        "tables": [listing(file, table) for file, table in tables.items()],
+    }
+    present = {
+        "verdict": True, "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
+        "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"], "tables": tables,
+        "provenance": True,
+    }  # fmt: skip
+    models = sorted({model for model, _ in groups})
+    return {
+        "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
+        "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
+        "contents": [(key, said) for key, said in CONTENTS.items() if present[key]],
+        "pairs": shown,
+        "top_k": max((f["place"] for f in features), default=0),
+        "seeds": len(seeds),
+        "changed": changed[:CHANGED],
+        "made": made(chain),
+        "config": config,
+        **sections,
+    }
+
+
+def read_table(file: str | Path) -> pd.DataFrame:
+    """A table of the workflow: CSV, or JSON with one value a field."""
+    return pd.read_json(file, typ="series").to_frame().T if Path(file).suffix == ".json" else pd.read_csv(file)
+
+
+def _rows(table: pd.DataFrame | None) -> list[dict]:
+    return [] if table is None else table.to_dict("records")
+
+
+def _row(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+    return next((row for row in _rows(table) if (row["model"], row["reward"]) == (model, reward)), None)
+
+
+def _found(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+    """Step 4's count of features that only the tuned model has: of the top k, in all layers."""
+    own = () if table is None else table[table["among"].str.startswith("top")]
+    rows = _rows(own[(own["layer"] == "total") & (own["change"] == "found") & (own["kept_at"] == "chance")]) if len(own) else []
+    return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
+
+
+def compared(runs: int, table3: list[dict]) -> str:
+    """What this report is about, for a reader who knows neither RLHF nor autoencoders."""
+    said = (
+        "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
+        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(runs, 'RLHF run')}"
+    )
+    if not table3:
+        return f"{said}."
+    how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
+    return f"{said}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
+
+
+def described(reward: dict, sides: list) -> str:
+    """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
+    if reward["function"]:
+        return f"texts to which the Python function {reward['function']} gives a large number."
+    if own := reward["classifier"]:
+        where = own["hub"] or own["path"] or "one trained here on labelled documents"
+        return f"texts that a classifier ({where}) takes for {own['positive'] or 'positive'}. The reward is its logit for that label."
+    source = "the VADER lexicon, where people rated words from −4 to 4" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
+    common = [pair for pair, _ in uses([frame for frames in sides for frame in frames]).most_common()]
+    some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
+    examples = ", ".join(f"“{word}” {value:+g}".replace("-", "\N{MINUS SIGN}") for word, value in some)
+    utility = f"words of high utility: their value in {source}" + f" ({examples})" * bool(some)
+    return f"{utility}. The reward of a text is the sum over its words, divided by {SCALE:g} (Equation 3)."
+
+
+def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]:
+    """A text cut at the words that the lexicon holds, with their utility: ("A ", None), ("great", 3.1), ..."""
+    plain, out, end = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), [], 0
+    for match in WORD.finditer(plain):
+        if known := utilities(match.group(), table):
+            out += [(text[end : match.start()], None), (text[match.start() : match.end()], sum(value for _, value in known))]
+            end = match.end()
+    return [(part, value) for part, value in [*out, (text[end:], None)] if part]
+
+
+def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None) -> dict:
+    """The first prompts with both sides' completions of one run, words of the lexicon with their utility."""
+
+    def said(side: str, own: pd.DataFrame) -> list[dict]:
+        shown = zip(own["completion"].head(SHOWN), own["reward"].head(SHOWN), strict=True)
+        return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": reward} for text, reward in shown]
+
+    sides = said("base", base), said("rlhf", rlhf)
+    rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
+    return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base)}
+
+
+def uses(frames: Sequence[pd.DataFrame]) -> Counter[tuple[str, float]]:
+    """How often completions hold each word of the lexicon: (word, utility) -> count."""
+    rows = (row for frame in frames for row in zip(frame["words"], frame["utilities"], strict=True))
+    return Counter(pair for words, values in rows for pair in zip(words, values, strict=True))
+
+
+def words_written(base: list[pd.DataFrame], rlhf: list[pd.DataFrame]) -> dict[str, list[tuple[str, float, int, int]]]:
+    """Words of the lexicon (word, utility, uses by base, by RLHF) that the completions hold more, and less, after RLHF."""
+    before, after = uses(base), uses(rlhf)
+    change = sorted({*before, *after}, key=lambda pair: (before[pair] - after[pair], pair))
+    rows = [(*pair, before[pair], after[pair]) for pair in change]
+    return {"more": [r for r in rows if r[3] > r[2]][:WORDS], "less": [r for r in reversed(rows) if r[3] < r[2]][:WORDS]}
+
+
+def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
+    """One model and reward: three sentences, and Tables 3 and 4 (a row of each) as figures."""
+    figures = []
+    if completed is not None:
+        figures.append(("Reward of a completion", "Table 4: mean of the signed reward", "reward_", completed))
+        if not isnan(completed["m_base"]):  # the reward has a word table
+            figures.append(("Words that completions hold", "Table 4: sum of |utility| over the prompts", "", completed))
+    if features is not None:
+        figures += [
+            ("Words that features fire on", "Table 3: sum of |utility| over the explanations", "", features),
+            ("Tokens that features promote", "Table 3, promotes: sum of |utility| over the features", "promotes_", features),
+        ]
+    drawn = []
+    for title, note, prefix, row in figures:
+        sides = ("reward_base", "reward_rlhf") if prefix == "reward_" else (f"{prefix}m_base", f"{prefix}m_rlhf")
+        base, rlhf = (row[name] for name in sides)
+        difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
+        said = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
+        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, said)})
+    return {"sentences": sentences, "figures": drawn}
+
+
+def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
+    """Reward and KL by PPO update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere."""
+    if not runs:
+        return []
+    out = []
+    shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
+    for title, column, unit in shown:
+        lines = [charts.Line(name, f"s{i % 6}", table["update"].tolist(), table[column].tolist()) for i, (name, table) in enumerate(runs)]
+        last = "; ".join(f"{line.name} from {charts.number(line.y[0])} to {charts.number(line.y[-1])}" for line in lines)
+        out.append({"title": title, "svg": charts.lines(lines, ("PPO update", unit), f"{title}: {last}")})
+    return out
+
+
+def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list[dict]:
+    """A chart a run of (name, divergence table, picks): the sum over a layer's tensors, the layers looked into marked.
+
+    Low picks beside others are for Table 7 alone.
+    """
+    out = []
+    for name, table, picks in tables:
+        layers = table.groupby("layer")["distance"].sum()
+        chosen = sorted({layer for pick, layer in picks.items() if not pick.startswith("low")} or set(picks.values()))
+        line = charts.Line(name, "rlhf", layers.index.tolist(), layers.tolist())
+        said = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
+        axes = ("layer (0 is nearest the input)", "divergence")
+        out.append({"title": name, "svg": charts.lines([line], axes, said, chosen, integers=True), "layers": chosen})
+    return out
+
+
+def quality(table: pd.DataFrame, several: bool) -> dict:
+    """MMCS of the top k beside its nulls, a row a place, and what else says how good the autoencoders are."""
+    rows, lines = [], []
+    for line in table.to_dict("records"):
+        name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
+        marks = [charts.Dot("null: random rows of the activations' covariance", "null-covariance", line["null_covariance_mmcs_top_k"])]
+        gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
+        marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
+        marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
+        rows.append((name, marks))
+        lines.append({"name": name, **line})
+    said = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
+    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", said), "rows": lines}
+
+
+def step4(table: pd.DataFrame, several: bool) -> list[dict]:
+    """What RLHF changed among the top features, all layers together: counts beside another SAE seed's."""
+    own = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
+    own = own[(own["kept_at"] == "chance") | own["change"].str.startswith("moved")]
+    named = {
+        "found": "found only in RLHF", "lost": "lost from base", "kept": "kept",
+        "moved base": "firing rate moved (base)", "moved rlhf": "firing rate moved (RLHF)",
+    }  # fmt: skip
+    out = []
+    for (model, reward), rows in own.groupby(["model", "reward"], sort=False):
+        drawn, lines = [], []
+        for row in rows.to_dict("records"):
+            lines.append({"name": named[row["change"]], **row, "says": says(row)})
+            null = charts.Dot("another SAE seed", "null-covariance", row["null"])
+            drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
+        said = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
+        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.counted(rows['sae_seeds'].iloc[0], 'SAE seed')}"
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "rows": lines})
+    return out
+
+
+def says(row: dict) -> str:
+    """A row's difference and its interval, and `not shown` where that holds 0."""
+    low, high = row["ci_low"], row["ci_high"]
+    if not isfinite(low) or not isfinite(high):
+        return charts.signed(row["difference"])
+    return f"{charts.signed(row['difference'])} ({charts.number(low)} to {charts.number(high)})" + ", not shown" * (low <= 0 <= high)
+
+
+def scores(table: pd.DataFrame, several: bool) -> list[dict]:
+    """How well explanations predict and come true, in all layers: base and RLHF beside explanations of other features."""
+    out = []
+    for (model, reward), rows in table[table["layer"] == "all"].groupby(["model", "reward"], sort=False):
+        drawn, lines = [], []
+        for (scorer, measure), found in rows.groupby(["scorer", "measure"], sort=False):
+            own, other = (found[found["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
+            name = f"{scorer}: {measure.replace('_', ' ').replace('auroc', 'AUROC')}"
+            null = charts.Dot("explanations of other features", "null-covariance", (other["base"] + other["rlhf"]) / 2)
+            marks = [charts.Dot(SIDES[side], side, own[side], own[f"{side}_low"], own[f"{side}_high"]) for side in SIDES]
+            drawn.append((name, [null, *marks]))
+            lines.append({"name": name, "base": own["base"], "rlhf": own["rlhf"], "other": null.x, "says": says(own)})
+        said = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
+        svg = charts.dots(drawn, "mean score of an explanation, all layers", said, 0.0)
+        out.append({"title": f"{model}, {reward}" * several, "svg": svg, "rows": lines})
+    return out
+
+
+def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
+    """Section 6.1: of the best matched features, how many explanations are about opinions on films."""
+    out = []
+    for (model, reward), rows in table.groupby(["model", "reward"], sort=False):
+        drawn = [
+            (f"layer {r['layer']}" if r["layer"] != "all" else "all layers", [charts.Dot(SIDES[side], side, r[side]) for side in SIDES])
+            for r in rows.to_dict("records")
+        ]
+        last = rows.iloc[-1]
+        said = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
+        axis = f"explanations (of {last['texts']:.0f} in all layers)"
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "change": says(last.to_dict())})
+    return out
+
+
+def picture(file: str | Path) -> Markup:
+    """A figure as the address of an image: what it holds cannot run or ask for anything."""
+    return Markup("data:image/svg+xml;base64," + base64.b64encode(Path(file).read_bytes()).decode())
+
+
+def listing(file: str, table: pd.DataFrame) -> dict:
+    """A table as text, its first rows."""
+    columns = [[_cell(value) for value in table[column].head(ROWS)] for column in table]
+    name, rows = Path(file).stem, list(zip(*columns, strict=True))
+    return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS)}
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.4g}"
+    return "" if pd.isna(value) else str(value)
+
+
+def direct(reads: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Of what each rule reads only what it does not also reach through another (the transitive reduction)."""
+
+    @cache
+    def behind(rule: str) -> set[str]:
+        return reads[rule].union(*(behind(other) for other in reads[rule]))
+
+    return {rule: {other for other in own if not any(other in behind(by) for by in own)} for rule, own in reads.items()}
+
+
+def made(chain: Chain) -> dict:
+    """What the jobs behind this report were."""
+    rules: dict[str, list[dict]] = {}
+    for job in chain.jobs:
+        rules.setdefault(job["rule"], []).append(job)
+    maker = {name: job["rule"] for job in chain.jobs for name in job["outputs"]}
+    reads = {rule: {maker[name] for job in jobs for name in job["inputs"] if name in maker} - {rule} for rule, jobs in rules.items()}
+    took = {rule: sum(job["seconds"] for job in jobs) for rule, jobs in rules.items()}
+    notes = {rule: f"{len(jobs)} job{'s' * (len(jobs) > 1)}, {took[rule]:.0f} s" for rule, jobs in rules.items()}
+    first = [job for jobs in rules.values() for job in jobs]
+    return {
+        "graph": charts.layered(direct(reads), notes) if reads else "",
+        "gone": len(chain.gone),
+        "rules": [
+            {"rule": rule, "jobs": len(jobs), "seconds": f"{took[rule]:.1f}", "reads": ", ".join(sorted(reads[rule]))}
+            for rule, jobs in reversed(rules.items())
+        ],
+        "commits": sorted({job["git"]["commit"][:10] + " with changes" * (not job["git"]["clean"]) for job in first if job["git"]}),
+        "devices": sorted({job["device"] for job in first}),
+        "libraries": sorted({f"{name} {version}" for job in first for name, version in job["libraries"].items()}),
+        "started": min((job["started"] for job in first), default=""),
+        "given": sorted(chain.given),
+        "broken": chain.broken,
+    }

@@ -1,0 +1,77 @@
+"""Reports of made-up results, with hostile text in every place that text comes from."""
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from rewardscope import report, report_sections
+
+HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1><!--<b>\u202e\u2066\u0000\U0001f600'\"&amp;`${1}"
+PAIR = "pairs/tiny/utility/run1"
+TABLE3 = {
+    "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "SAE seed", "runs": 1,
+    "sae_seeds": 6, "promotes_m_base": 36.4, "promotes_m_rlhf": 69.5, "promotes_difference": 33.1, "promotes_ci_low": 27.2, "promotes_ci_high": 38.9,
+}  # fmt: skip
+STEP4 = {
+    "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
+    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "SAE seed", "runs": 1,
+}  # fmt: skip
+TABLE4 = {
+    "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 1, "reward_base": -0.06,
+    "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44,
+}  # fmt: skip
+
+
+def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFrame:
+    """Two prompts, each completed by `words`, which all have utility 2."""
+    text = " ".join(words) + hostile
+    return pd.DataFrame(
+        {"prefix": ["A film" + hostile] * 2, "completion": [text] * 2, "words": [words] * 2, "utilities": [[2.0] * len(words)] * 2, "reward": [reward] * 2}
+    )
+
+
+def scored(names: dict) -> list[dict]:
+    """Rows of the table of scores: of one measure, the explanations' own and those of other features."""
+    own = {"base": 0.47, "base_low": 0.45, "base_high": 0.49, "rlhf": 0.51, "rlhf_low": 0.47, "rlhf_high": 0.54, "difference": 0.03, "ci_low": -0.01, "ci_high": 0.06}
+    other = own | {"base": -0.01, "rlhf": 0.03}
+    found = [("all", "own", own), ("all", "other", other), ("2", "own", own | {"base": 0.9})]
+    return [{**names, "layer": layer, "scorer": "simulation", "measure": "correlation", "explanation": kind, **row} for layer, kind, row in found]
+
+
+def feature(i: int, hostile: str = "") -> dict:
+    """The i-th feature: sides alternate, layers 0 to 3, seeds 1 and 2; the larger i, the more has its direction changed."""
+    side, other, layer, seed = ("base", "rlhf", "layer3", "seed1") if i % 2 else ("rlhf", "base", f"layer{i % 4}", f"seed{1 + i % 3 // 2}")
+    return {
+        "id": f"tiny/utility/run1/{side}/{layer}/{seed}/feature{i}", "place": 1 + i % 30, "of": 128, "cosine": 0.9, "null": {"covariance": 0.6, "gaussian": 0.7},
+        "on": f'Fires on "word{i}".{hostile}', "makes": "", "up": [["love" + hostile, 0.9, 3.2], ["of", 0.5, None]], "down": [["hate", -0.4, -2.7]],
+        "max": 12.5, "fires": 6, "hist": [3, 2, 0, 1], "win": [{"d": 7, "p": 1, "t": [0, 1, 2], "v": [0, 100, 40], "m": 0}],
+        "uOn": 0.0, "uUp": float(i % 7), "near": f"tiny/utility/run1/{other}/{layer}/{seed}/feature{i + 1}", "nearCos": 0.95 - i / 4000, "seedCos": 0.95,
+        "rate": [0.1, 0.1 * (1 + i % 5)], "scores": {"simulation (correlation)": round(i % 100 / 100, 2)},
+    }  # fmt: skip
+
+
+def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
+    """Page and data of a report with `count` features."""
+    names = {"model": "tiny", "reward": "utility"}
+    tables = {"tables/table3.csv": pd.DataFrame([names | TABLE3]), "tables/table4.csv": pd.DataFrame([names | TABLE4 | {"note": hostile}])}
+    tables |= {"tables/step4.csv": pd.DataFrame([names | STEP4]), "tables/scores.csv": pd.DataFrame(scored(names))}
+    updates = pd.DataFrame({"update": [1, 2, 3], "reward": [0.0, 0.2, 0.5], "kl": [-1e-8, 1.0, 2.0]})
+    data = {"tokens": {"tiny": ["The", " film" + hostile, "\n."]}, "features": [feature(i, hostile) for i in range(count)]}
+    page = report_sections.page(
+        [PAIR], {PAIR: {"top1": 3}}, tables, {PAIR: [completions(["bad"], -0.1, hostile), completions(["love", "best"], 1.2, hostile)]},
+        {PAIR: {"love": 2.0, "best": 2.0, "bad": 2.0}}, data["features"], {PAIR: {"words": "vader", "function": None, "classifier": None}},
+        training={PAIR: updates}, divergence={PAIR: pd.DataFrame({"layer": [0, 1], "distance": [2.0, 3.0]})}, pictures=[],
+        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}",
+    )  # fmt: skip
+    return page, data
+
+
+def html(count: int, hostile: str = "") -> str:
+    """A report with `count` features."""
+    return report.render(*made_up(count, hostile))
+
+
+def fires(rows: list[tuple[int, int, float]]) -> pd.DataFrame:
+    """Feature 5's activations: (document, position, value)."""
+    frame = pd.DataFrame(rows, columns=["document", "position", "value"]).astype({"value": np.float32})
+    return frame.assign(feature=5)

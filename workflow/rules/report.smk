@@ -1,0 +1,82 @@
+# report.html shows what the config's targets make, and what was made on the way to it: it asks for no further stage.
+MAKES = {name: set(CONFIG.targets) & set(targets) for name, targets in {
+    "explanations": ("table3", "section5.3", "table5", "section6.1", "scores"),
+    "every": ("table5", "section6.1", "scores"),  # those explain every pair; the others the pairs whose reward has a word table
+    "comparison": ("comparison", "step4"),
+    "quality": ("quality",),
+    "completions": ("table4",),
+}.items()}  # fmt: skip
+WANTED = [file for name in CONFIG.targets for file in TARGETS.get(name, ())]
+REPORTED = [file for file in WANTED if file.endswith((".csv", "/perplexity.json", "/metrics.json")) and not file.startswith(at("figures/"))]
+DRAWN = [file for name in ("figure4", "table6", "section6.2") if name in CONFIG.targets for file in TARGETS[name] if file.endswith(".svg")]
+BROWSED = (all_pairs() if MAKES["every"] else WORDED) if MAKES["explanations"] else []
+SEEDS_SHOWN = SEEDS[: max(1, CONFIG.report.features // max(1, 2 * len(BROWSED) * len(CHOSEN) * CONFIG.features.top_k))]
+BROWSED_PLACES = [(pair, pick, seed, SAMPLES[0]) for pair in BROWSED for pick in CHOSEN for seed in SEEDS_SHOWN]
+
+
+def of_shown(name, side):
+    """A file of each shown place and SAE seed, on one side."""
+    return [at(f"{site_of(pair, side)}/features/{CONFIG.recipe}/{pick}/seed{seed}{name}") for pair, pick, seed, _ in BROWSED_PLACES]
+
+
+def of_side(path, side):
+    return [at(f"{site_of(pair, side)}/{path}") for pair in BROWSED]
+
+
+SCORERS = ("simulation", "detection", "promotes") if "scores" in CONFIG.targets else ()
+
+
+def scores_shown(side):
+    """Scores of the explanations of each shown place, a scorer after the other."""
+    folder = f"{{}}/{side}/scores/{{}}/{CONFIG.recipe}/{{}}/{CONFIG.explainer}/seed{{}}.sample{{}}.parquet"
+    return [at(folder.format(pair, scorer, *rest)) for scorer in SCORERS for pair, *rest in BROWSED_PLACES]
+
+
+rule report:
+    input:
+        tables=REPORTED,
+        pictures=DRAWN,
+        layers=[at(f"{pair}/layers.json") for pair in all_pairs()],
+        divergence=[at(f"{pair}/divergence.csv") for pair in all_pairs()],
+        training=[at(f"{pair}/rlhf/training.parquet") for pair in TUNED_HERE],
+        base_completions=[at(f"{pair}/base/completions.parquet") for pair in all_pairs() if MAKES["completions"]],
+        rlhf_completions=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs() if MAKES["completions"]],
+        base_explanations=explained("base", BROWSED_PLACES),
+        rlhf_explanations=explained("rlhf", BROWSED_PLACES),
+        base_features=of_shown(".parquet", "base"),
+        rlhf_features=of_shown(".parquet", "rlhf"),
+        base_activations=of_shown(".activations.parquet", "base"),
+        rlhf_activations=of_shown(".activations.parquet", "rlhf"),
+        base_nulls=[file for pick in CHOSEN for file in of_side(f"nulls/{CONFIG.recipe}/{pick}.parquet", "base") if MAKES["quality"]],
+        rlhf_nulls=[file for pick in CHOSEN for file in of_side(f"nulls/{CONFIG.recipe}/{pick}.parquet", "rlhf") if MAKES["quality"]],
+        tokens=of_side("activations/tokens.parquet", "base"),
+        base_scores=scores_shown("base"),
+        rlhf_scores=scores_shown("rlhf"),
+        comparison=[at(f"{pair}/comparison.parquet") for pair in BROWSED if MAKES["comparison"]],
+        models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
+        words=WORD_FILES,
+    output:
+        report=at("report.html"),
+    log:
+        at("logs/report.log"),
+    benchmark:
+        at("benchmarks/report.tsv")
+    params:
+        code=code("report"),
+        torch_threads=threads_of("other"),
+        results=CONFIG.results,
+        pairs=all_pairs(),
+        tuned_here=TUNED_HERE,
+        browsed=BROWSED,
+        picks=CHOSEN,
+        shown=BROWSED_PLACES,
+        scorers=SCORERS,
+        words=WORDS,
+        rewards={pair: reward_of(here) for pair, here in PROBED.items()},
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/report.py"
+
+
+TARGETS["report"] = [at("report.html")]

@@ -1,0 +1,58 @@
+"""Rule report."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from rewardscope import lineage, models, picks, report, report_features, report_sections, rewards, table3
+from rewardscope.files import whole
+
+params, files = snakemake.params, snakemake.input
+layers = picks.read(params.pairs, files.layers)
+words = {pair: rewards.load_table(source) for pair, source in params.words.items()}
+tables = {os.path.relpath(file, params.results): report_sections.read_table(file) for file in files.tables}
+completions = {
+    pair: [pd.read_parquet(base), pd.read_parquet(rlhf)]
+    for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=bool(files.base_completions))
+}
+comparison = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.comparison, strict=bool(files.comparison))}
+
+tokens, text = {}, {}  # of every pair its documents; of every model the tokens that windows show
+for pair, index, folder in zip(params.browsed, files.tokens, files.models, strict=True):
+    tokenizer = models.load_tokenizer(folder)
+    shown = text.setdefault(pair.split("/")[1], report_features.Texts(lambda token, t=tokenizer: models.token_text(t, token)))
+    tokens[pair] = report_features.Tokens(pd.read_parquet(index, columns=["document", "position", "token"]), shown)
+nulls = {
+    side: dict(zip([(pair, pick) for pick in params.picks for pair in params.browsed], files[f"{side}_nulls"], strict=bool(files[f"{side}_nulls"])))
+    for side in ("base", "rlhf")
+}
+found = table3.places(params.shown, layers, files.base_explanations, files.rlhf_explanations)
+places = {(place["pair"], place["pick"], place["seed"]): place for group in found.values() for place in group}
+features = []
+for i, (pair, pick, seed, _) in enumerate(job.progress(params.shown, "places")):
+    for side in ("base", "rlhf"):
+        matched = pd.read_parquet(files[f"{side}_features"][i])
+        fires = pd.read_parquet(files[f"{side}_activations"][i], filters=[("control", "==", False)])
+        null = pd.read_parquet(nulls[side][pair, pick]) if nulls[side] else None
+        changes = comparison[pair].query("side == @side and pick == @pick and seed == @seed") if comparison else None
+        scores = {scorer: pd.read_parquet(files[f"{side}_scores"][s * len(params.shown) + i]) for s, scorer in enumerate(params.scorers)}
+        place = places[pair, pick, seed]
+        features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, words.get(pair), scores)
+
+artifacts = [os.path.relpath(file, params.results) for file in files if file not in params.words.values()]
+page = report_sections.page(
+    params.pairs, layers, tables, completions, words, features, params.rewards,
+    training={pair: pd.read_parquet(file) for pair, file in zip(params.tuned_here, files.training, strict=True)},
+    divergence={pair: pd.read_csv(file) for pair, file in zip(params.pairs, files.divergence, strict=True)},
+    pictures=files.pictures,
+    chain=lineage.trace(Path(params.results), artifacts, quick=True),
+    config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
+)  # fmt: skip
+data = {"tokens": {model: shown.texts for model, shown in text.items()}, "features": features}
+with whole(snakemake.output.report) as file:
+    file.write_text(report.render(page, data), encoding="utf-8")
