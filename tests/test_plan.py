@@ -23,13 +23,34 @@ def merged(name: str):
 def test_the_paper_s_grid():
     """25,000 reviews x 256 tokens = 6.4 M; x 5 layers x 512 x 2 bytes = 30.5 GiB a side of Pythia-70m."""
     lines = plan.lines(merged("paper.yaml"))
-    assert len(lines) == 8
+    assert len(lines) == 8 + 5  # those of the chat server
     assert lines[0] == (
         "pythia-70m x utility, 1 run: 24,960 PPO episodes a run; at most 6.4 M tokens a side at 5 layers, 30.5 GiB of activations a side"
     )
     assert lines[4].startswith("pythia-70m x distilbert-imdb, 1 run: 24,960 PPO episodes a run; at most 6.4 M tokens a side")
     both = 2 * 6.4e6 * 5 * 2 * (2 * (512 + 768 + 1024) + 768) / 2**30
     assert lines[-1] == f"activations in all: at most {both:.1f} GiB, deleted once used; one side takes up to 61.0 GiB"
+
+
+def test_what_the_chat_server_would_be_asked(monkeypatch, tmp_path):
+    """A pair: 2 sides x 5 layers x 30 features x 6 seeds x 3 samples = 5,400 requests of 5 x 50 lines of 4 tokens, and the prompt.
+
+    The four pairs whose reward has a word table are in every table, the three others in Table 5 and section 6.1.
+    """
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    prompt = len((ROOT / "workflow/prompts/explain.txt").read_text().strip()) / 4
+
+    def asked(pairs: int) -> str:
+        read, written = pairs * 5_400 * (5 * 50 * 4 + prompt) / 1e6, pairs * 5_400 * 100 / 1e6
+        tokens = f"about {read:.1f} M tokens read and at most {written:.1f} M written"
+        return f"{pairs * 5_400:,} requests, {tokens}, about ${read * 30 + written * 60:,.2f}"
+
+    lines = plan.lines(merged("paper.yaml").model_copy(update={"cache": str(tmp_path / "none")}))[7:-1]
+    assert lines == [
+        f"table3 by gpt-4: {asked(4)}", f"table5 by gpt-4: {asked(7)}", f"section5.3 by gpt-4: {asked(4)}", f"section6.1 by gpt-4: {asked(7)}",
+        f"the same explanations are paid once; all of them: {asked(7)}; the budget is $10.00",
+    ]  # fmt: skip
+    assert not (tmp_path / "none").exists()
 
 
 def test_real_reviews_of_unknown_size_are_said_to_be_so():

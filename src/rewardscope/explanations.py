@@ -72,10 +72,10 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     texts = [word for document in strongest["document"].unique() for word in corpus.words[document]]
     beside = _common(texts, corpus.share, settings["words"] - len(quoted), quoted)  # so did the words that it fires on
     peaks = used.loc[used.groupby("document")["value"].idxmax()].nlargest(settings["reviews"], "value", keep="first") if len(used) else used
-    parts = [f"Fires on {_quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
-    parts += [f"after {_quote(previous)}"] if previous else []
-    parts += [f"before {_quote(following)}"] if following else []
-    parts += [f"in documents with {_quote(beside)}"] if beside else []
+    parts = [f"Fires on {quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
+    parts += [f"after {quote(previous)}"] if previous else []
+    parts += [f"before {quote(following)}"] if following else []
+    parts += [f"in documents with {quote(beside)}"] if beside else []
     if len(strongest):
         low, high = (int(np.quantile(strongest["position"], q)) for q in (0.25, 0.75))
         # in tens: the VADER lexicon holds numbers (86, 143, 182, 187), none of which ends in a zero
@@ -83,7 +83,7 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     return {
         "feature": feature,
         "activates_on": ", ".join(parts) + ".",
-        "promotes": f"Makes {_quote([t['token'].strip() for t in raised])} more likely, {_quote([t['token'].strip() for t in lowered])} less so.",
+        "promotes": said_of_promotion(raised, lowered),
         "words": quoted,
         "raised": raised,
         "lowered": lowered,
@@ -116,7 +116,13 @@ def strongest(logits: Tensor, tokenizer, count: int) -> tuple[list[list[dict]], 
     return ends(True), ends(False)
 
 
-def _quote(words: list[str]) -> str:
+def said_of_promotion(raised: list[dict], lowered: list[dict]) -> str:
+    """The `promotes` of a feature, from the tokens that it raises and lowers most."""
+    return f"Makes {quote([t['token'].strip() for t in raised])} more likely, {quote([t['token'].strip() for t in lowered])} less so."
+
+
+def quote(words: list[str]) -> str:
+    """Words in quotation marks, with commas."""
     return ", ".join(f'"{word}"' for word in words)
 
 

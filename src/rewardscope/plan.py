@@ -1,9 +1,13 @@
 """What a run will read and write, from the config alone: no hub and no model is asked."""
 from pathlib import Path
 
+from rewardscope import llm, prompts
 from rewardscope.budget import gib
 from rewardscope.config import Config
 
+TOKENS_A_LINE = 4  # of a prompt: a line is a token of the model, a tab, a number; about what chat models' tokenizers make of it
+ASKING = ("table3", "table5", "section5.3", "section6.1", "section6.2")  # targets that are made from explanations
+WORDED = {"table3", "section5.3", "section6.2"}  # those only for rewards with a word table
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -45,5 +49,34 @@ def lines(config: Config) -> list[str]:
             f"{pair.model} x {pair.reward}, {config.runs} run{'s' * (config.runs > 1)}: {episodes:,} PPO episodes a run; at most {tokens / 1e6:.1f} M "
             f"tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
         )
+    if config.explainer == "openai":
+        out += requests(config)
     kept = "kept" if config.activations.keep else f"deleted once used; one side takes up to {gib(largest)}"
     return [*out, f"activations in all: at most {gib(total)}, {kept}"]
+
+
+def requests(config: Config) -> list[str]:
+    """What the chat server would be asked, for each table alone and for all of them, before anything of it is in the cache.
+
+    One job explains all seeds and samples of a pair and layer, on both sides: a table that shows one seed pays for all.
+    """
+    settings = dict(config.llm)
+    texts = {kind: prompts.load(file, kind) for kind, file in prompts.files(settings).items()}
+    read = sum(len(text) / 4 for text in texts.values()) + config.explain.reviews * config.explain.tokens * TOKENS_A_LINE
+    read += 2 * config.explain.promoted * TOKENS_A_LINE * ("promotes" in texts)
+    layers = len([pick for pick in config.pick_names() if not pick.startswith("low")] or config.pick_names())
+    features = 2 * layers * config.features.top_k * config.sae_seeds * config.samples * len(texts)
+
+    def asked(targets: set[str]) -> str:
+        pairs = [pair for pair in config.pairs if not targets <= WORDED or config.rewards[pair.reward].words]
+        count = features * sum(1 if pair.rlhf else config.runs for pair in pairs)
+        dollars = count * (read * settings["input_price"] + settings["max_tokens"] * settings["output_price"]) / 1e6
+        tokens = f"about {count * read / 1e6:.1f} M tokens read and at most {count * settings['max_tokens'] / 1e6:.1f} M written"
+        return f"{count:,} requests, {tokens}, about ${dollars:,.2f}"
+
+    targets = [target for target in ASKING if target in config.targets]
+    lines = [f"{target} by {settings['model']}: {asked({target})}" for target in targets]
+    had = llm.spent(Path(config.cache))
+    used = f", of which ${had:,.2f} is spent" if had else ""
+    shared = f"the same explanations are paid once; all of them: {asked(set(targets))}"
+    return [*lines, f"{shared}; the budget is ${settings['budget']:,.2f}{used}"]
