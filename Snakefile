@@ -98,6 +98,7 @@ include: "workflow/rules/comparison.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/scores.smk"
 include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/figures.smk"
 

@@ -60,7 +60,7 @@ Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,ut
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
-    "quality", "comparison", "step4", "probe", "perplexity", "accuracy",
+    "quality", "comparison", "step4", "probe", "perplexity", "accuracy", "scores",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
@@ -250,6 +250,12 @@ class Llm(Section):
     output_price: Annotated[float, Field(ge=0)] = Field(description="dollars per million tokens written")
 
 
+class Scores(Section):
+    tokens: AtLeast2 = Field(description="length of a window")
+    windows: Whole = Field(description="windows of each kind that a feature's explanation is scored on")
+    multiple: Positive = Field(description="what is added to the model to see what a feature promotes: this many times its mean active value")
+
+
 class Completions(Section):
     documents: Whole = Field(description="prompts: held test documents")
     prefix: Whole = Field(description="tokens of a prompt")
@@ -301,6 +307,7 @@ class Config(Section):
     features: Features = Field(description="which features are kept")
     explain: Explain = Field(description="how features are put into words")
     llm: Llm = Field(description="the chat server that the explainer openai asks")
+    scores: Scores = Field(description="scores of explanations on held documents")
     completions: Completions = Field(description="Table 4")
     sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
     bootstrap: Whole = Field(description="resamples behind an interval over prompts")

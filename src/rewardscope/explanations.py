@@ -31,13 +31,13 @@ class Corpus:
         for document, offsets in zip(documents, coded["offset_mapping"], strict=True):
             text = corpus["text"].loc[document].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")  # as `rewards.words`
             spans = [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)]
-            self.words[document] = _around(offsets, spans)
+            self.words[document] = words_at(offsets, spans)
             counts.update(word for word in self.words[document] if word)
         total = sum(counts.values())
         self.share = {word: count / total for word, count in counts.items()}
 
 
-def _around(offsets: list[tuple[int, int]], spans: list[tuple[int, int, str]]) -> list[str]:
+def words_at(offsets: list[tuple[int, int]], spans: list[tuple[int, int, str]]) -> list[str]:
     """For every token, the word that it is or is part of; empty for punctuation."""
     found, i = [], 0
     for start, end in offsets:
@@ -62,8 +62,8 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
         words = corpus.words[document]
         if position < len(words):
             at.append(words[position])
-            before.append(_previous(words, position))
-            after.append(_next(words, position))
+            before.append(word_before(words, position))
+            after.append(word_after(words, position))
     quoted: list[str] = []
     active = _common(at, corpus.share, settings["words"] - settings["words"] // 3, quoted)
     previous = _common(before, corpus.share, settings["words"] - len(quoted), quoted)
@@ -126,12 +126,13 @@ def quote(words: list[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def _previous(words: list[str], position: int) -> str:
-    """The nearest other word before a token."""
+def word_before(words: list[str], position: int) -> str:
+    """The nearest other word before a token; empty where there is none."""
     return next((w for w in reversed(words[:position]) if w and w != words[position]), "")
 
 
-def _next(words: list[str], position: int) -> str:
+def word_after(words: list[str], position: int) -> str:
+    """The nearest other word after a token; empty where there is none."""
     return next((w for w in words[position + 1 :] if w and w != words[position]), "")
 
 
