@@ -15,6 +15,7 @@ import pytest
 from fake_llm import KEY, completion, serve
 
 from rewardscope import llm
+from rewardscope.answers import FILE
 from rewardscope.errors import UserError
 
 ANSWER = 0.02  # dollars: 10 tokens read at $1,000 a million, 5 written at $2,000
@@ -44,9 +45,13 @@ def texts(responses: list[dict]) -> list[str]:
     return [response["choices"][0]["message"]["content"] for response in responses]
 
 
+def ask(*arguments) -> list[dict]:
+    return list(llm.ask(*arguments))
+
+
 def complaint(requests: list[dict], cache: Path, **keys) -> str:
     with pytest.raises(UserError) as caught:
-        llm.ask(requests, keys, cache)
+        ask(requests, keys, cache)
     assert "\n" not in str(caught.value) and KEY not in str(caught.value)
     return str(caught.value)
 
@@ -71,10 +76,10 @@ def files(folder: Path) -> bytes:
 def test_answers_come_in_order_and_are_kept(tmp_path):
     requests = [request(i) for i in (3, 1, 2, 1)]
     with serve(answers, latency=0.02) as server:
-        found = llm.ask(requests, settings(server), tmp_path)
+        found = ask(requests, settings(server), tmp_path)
         assert texts(found) == ["answer 3", "answer 1", "answer 2", "answer 1"]
         assert found[0] == completion("m", "answer 3")
-        assert llm.ask(requests, settings(server), tmp_path) == found
+        assert ask(requests, settings(server), tmp_path) == found
         assert sorted(server.answered) == ["prompt 1", "prompt 2", "prompt 3"]  # and none again
         assert server.keys == {KEY}
         sent = json.loads(next(body for body in server.bodies if b"prompt 3" in body))
@@ -86,7 +91,7 @@ def test_answers_come_in_order_and_are_kept(tmp_path):
 
 def test_a_sample_is_another_request(tmp_path):
     with serve(answers) as server:
-        llm.ask([request(1, sample) for sample in (1, 2, 1)], settings(server), tmp_path)
+        ask([request(1, sample) for sample in (1, 2, 1)], settings(server), tmp_path)
         assert server.answered == ["prompt 1"] * 2
     others = {"model": "n", "temperature": 0.5, "max_tokens": 11, "sample": 2}
     changed = [request(1), *({**request(1), key: value} for key, value in others.items())]
@@ -95,17 +100,17 @@ def test_a_sample_is_another_request(tmp_path):
 
 def test_what_is_kept_needs_no_key_and_no_server(tmp_path, monkeypatch):
     with serve(answers) as server:
-        found = llm.ask([request(1)], settings(server), tmp_path)
+        found = ask([request(1)], settings(server), tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert llm.ask([request(1)], settings(None), tmp_path) == found
+    assert ask([request(1)], settings(None), tmp_path) == found
     assert complaint([request(2)], tmp_path, **settings(None)).startswith("OPENAI_API_KEY is not set")
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nX: y")
     assert "holds a space or another character" in complaint([request(2)], tmp_path, **settings(None))
 
 
 def test_a_broken_cache_is_named(tmp_path):
-    (tmp_path / llm.FILE).write_bytes(b"not a database, but long enough to be looked at" * 9)
-    assert complaint([request(1)], tmp_path, **settings(None)).startswith(str(tmp_path / llm.FILE))
+    (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at" * 9)
+    assert complaint([request(1)], tmp_path, **settings(None)).startswith(str(tmp_path / FILE))
 
 
 # ---- what goes wrong on the way ----------------------------------------------------------------
@@ -124,7 +129,7 @@ FAULTS = {
 @pytest.mark.parametrize("what", FAULTS)
 def test_a_fault_is_tried_again(what, tmp_path):
     with serve(answers, at_first(FAULTS[what])) as server:
-        assert texts(llm.ask([request(1)], settings(server, timeout=1.0), tmp_path)) == ["answer 1"]
+        assert texts(ask([request(1)], settings(server, timeout=1.0), tmp_path)) == ["answer 1"]
         assert len(server.times) == 2 and server.answered == ["prompt 1"]
     waited = server.times[1] - server.times[0]
     assert waited > {"429, again after": 1.0, "hangs": 1.0 + 0.375}.get(what, 0.375)  # half a second, less up to a quarter
@@ -139,7 +144,7 @@ def test_waits_grow_and_differ(tmp_path):
         return (500, {}) if failed[prompt] < 3 else None
 
     with serve(answers, twice) as server:
-        llm.ask([request(i) for i in range(8)], settings(server, concurrency=8), tmp_path)
+        ask([request(i) for i in range(8)], settings(server, concurrency=8), tmp_path)
     at = {f"prompt {i}": [] for i in range(8)}
     for body, when in zip(server.bodies, server.times, strict=True):
         at[json.loads(body)["messages"][0]["content"]].append(when)
@@ -148,12 +153,17 @@ def test_waits_grow_and_differ(tmp_path):
     assert max(first) - min(first) > 0.01
 
 
+def half_fail(seed: int):
+    """Half of the requests at random: refused for now, an error, a cut connection."""
+    rng, hurry = random.Random(seed), {"Retry-After-Ms": "10"}
+    faults = [(429, LIMITED, hurry), (500, {}, hurry), "cut"]
+    return lambda _n, _prompt: rng.choice(faults) if rng.random() < 0.5 else None
+
+
 def test_half_of_the_requests_fail(tmp_path):
     """Every answer comes, and each was given once."""
-    rng, hurry = random.Random(1), {"Retry-After-Ms": "10"}
-    faults = [(429, LIMITED, hurry), (500, {}, hurry), "cut"]
-    with serve(answers, lambda _n, _prompt: rng.choice(faults) if rng.random() < 0.5 else None) as server:
-        found = llm.ask([request(i) for i in range(60)], settings(server, concurrency=16, retries=16), tmp_path)
+    with serve(answers, half_fail(1)) as server:
+        found = ask([request(i) for i in range(60)], settings(server, concurrency=16, retries=16), tmp_path)
         assert texts(found) == [f"answer {i}" for i in range(60)]
         assert Counter(server.answered) == dict.fromkeys([f"prompt {i}" for i in range(60)], 1)
         assert len(server.times) > 90
@@ -176,7 +186,7 @@ def test_a_refusal_is_one_line_and_nothing_is_lost(status, tmp_path):
         assert said in line and line.startswith(server.url) and len(line) < 300 and KEY[:-3] not in line
         assert server.times and Counter(server.answered).most_common(1)[0][1] == 1
         given = sorted(server.answered)
-    with sqlite3.connect(tmp_path / llm.FILE) as db:
+    with sqlite3.connect(tmp_path / FILE) as db:
         kept = [json.loads(row)["messages"][0]["content"] for (row,) in db.execute("SELECT request FROM answers")]
         assert db.execute("SELECT count(*) FROM flights").fetchone() == (0,)
     assert sorted(kept) == given and len(given) >= 9
@@ -199,7 +209,7 @@ def test_an_error_that_stays(tmp_path):
 
 def test_an_echoed_key_is_not_kept(tmp_path):
     with serve(lambda _prompt: f"you sent {KEY}") as server:
-        assert texts(llm.ask([request(1)], settings(server), tmp_path)) == ["you sent [key]"]
+        assert texts(ask([request(1)], settings(server), tmp_path)) == ["you sent [key]"]
     assert KEY.encode() not in files(tmp_path)
 
 
@@ -220,7 +230,7 @@ def test_the_budget_ends_the_job_and_keeps_what_was_paid(tmp_path):
         fit = int((0.25 - most) / ANSWER) + 1
         assert f"the budget is used up: ${fit * ANSWER:.2f} of $0.25 spent" in line and f"with {20 - fit} answers missing" in line
         assert sorted(server.answered) == sorted(f"prompt {i}" for i in range(fit))
-        assert texts(llm.ask(requests, settings(server, budget=5.0), tmp_path)) == [f"answer {i}" for i in range(20)]
+        assert texts(ask(requests, settings(server, budget=5.0), tmp_path)) == [f"answer {i}" for i in range(20)]
         assert len(server.answered) == 20
     assert llm.spent(tmp_path) == pytest.approx(20 * ANSWER)
 
@@ -234,7 +244,7 @@ def test_costs():
     assert llm.cost(request(1), completion("m", "x"), settings(None, input_price=0.0, output_price=0.0)) == 0
 
 
-ASK = "import json, sys; from pathlib import Path; from rewardscope import llm; r, s, c = json.load(sys.stdin); llm.ask(r, s, Path(c)); print('done')"
+ASK = "import json, sys; from pathlib import Path; from rewardscope import llm; r, s, c = json.load(sys.stdin); list(llm.ask(r, s, Path(c))); print('done')"
 
 
 def start(requests: list[dict], own: dict, cache: Path) -> subprocess.Popen:
@@ -252,26 +262,30 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
     return process.wait(60), said
 
 
-def test_a_killed_job_loses_nothing_that_it_had_and_holds_nothing(tmp_path):
+@pytest.mark.parametrize("fault", [lambda _n, _prompt: None, half_fail(2)], ids=["no faults", "half fail"])
+def test_a_killed_job_loses_nothing_that_it_had_and_holds_nothing(fault, tmp_path):
     """What is left of it, four requests under way and their share of the budget, would be in the next one's way."""
     requests = [request(i) for i in range(40)]
-    with serve(answers, latency=0.1) as server:
-        process = start(requests, settings(server, budget=100.0), tmp_path)
+    with serve(answers, fault, latency=0.1) as server:
+        process = start(requests, settings(server, budget=100.0, retries=16), tmp_path)
         while len(server.answered) < 10:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        with sqlite3.connect(tmp_path / llm.FILE) as db:
+        with sqlite3.connect(tmp_path / FILE) as db:
             kept = {json.loads(row)["messages"][0]["content"] for (row,) in db.execute("SELECT request FROM answers")}
             assert 1 <= db.execute("SELECT count(*) FROM flights").fetchone()[0] <= 4
         assert len(kept) >= 6  # all but those under way
         time.sleep(0.3)
         before = len(server.bodies)
         enough = (len(requests) + 1) * ANSWER + llm._at_most(requests[0], settings(server))
-        assert texts(llm.ask(requests, settings(server, budget=enough), tmp_path)) == [f"answer {i}" for i in range(40)]
-        assert not kept & {json.loads(body)["messages"][0]["content"] for body in server.bodies[before:]}
-        assert len(server.bodies) - before == 40 - len(kept)
+        assert texts(ask(requests, settings(server, budget=enough, retries=16), tmp_path)) == [f"answer {i}" for i in range(40)]
+        again = {json.loads(body)["messages"][0]["content"] for body in server.bodies[before:]}
+        assert not kept & again and len(again) == 40 - len(kept)
+        paid = Counter(server.answered)
+        assert len(paid) == 40 and sum(paid.values()) <= 40 + 4  # of those under way nobody knew
+    assert llm.spent(tmp_path) == pytest.approx(40 * ANSWER)
 
 
 def test_two_jobs_share_limit_and_answers(tmp_path):

@@ -17,7 +17,7 @@ from rewardscope.llm_explanations import explain, levels, pieces, read, shown
 
 RAISED = [{"token": " tape", "logit": 2.0}, {"token": "reel", "logit": 1.0}]
 LOWERED = [{"token": " chair", "logit": -1.5}]
-PROMPTS = {kind: prompts.load(prompts.FOLDER / f"{kind}.txt", kind) for kind in prompts.PLACES}
+PROMPTS = {kind: prompts.load(prompts.FOLDER / f"{kind}.txt", kind) for kind in prompts.EXPLAINING}
 WORDS = {0: " the film was good good", 1: " a bad film", 3: " a good a good a", 4: " film", 5: " the the"}
 
 
@@ -87,10 +87,13 @@ def test_prompts_can_be_replaced(tmp_path):
     own = tmp_path / "mine.txt"
     own.write_text("Look: {reviews} {not a place} $x\n")
     assert prompts.fill(prompts.load(own, "explain"), reviews="R") == "Look: R {not a place} $x"
-    common = {"prompt": None, "promotes_prompt": None, "promotes": False}
-    assert prompts.files({**common, "prompt": str(own)}) == {"explain": own}
-    assert prompts.files({**common, "promotes": True}) == {kind: ROOT / f"workflow/prompts/{kind}.txt" for kind in ("explain", "promotes")}
-    for text, kind, said in (("{review}", "explain", "no {reviews}, where"), ("x", "promotes", "no {raised} and no {lowered}, where")):
+    assert prompts.fill("{a}{b}", a="{b}", b=2) == "{b}2"
+    common = {**dict.fromkeys(prompts.OWN.values()), "promotes": False}
+    usual = {kind: ROOT / f"workflow/prompts/{kind}.txt" for kind in prompts.PLACES}
+    assert prompts.files({**common, "promotes": True}) == usual
+    assert prompts.files({**common, "prompt": str(own)}) == {kind: own if kind == "explain" else usual[kind] for kind in usual if kind != "promotes"}
+    assert prompts.files({**common, "detect_prompt": str(own)})["detect"] == own
+    for text, kind, said in (("{review}", "explain", "no {reviews}, which"), ("x", "promotes", "no {raised} and no {lowered}, which")):
         own.write_text(text)
         with pytest.raises(UserError, match=re.escape(said)):
             prompts.load(own, kind)

@@ -1,14 +1,14 @@
 """Requests to a simulating language model, and what is read of its answers, right and wrong."""
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rewardscope import prompts
 from rewardscope.llm_simulator import detect, numbers, simulate
 
-PROMPTS = {kind: (Path(__file__).parents[1] / f"workflow/prompts/{kind}.txt").read_text() for kind in ("simulate", "detect")}
+PROMPTS = {kind: prompts.load(prompts.FOLDER / f"{kind}.txt", kind) for kind in prompts.SCORING.values()}
 
 
 def answer(text: str | None, logprobs: list | None = None) -> dict:

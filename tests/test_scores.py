@@ -129,6 +129,10 @@ def honest(requests: list[dict]) -> list[dict]:
     return answers
 
 
+def priced(answers: list[dict]) -> list[tuple[dict, float]]:
+    return [(answer, 0.5) for answer in answers]
+
+
 @pytest.mark.parametrize("scorer", ["simulation", "detection"])
 def test_a_server_that_reads_as_the_simulator_does(scorer, planted):
     held, fires = planted
@@ -137,17 +141,17 @@ def test_a_server_that_reads_as_the_simulator_does(scorer, planted):
 
     def ask(requests):
         sent.extend(requests)
-        return honest(requests)
+        return priced(honest(requests))
 
-    found = scores.by_llm(scorer, cases, held, TEXTS, PROMPT, 7, ask)
+    found, costs = scores.by_llm(scorer, cases, held, TEXTS, PROMPT, 7, ask)
     for ours, theirs in zip(scores.by_words(scorer, cases, held, TEXTS), found, strict=True):
         assert all((ours[name] == theirs[name]).all() for name in scores.EXPLANATIONS)
-    windows_of = sum(len(case.chosen.number) for case in cases)
-    assert len(sent) == 3 * (windows_of if scorer == "simulation" else len(cases))
+    asked = [3 * (len(case.chosen.number) if scorer == "simulation" else 1) for case in cases]
+    assert len(sent) == sum(asked) and costs == pytest.approx([0.5 * number for number in asked])
     orders = []  # the seed's, again, and another seed's
     for seed in (7, 8):
         orders.append([])
-        scores.by_llm(scorer, cases, held, TEXTS, PROMPT, seed, lambda requests: orders[-1].extend(requests) or honest(requests))
+        scores.by_llm(scorer, cases, held, TEXTS, PROMPT, seed, lambda requests: orders[-1].extend(requests) or priced(honest(requests)))
     assert orders[0] == sent != orders[1] and sorted(map(str, sent)) == sorted(map(str, orders[1]))
 
 
@@ -160,12 +164,12 @@ def test_answers_that_cannot_be_parsed_are_counted_and_left_out(planted):
         for request, answer in zip(requests, answers, strict=True):
             if '"film"' in reads(request)[0] and " the" in reads(request)[1]:
                 answer["choices"][0]["message"]["content"] = "I cannot say."
-        return answers
+        return priced(answers)
 
-    table = scores.score("simulation", cases, scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, ask))
+    table = scores.score("simulation", cases, scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, ask)[0])
     lost = [sum(0 in held.token[n] for n in case.chosen.number) for case in cases]
     assert table["unparsed"].tolist() == lost and min(lost) > 0  # each case is asked about "film" once, as own or other
     assert table["correlation_own"].tolist() == pytest.approx([1, 1])
-    silent = scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, lambda requests: [{} for _ in requests])
+    silent, _ = scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, lambda requests: priced([{} for _ in requests]))
     table = scores.score("simulation", cases, silent)
     assert table["correlation_own"].isna().all() and (table["unparsed"] == 3 * table["windows"]).all()

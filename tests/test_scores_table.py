@@ -12,7 +12,7 @@ NAMES = {"model": "tiny", "reward": "utility"}
 def frame(side: str, own: list[float], other: float = 0.1, **where) -> pd.DataFrame:
     place = {"run": "run1", "layer": 2, "seed": 1, "sample": 1, **where}
     scores = pd.DataFrame({"correlation_own": own, "correlation_other": other, "correlation_empty": 0.0})
-    return scores.assign(place=range(1, len(own) + 1), side=side, unparsed=1, explainer="tokens", **place)
+    return scores.assign(place=range(1, len(own) + 1), side=side, unparsed=1, cost=0.5, explainer="tokens", **place)
 
 
 def picked(found: list[dict], layer, explanation: str) -> dict:
@@ -35,7 +35,7 @@ def test_rows_by_hand():
     assert (two["ci_low"], two["ci_high"]) == pytest.approx((0.3, 0.3), abs=1e-9) and math.isnan(two["p_value"])
     half = 12.7062 * 0.05  # t(0.975, 1) x standard error
     assert (two["base_low"], two["base_high"]) == pytest.approx((0.35 - half, 0.35 + half), rel=1e-4)
-    assert (two["top_k"], two["unparsed"], two["sae_seeds"], two["unit"]) == (2, 8, 2, "SAE seed")
+    assert (two["top_k"], two["unparsed"], two["cost"], two["sae_seeds"], two["unit"]) == (2, 8, 4.0, 2, "SAE seed")
     assert picked(found, 2, "own - other")["rlhf"] == pytest.approx(0.55) and picked(found, 2, "empty")["base"] == 0
     every = picked(found, "all", "own")  # over explanations: (0.2 + 0.4 + 0) / 3 and (0.4 + 0.2) / 2
     assert every["base"] == pytest.approx((0.2 + 0.3) / 2)

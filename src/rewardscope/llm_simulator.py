@@ -9,11 +9,11 @@ import re
 
 import numpy as np
 
-PLACE = re.compile(r"\{(explanation|items|count|position)\}")
+from rewardscope import prompts
+
 LINE = re.compile(r"^[^\S\n]*(\d+)[^\S\n]*[:.)][^\S\n]*(\d+)[^\S\n]*$", re.MULTILINE)
 SCALE = range(11)
-LINE_TOKENS = 8  # of an answer's line, at most
-ALTERNATIVES = 20  # the most that OpenAI's protocol gives beside a token
+ALTERNATIVES = 5  # beside a token; some servers give no more, and twenty would be 100 kB an answer
 
 
 def simulate(prompt: str, explanation: str, texts: list[str], position: int) -> dict:
@@ -28,12 +28,11 @@ def detect(prompt: str, explanation: str, windows: list[list[str]]) -> dict:
 
 def _request(prompt: str, explanation: str, items: list[str], **more: object) -> dict:
     listed = "\n".join(f"{i}: {json.dumps(item, ensure_ascii=False)}" for i, item in enumerate(items, start=1))
-    parts = {"explanation": explanation or "(empty)", "items": listed, "count": len(items), **more}
-    content = PLACE.sub(lambda place: str(parts[place[1]]), prompt)  # in one pass: an explanation may hold braces
+    content = prompts.fill(prompt, explanation=explanation or "(empty)", items=listed, count=len(items), **more)
     return {
         "messages": [{"role": "user", "content": content}],
         "temperature": 0,
-        "max_tokens": LINE_TOKENS * len(items),
+        "max_tokens": prompts.LINE_TOKENS * len(items),
         "logprobs": True,
         "top_logprobs": ALTERNATIVES,
     }

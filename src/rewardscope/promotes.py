@@ -59,7 +59,7 @@ def score(lines: list[dict], others: list[dict], changes: Tensor, ids: dict[str,
     """
     every, rows = torch.tensor(sorted(ids.values())), []
     for line, other, change in zip(lines, others, changes, strict=True):
-        row = {**about(line, other), "unparsed": 0}  # claims are stored as tokens
+        row = {**about(line, other), "unparsed": 0, "cost": 0.0}  # claims are stored as tokens, and nobody is asked
         for measure, sign in (("raised", 1), ("lowered", -1)):
             risen = sign * change
             claims = {"own": _claimed(line[measure], ids), "other": _claimed(other[measure], ids), "empty": every}

@@ -3,7 +3,7 @@
 Every explanation is scored on the windows chosen for its feature, and so are, on the same windows, the explanation of
 another feature of its place and the empty one.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +79,7 @@ def score(scorer: str, cases: list[Case], predictions: list[dict[str, np.ndarray
             "windows": len(case.chosen.number),
             "fires": int(case.chosen.fires.sum()),
             "hard": int(case.chosen.hard.sum()),
-            "unparsed": int(sum(np.isnan(numbers).any(axis=tuple(range(1, numbers.ndim))).sum() for numbers in said.values())),
+            "unparsed": sum(_without_number(said[explanation]) for explanation in EXPLANATIONS),
         }
         for explanation in EXPLANATIONS:
             if scorer == "simulation":
@@ -110,6 +110,11 @@ def detection(predicted: np.ndarray, fires: np.ndarray) -> dict[str, float]:
     return {"auroc": float(above / (positive * negative)), "balanced_accuracy": float((hits + rejections) / 2)}
 
 
+def _without_number(predicted: np.ndarray) -> int:
+    """Windows of which a simulator did not say what was asked."""
+    return int(np.isnan(predicted).any(axis=tuple(range(1, predicted.ndim))).sum())
+
+
 def by_words(scorer: str, cases: list[Case], held: Windows, texts: dict[int, str]) -> list[dict[str, np.ndarray]]:
     """Predictions of the deterministic simulator; a window's is that of its highest token. `texts`: of tokens by id."""
     found = []
@@ -126,11 +131,12 @@ def by_words(scorer: str, cases: list[Case], held: Windows, texts: dict[int, str
 
 def by_llm(
     scorer: str, cases: list[Case], held: Windows, texts: dict[int, str], prompt: str, seed: int,
-    ask: Callable[[list[dict]], list[dict]],
-) -> list[dict[str, np.ndarray]]:  # fmt: skip
-    """Predictions of a language model, as `by_words` gives them: `ask` takes requests and returns the server's responses.
+    ask: Callable[[list[dict]], Iterable[tuple[dict, float]]],
+) -> tuple[list[dict[str, np.ndarray]], list[float]]:  # fmt: skip
+    """Predictions of a language model, as `by_words` gives them, and what those of each case cost, dollars.
 
-    All requests go to it at once, in random order, so that the order says nothing about sides.
+    `ask` takes requests and gives the server's response to each and its cost. All go to it at once, in random order, so
+    that the order says nothing about sides.
     """
     requests, asked = [], []  # of each request: case, explanation, row of its answer (None: all of them)
     for c, case in enumerate(cases):
@@ -144,17 +150,18 @@ def by_llm(
                 requests.append(llm_simulator.detect(prompt, line["activates_on"], tokens))
                 asked.append((c, explanation, None))
     order = np.random.default_rng(seed).permutation(len(requests))
-    answers = ask([requests[i] for i in order])
     axes = 2 if scorer == "simulation" else 1
     found = [{explanation: np.full(case.values.shape[:axes], np.nan) for explanation in EXPLANATIONS} for case in cases]
-    for i, answer in zip(order, answers, strict=True):
+    costs = [0.0] * len(cases)
+    for i, (answer, cost) in zip(order, ask([requests[i] for i in order]), strict=True):
         c, explanation, row = asked[i]
+        costs[c] += cost
         cell = found[c][explanation]
         if row is None:
             cell[:] = llm_simulator.numbers(answer, len(cell))
         else:
             cell[row] = llm_simulator.numbers(answer, cell.shape[1])
-    return found
+    return found, costs
 
 
 def _texts(case: Case, held: Windows, texts: dict[int, str]) -> list[list[str]]:

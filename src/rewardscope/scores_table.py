@@ -4,7 +4,8 @@ import pandas as pd
 from rewardscope.stats import against, counted, replicates, t_interval
 
 COLUMNS = ["model", "reward", "layer", "scorer", "measure", "explanation", "base", "base_low", "base_high", "rlhf", "rlhf_low", "rlhf_high",
-           "difference", "ci_low", "ci_high", "p_value", "samples", "unit", "runs", "sae_seeds", "top_k", "unparsed", "explainer"]  # fmt: skip
+           "difference", "ci_low", "ci_high", "p_value", "samples", "unit", "runs", "sae_seeds", "top_k", "unparsed", "explainer",
+           "cost"]  # fmt: skip
 MEASURES = {
     "simulation": ("correlation",),
     "detection": ("auroc", "balanced_accuracy"),
@@ -30,7 +31,7 @@ def rows(scores: pd.DataFrame, scorer: str, names: dict) -> list[dict]:
 def _rows(scores: pd.DataFrame, layer: int | str, scorer: str, names: dict) -> list[dict]:
     found = []
     facts = {**counted(scores), "top_k": int(scores["k"].min()), "unparsed": int(scores["unparsed"].sum())}
-    facts["explainer"] = " ".join(sorted(set(scores["explainer"])))
+    facts |= {"explainer": " ".join(sorted(set(scores["explainer"]))), "cost": scores["cost"].sum()}
     for measure in MEASURES[scorer]:
         values = {name: scores[f"{measure}_{name}"] for name in ("own", "other", "empty")}
         values = {"own": values["own"], "other": values["other"], "own - other": values["own"] - values["other"], "empty": values["empty"]}

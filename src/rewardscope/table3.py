@@ -31,10 +31,14 @@ def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str]
         sides = dict(zip(("base", "rlhf"), map(read, files), strict=True))
         place = {"pair": pair, "run": run, "pick": pick, "layer": layers[pair][pick], "seed": seed, "sample": sample}
         found.setdefault((model, reward), []).append({**place, **sides})
-    explainers = {line["explainer"] for places in found.values() for place in places for side in ("base", "rlhf") for line in place[side]}
+    of_one_explainer({line["explainer"] for places in found.values() for place in places for side in ("base", "rlhf") for line in place[side]})
+    return found
+
+
+def of_one_explainer(explainers: set[str]) -> None:
+    """Raise UserError where there are several."""
     if len(explainers) > 1:
         raise UserError(f"a table never mixes explainers, and these files are of {' and '.join(sorted(explainers))}; make them anew")
-    return found
 
 
 def paid(lines: list[dict]) -> dict[str, float]:

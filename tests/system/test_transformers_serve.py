@@ -63,7 +63,7 @@ def test_a_local_model_explains(checkpoint, tmp_path, monkeypatch):
     of = pieces(texts, tiny.tokenizer(), 50)
     raised, lowered = [{"token": " good", "logit": 1.0}], [{"token": " bad", "logit": -1.0}]
     features = [shown(i, rows, raised, lowered, of, 50, 5) for i, rows in enumerate((fires, NEVER))]
-    own = {kind: prompts.load(prompts.FOLDER / f"{kind}.txt", kind) for kind in prompts.PLACES}
+    own = {kind: prompts.load(prompts.FOLDER / f"{kind}.txt", kind) for kind in prompts.EXPLAINING}
     settings = {
         "model": str(checkpoint), "max_tokens": 8, "concurrency": 2, "retries": 2, "timeout": 60.0, "budget": 0.0,
         "input_price": 0.0, "output_price": 0.0,

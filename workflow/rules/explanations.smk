@@ -63,13 +63,19 @@ rule explanations:
         "../scripts/explanations.py"
 
 
+PROMPT_FILES = {kind: os.path.relpath(file) for kind, file in prompts.files(dict(CONFIG.llm)).items()}
 ASKED = ("model", "max_tokens")  # what a request says; the prompts are inputs
+# Functions of `threads` are not compared with the last run's: another server, limit or budget makes nothing stale.
+UNSEEN = dict(
+    server=lambda wildcards, threads: {key: value for key, value in CONFIG.llm if key not in ASKED},
+    cache=lambda wildcards, threads: CONFIG.cache,
+)
 
 
 rule llm_explanations:
     input:
         **SHOWN,
-        **{kind: os.path.relpath(file) for kind, file in prompts.files(dict(CONFIG.llm)).items()},
+        **{kind: PROMPT_FILES[kind] for kind in prompts.EXPLAINING if kind in PROMPT_FILES},
     output:
         base=explanations_of("base", "openai", SAMPLES),
         rlhf=explanations_of("rlhf", "openai", SAMPLES),
@@ -89,9 +95,7 @@ rule llm_explanations:
         reviews=CONFIG.explain.reviews,
         promoted=CONFIG.explain.promoted,
         llm={key: value for key, value in CONFIG.llm if key in ASKED},
-        # Functions of `threads` are not compared with the last run's: another server, limit or budget makes nothing stale.
-        server=lambda wildcards, threads: {key: value for key, value in CONFIG.llm if key not in ASKED},
-        cache=lambda wildcards, threads: CONFIG.cache,
+        **UNSEEN,
     conda:
         "../../envs/torch.yaml"
     script:

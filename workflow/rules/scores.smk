@@ -17,6 +17,11 @@ def index_of(wildcards):
     return at(f"{site_of(wildcards.pair, 'base')}/activations/tokens.parquet")
 
 
+def by_llm(value):
+    """What only explanations of a chat model need: their scores are asked of it too."""
+    return lambda wildcards: value(wildcards) if wildcards.explainer == "openai" else []
+
+
 # Both sides in one job: requests to a language model are shuffled over sides.
 rule scores:
     input:
@@ -26,12 +31,12 @@ rule scores:
         rlhf=explained_here("rlhf"),
         base_activations=both_sides("seed{seed}.activations.parquet")("base"),
         rlhf_activations=both_sides("seed{seed}.activations.parquet")("rlhf"),
+        prompt=by_llm(lambda wildcards: PROMPT_FILES[prompts.SCORING[wildcards.scorer]]),
     output:
         base=scored_here("base", "{scorer}"),
         rlhf=scored_here("rlhf", "{scorer}"),
     wildcard_constraints:
         scorer="simulation|detection",
-        explainer="tokens",  # whose sentences the deterministic simulator can read
     log:
         at("logs/scores/{pair}/{recipe}.{pick}.{explainer}.{scorer}.log"),
     benchmark:
@@ -44,6 +49,8 @@ rule scores:
         samples=len(SAMPLES),
         tokens=CONFIG.scores.tokens,
         windows=CONFIG.scores.windows,
+        llm=by_llm(lambda _: {"model": CONFIG.llm.model}),
+        **UNSEEN,
     conda:
         "../../envs/torch.yaml"
     script:

@@ -17,7 +17,7 @@ tokenizer = models.load_tokenizer(files.base_model)
 documents = pd.read_parquet(files.corpus, columns=["text", "part"])
 fit = set(documents.index[documents["part"] == "fit"])
 pieces = llm_explanations.pieces(documents["text"], tokenizer, params.tokens)
-texts = {kind: prompts.load(files[kind], kind) for kind in ("explain", "promotes") if kind in files.keys()}
+texts = {kind: prompts.load(files[kind], kind) for kind in prompts.EXPLAINING if kind in files.keys()}
 features, where = [], []
 for side in ("base", "rlhf"):
     own = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))

@@ -3,9 +3,11 @@ from rewardscope import job
 
 job.start(snakemake)
 
+from pathlib import Path
+
 import pandas as pd
 
-from rewardscope import models, scores, table3, windows
+from rewardscope import llm, models, prompts, scores, table3, windows
 from rewardscope.files import whole
 from rewardscope.seeds import derive
 
@@ -25,7 +27,22 @@ for side in ("base", "rlhf"):
             lines = table3.read(files[side][file])
             cases.append(scores.cases(here.scorer, lines, fires, fit, held, params.windows, rng))
             outputs.append(snakemake.output[side][file])
-predictions = iter(scores.by_words(here.scorer, [case for of in cases for case in of], held, texts))
+every = [case for of in cases for case in of]
+if here.explainer == "openai":
+    settings = {**params.llm, **params.server}
+
+    def ask(requests):
+        requests = [{"model": settings["model"], **request} for request in requests]
+        for request, response in zip(requests, llm.ask(requests, settings, Path(params.cache)), strict=True):
+            yield response, llm.cost(request, response, settings)
+
+    prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
+    order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)
+    said, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
+else:
+    said, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
+start = 0
 for of, output in zip(cases, outputs, strict=True):
+    own = slice(start, start := start + len(of))
     with whole(output) as file:
-        scores.score(here.scorer, of, [next(predictions) for _ in of]).to_parquet(file, index=False)
+        scores.score(here.scorer, of, said[own]).assign(cost=costs[own]).to_parquet(file, index=False)

@@ -5,7 +5,7 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import picks, scores_table
+from rewardscope import picks, scores_table, table3
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
@@ -17,6 +17,7 @@ for scorer in scores_table.MEASURES:
         _, model, reward, run = pair.split("/")
         place = {"run": run, "side": side, "layer": layers[pair][pick], "seed": seed, "sample": sample}
         found.setdefault((model, reward), []).append(pd.read_parquet(file).assign(**place))
+    table3.of_one_explainer({name for frames in found.values() for frame in frames for name in frame["explainer"]})
     for (model, reward), frames in found.items():
         rows += scores_table.rows(pd.concat(frames), scorer, {"model": model, "reward": reward})
 with whole(snakemake.output.table) as file:
