@@ -48,9 +48,32 @@ def test_what_the_chat_server_would_be_asked(monkeypatch, tmp_path):
     lines = plan.lines(merged("paper.yaml").model_copy(update={"cache": str(tmp_path / "none")}))[7:-1]
     assert lines == [
         f"table3 by gpt-4: {asked(4)}", f"table5 by gpt-4: {asked(7)}", f"section5.3 by gpt-4: {asked(4)}", f"section6.1 by gpt-4: {asked(7)}",
-        f"the same explanations are paid once; all of them: {asked(7)}; the budget is $10.00",
+        f"the same answers are paid once; all of them: {asked(7)}; the budget is $10.00",
     ]  # fmt: skip
     assert not (tmp_path / "none").exists()
+
+
+def test_what_scores_would_cost(tmp_path):
+    """A feature of 3 samples has 7 explanations to score: own and another's of each, and the empty one.
+
+    Each is a request for 3 x 10 windows of 16 tokens, a line of at most 8 tokens in the answer for each token, and one
+    for 20 windows, a line for each. An explanation is counted with its 100 tokens at most; explanations are in the sum.
+    """
+    config = merged("paper.yaml")
+    config = config.model_copy(update={"targets": ("table5", "scores"), "cache": str(tmp_path / "none"), "pairs": config.pairs[:1]})
+    prompts = [(ROOT / f"workflow/prompts/{kind}.txt").read_text() for kind in ("explain", "promotes", "simulate", "detect")]
+    explain, promotes, simulate, detect = (len(text.strip()) / 4 for text in prompts)
+    features = 2 * 5 * 30 * 6
+    count = features * 3 + features * 7 * (30 + 1)
+    read = features * (3 * (explain + 1000) + 7 * (30 * (simulate + 100 + 16 * 4) + detect + 100 + 20 * (16 + 4)))
+    written = features * (3 * 100 + 7 * (30 * 16 * 8 + 20 * 8))
+    scores = f"{count:,} requests, about {read / 1e6:.1f} M tokens read and at most {written / 1e6:.1f} M written, about ${(read * 30 + written * 60) / 1e6:,.2f}"
+    lines = plan.requests(config)
+    assert lines[0].startswith("table5 by gpt-4: 5,400 requests")
+    assert lines[1:] == [f"scores by gpt-4: {scores}", f"the same answers are paid once; all of them: {scores}; the budget is $10.00"]
+    twice = config.model_copy(update={"llm": config.llm.model_copy(update={"promotes": True})})
+    read = 5_400 * (explain + 1000 + promotes + 2 * 8 * 4)
+    assert plan.requests(twice)[0].startswith(f"table5 by gpt-4: 10,800 requests, about {read / 1e6:.1f} M tokens read and at most 1.1 M written")
 
 
 def test_real_reviews_of_unknown_size_are_said_to_be_so():

@@ -68,7 +68,7 @@ def for_detection(values: np.ndarray, windows: Windows, count: int, seed: int) -
     """`count` random windows in which the feature fires and as many in which it does not, half of these hard where there are such.
 
     A hard negative holds a token at which the feature peaks in one of the chosen windows, yet it fires nowhere in it.
-    `values` as in `for_simulation`.
+    In random order, which tells a reader of them nothing. `values` as in `for_simulation`.
     """
     rng, peak = np.random.default_rng(seed), values.max(axis=1)
     firing, silent = np.flatnonzero(peak >= FIRES), np.flatnonzero(peak < FIRES)
@@ -77,7 +77,7 @@ def for_detection(values: np.ndarray, windows: Windows, count: int, seed: int) -
     alike = silent[np.isin(windows.token[silent], peaks).any(axis=1)]
     hard = some(rng, alike, count // 2)
     easy = some(rng, np.setdiff1d(silent, hard), count - len(hard))
-    number = np.concatenate([positive, hard, easy])
+    number = rng.permutation(np.concatenate([positive, hard, easy]))
     return Chosen(number, np.isin(number, positive), np.isin(number, hard))
 
 
