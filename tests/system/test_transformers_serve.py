@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from rewardscope import llm, prompts
+from rewardscope import llm, llm_simulator, prompts
 from rewardscope.explanations import NEVER
 from rewardscope.llm_explanations import explain, pieces, shown
 
@@ -68,8 +68,12 @@ def test_a_local_model_explains(checkpoint, tmp_path, monkeypatch):
         "model": str(checkpoint), "max_tokens": 8, "concurrency": 2, "retries": 2, "timeout": 60.0, "budget": 0.0,
         "input_price": 0.0, "output_price": 0.0,
     }  # fmt: skip
+    prompt = prompts.load(prompts.FOLDER / "simulate.txt", "simulate")
+    scored = llm_simulator.simulate(prompt, "good films", [" good", " film"], 1)
     with served(checkpoint, tmp_path / "serve.log") as url:
         found = explain(features, own, [1, 2], {**settings, "base_url": url}, 0, tmp_path / "cache")
+        [answer] = llm.ask([{"model": str(checkpoint), **scored}], {**settings, "base_url": url}, tmp_path / "cache")
+    assert len(llm_simulator.numbers(answer, 2)) == 2  # it gives no log-probabilities and minds no request for them
     lines = [line for samples in found for line in samples]
     assert [line["feature"] for line in lines] == [0, 0, 1, 1]
     assert {line["explainer"] for line in lines} == {f"openai:{checkpoint}"} and {line["cost"] for line in lines} == {0.0}
