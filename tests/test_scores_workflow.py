@@ -20,7 +20,7 @@ def scored(finished, tmp_path_factory) -> Path:
     shutil.copytree(finished / "results", folder / "results", copy_function=os.link)
     shutil.copytree(finished / ".snakemake", folder / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
     assert planned(snakemake(folder, "--dry-run", TABLE)) == RULES
-    run = snakemake(folder, TABLE)
+    run = snakemake(folder, "--", TABLE)
     assert run.returncode == 0, run.stderr
     return folder
 
