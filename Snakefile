@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from rewardscope import estimate, orphans, plan, run_lock
+from rewardscope import estimate, orphans, plan, prompts, run_lock
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
 from rewardscope.config_files import check_text
@@ -35,6 +35,9 @@ try:
             load_table(CONFIG.rewards[pair.reward].words)
         if CONFIG.rewards[pair.reward].function:
             check_function(CONFIG.rewards[pair.reward].function)
+    if CONFIG.explainer == "openai":
+        for kind, file in prompts.files(dict(CONFIG.llm)).items():
+            prompts.load(file, kind)
 except UserError as error:
     sys.exit(f"rewardscope: {error}")
 
@@ -58,6 +61,8 @@ def begin():
             run_lock.hold(CONFIG.results, getattr(workflow.scheduler._executor, "run_uuid", ""))
         except UserError as error:
             sys.exit(f"rewardscope: {error}")
+        if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
+            print(f"rewardscope: OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had", file=sys.stderr)
 
 
 def end():
@@ -94,6 +99,7 @@ include: "workflow/rules/comparison.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/scores.smk"
 include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"

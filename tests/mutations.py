@@ -29,6 +29,7 @@ def mutations() -> dict[str, tuple[dict, str]]:
         for what, value in wrong.items():
             found[f"{key}: {what}"] = changed(key, value), _place(key)
         found[f"{key}: misspelt"] = overlay(f"{key}x", entry(key)["to"], DEFAULT["pairs"][0]), _place(f"{key}x")
+    found["samples: of a deterministic explainer"] = {"samples": 3}, "samples"  # without the explainer that its line has
     for library in IN_USE:
         good = next(iter(DEFAULT[library].values()))
         for what, name in HOSTILE_NAMES.items():
@@ -37,7 +38,7 @@ def mutations() -> dict[str, tuple[dict, str]]:
             found[f"{library}: entry {what}"] = {library: {"mine": value}}, f"{library}.mine"
         found[f"{library}: list"] = {library: [1]}, library
         found[f"{library}: like itself"] = {library: {"mine": {"like": "mine"}}}, f"{library}.mine.like"
-    for section in ("threads", "picks", "rlhf", "activations", "features", "explain", "completions", "pairs"):
+    for section in ("threads", "picks", "rlhf", "activations", "features", "explain", "llm", "completions", "pairs"):
         for what, value in (("empty", None), ("text", "x"), ("number", 1), ("list", [1])):
             found[f"{section}: {what}"] = {section: value}, section
     return found
@@ -53,7 +54,6 @@ OWN = {  # what only one key can get wrong
     "picks.low": {"too many": 9},
     "layers": {"twice": [1, 1], "too deep": [4]},
     "recipe": {"unknown": "papper"},
-    "samples": {"of a deterministic explainer": 3},
     "corpora.*.path.train": {"form": "a.zip"},
     "corpora.*.hub.name": {"above": "../x", "address": "https://a/b"},
     "models.*.hub": {"above": "../x", "address": "https://a/b"},
@@ -63,6 +63,7 @@ OWN = {  # what only one key can get wrong
     "rewards.*.function": {"no name": "a.py", "call": "a.py:f()"},
     "rlhf.prompt_tokens": {"reversed": [9, 2]},
     "activations.tokens": {"too long": 4096},
+    "llm.base_url": {"no address": "api", "key in it": "https://key@a/v1", "query": "https://a/v1?key=x"},
 }
 
 

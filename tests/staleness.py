@@ -59,6 +59,7 @@ def after(served, folder: Path) -> dict[str, set[str]]:
     edges = [(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", run.stdout) if names[b] != "all"]
     found = {name: {b for a, b in edges if a == name} for name in names.values()}
     found["tuned"] = found["rlhf"]  # the one or the other
+    found["llm_explanations"] = found["explanations"]
     found["classifier"] = {"rlhf", "completions", "probe"}  # the default pair has none
     for _ in found:
         found = {name: rules.union(*(found[rule] for rule in rules)) for name, rules in found.items()}

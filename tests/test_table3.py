@@ -8,6 +8,7 @@ from scipy import stats
 
 from rewardscope import table3
 from rewardscope.stats import t_interval
+from rewardscope.errors import UserError
 from rewardscope.table3 import COLUMNS, promoted, read, row, score, spoken
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
@@ -44,15 +45,26 @@ def test_places(tmp_path):
     files = {side: [tmp_path / f"{side}{i}.jsonl" for i in range(3)] for side in ("base", "rlhf")}
     for side, paths in files.items():
         for i, path in enumerate(paths):
-            path.write_text(json.dumps({"words": [f"{side}{i}"]}) + "\n")
+            path.write_text(json.dumps({"words": [f"{side}{i}"], "explainer": "tokens"}) + "\n")
     layers = {"pairs/a/r/run1": {"top1": 3}, "pairs/a/r/run2": {"top1": 0}, "pairs/b/r/run1": {"top1": 1, "top2": 2}}
     found = table3.places(keys, layers, **files)
     assert list(found) == [("a", "r"), ("b", "r")] and [len(own) for own in found.values()] == [2, 1]
     assert found["a", "r"][1] == {
         "pair": "pairs/a/r/run2", "run": "run2", "pick": "top1", "layer": 0, "seed": 2, "sample": 1,
-        "base": [{"words": ["base1"]}], "rlhf": [{"words": ["rlhf1"]}],
+        "base": [{"words": ["base1"], "explainer": "tokens"}], "rlhf": [{"words": ["rlhf1"], "explainer": "tokens"}],
     }  # fmt: skip
     assert (found["b", "r"][0]["layer"], found["b", "r"][0]["sample"]) == (2, 3)
+    files["rlhf"][2].write_text(json.dumps({"explainer": "openai:m"}) + "\n")
+    with pytest.raises(UserError, match="never mixes explainers, and these files are of openai:m and tokens"):
+        table3.places(keys, layers, **files)
+
+
+def test_what_was_paid():
+    """Of the explanations that the row is made from, on both sides: the second feature of base is capped away."""
+    own = {"explainer": "openai:m", "failure": ""}
+    base = [{**line("good"), **own, "cost": 0.5}, {**line("bad"), **own, "cost": 9.0}]
+    found = row([place(base, [{**line(""), **own, "cost": 0.25, "failure": "refusal"}])], TABLE, 30, NAMES)
+    assert (found["cost"], found["failures"], found["explainer"]) == (0.75, 1, "openai:m")
 
 
 def test_row_by_hand():
@@ -71,7 +83,7 @@ def test_row_by_hand():
         "valence_base": 2 + 3 + 1, "valence_rlhf": 3 + 3 + 2,
         "words_base": 4, "words_rlhf": 5,
         "promotes_m_base": 4, "promotes_m_rlhf": 3 + 2 + 1,
-        "promotes_signed_base": 4, "promotes_signed_rlhf": -3 + 2 + 1, "promotes_difference": 2,
+        "promotes_signed_base": 4, "promotes_signed_rlhf": -3 + 2 + 1, "promotes_difference": 2, "cost": 0, "failures": 0,
     }  # fmt: skip
     missing = {"ci_low", "ci_high", "p_value", "promotes_ci_low", "promotes_ci_high", "promotes_p_value"}
     assert {key: found[key] for key in expected} == pytest.approx(expected)

@@ -55,12 +55,13 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Plain = _text(r"\S(.*\S)?", "text without spaces around it")
 Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt file")
 Hub = _text(HUB, "a name on the hub, such as org/name")
+Address = _text(r"https?://[^@\s?#]+", "http:// or https:// and a server; a key belongs into OPENAI_API_KEY")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
-    "quality", "comparison", "step4", "probe", "perplexity", "accuracy", "report",
+    "quality", "comparison", "step4", "probe", "perplexity", "accuracy", "scores", "report",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]
@@ -241,6 +242,29 @@ class Explain(Section):
     promoted: Whole = Field(description="tokens quoted by every `promotes`, raised and lowered each")
 
 
+class Llm(Section):
+    model: Plain = Field(description="the model's name at the server")
+    base_url: Address = Field(description="address of a server that speaks OpenAI's chat-completions protocol")
+    prompt: Plain | None = Field(None, description="file of the prompt, in place of workflow/prompts/explain.txt")
+    promotes: bool = Field(description="ask a second time, what a feature promotes")
+    promotes_prompt: Plain | None = Field(None, description="file of that prompt, in place of workflow/prompts/promotes.txt")
+    simulate_prompt: Plain | None = Field(None, description="file of the prompt for scores by simulation, in place of workflow/prompts/simulate.txt")
+    detect_prompt: Plain | None = Field(None, description="file of the prompt for scores by detection, in place of workflow/prompts/detect.txt")
+    max_tokens: Whole = Field(description="longest explanation, tokens")
+    concurrency: Count = Field(description="requests under way at a time, over all jobs that share `cache`")
+    retries: NotNegative = Field(description="times that a failed request is sent again")
+    timeout: Positive = Field(description="seconds to wait for an answer")
+    budget: Annotated[float, Field(ge=0)] = Field(description="dollars that all answers in `cache` may cost together; a run stops before")
+    input_price: Annotated[float, Field(ge=0)] = Field(description="dollars per million tokens read")
+    output_price: Annotated[float, Field(ge=0)] = Field(description="dollars per million tokens written")
+
+
+class Scores(Section):
+    tokens: AtLeast2 = Field(description="length of a window")
+    windows: Whole = Field(description="windows of each kind that a feature's explanation is scored on")
+    multiple: Positive = Field(description="what is added to the model to see what a feature promotes: this many times its mean active value")
+
+
 class Completions(Section):
     documents: Whole = Field(description="prompts: held test documents")
     prefix: Whole = Field(description="tokens of a prompt")
@@ -285,7 +309,7 @@ class Config(Section):
     recipe: str = Field(description="the SAE recipe that features, explanations and tables are made from")
     sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
     targets: tuple[Target, ...] = Field(strict=False, description="what `snakemake` without a target makes")
-    explainer: Literal["tokens"] = Field(description="tokens: the deterministic, server-less baseline")
+    explainer: Literal["tokens", "openai"] = Field(description="tokens: the deterministic, server-less baseline; openai: a chat server")
     samples: Count = Field(description="repeated explanations per feature (the paper: 3); tokens is deterministic")
     corpora: Library[Corpus] = Field(description="library of corpora")
     models: Library[Model] = Field(description="library of base models")
@@ -295,6 +319,8 @@ class Config(Section):
     activations: Activations = Field(description="what is read from the models")
     features: Features = Field(description="which features are kept")
     explain: Explain = Field(description="how features are put into words")
+    llm: Llm = Field(description="the chat server that the explainer openai asks")
+    scores: Scores = Field(description="scores of explanations on held documents")
     completions: Completions = Field(description="Table 4")
     sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
     bootstrap: Whole = Field(description="resamples behind an interval over prompts")

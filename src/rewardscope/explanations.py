@@ -31,13 +31,13 @@ class Corpus:
         for document, offsets in zip(documents, coded["offset_mapping"], strict=True):
             text = corpus["text"].loc[document].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")  # as `rewards.words`
             spans = [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)]
-            self.words[document] = _around(offsets, spans)
+            self.words[document] = words_at(offsets, spans)
             counts.update(word for word in self.words[document] if word)
         total = sum(counts.values())
         self.share = {word: count / total for word, count in counts.items()}
 
 
-def _around(offsets: list[tuple[int, int]], spans: list[tuple[int, int, str]]) -> list[str]:
+def words_at(offsets: list[tuple[int, int]], spans: list[tuple[int, int, str]]) -> list[str]:
     """For every token, the word that it is or is part of; empty for punctuation."""
     found, i = [], 0
     for start, end in offsets:
@@ -62,8 +62,8 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
         words = corpus.words[document]
         if position < len(words):
             at.append(words[position])
-            before.append(_previous(words, position))
-            after.append(_next(words, position))
+            before.append(word_before(words, position))
+            after.append(word_after(words, position))
     quoted: list[str] = []
     active = _common(at, corpus.share, settings["words"] - settings["words"] // 3, quoted)
     previous = _common(before, corpus.share, settings["words"] - len(quoted), quoted)
@@ -72,10 +72,10 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     texts = [word for document in strongest["document"].unique() for word in corpus.words[document]]
     beside = _common(texts, corpus.share, settings["words"] - len(quoted), quoted)  # so did the words that it fires on
     peaks = used.loc[used.groupby("document")["value"].idxmax()].nlargest(settings["reviews"], "value", keep="first") if len(used) else used
-    parts = [f"Fires on {_quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
-    parts += [f"after {_quote(previous)}"] if previous else []
-    parts += [f"before {_quote(following)}"] if following else []
-    parts += [f"in documents with {_quote(beside)}"] if beside else []
+    parts = [f"Fires on {quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
+    parts += [f"after {quote(previous)}"] if previous else []
+    parts += [f"before {quote(following)}"] if following else []
+    parts += [f"in documents with {quote(beside)}"] if beside else []
     if len(strongest):
         low, high = (int(np.quantile(strongest["position"], q)) for q in (0.25, 0.75))
         # in tens: the VADER lexicon holds numbers (86, 143, 182, 187), none of which ends in a zero
@@ -83,7 +83,7 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     return {
         "feature": feature,
         "activates_on": ", ".join(parts) + ".",
-        "promotes": f"Makes {_quote([t['token'].strip() for t in raised])} more likely, {_quote([t['token'].strip() for t in lowered])} less so.",
+        "promotes": said_of_promotion(raised, lowered),
         "words": quoted,
         "raised": raised,
         "lowered": lowered,
@@ -116,16 +116,23 @@ def strongest(logits: Tensor, tokenizer, count: int) -> tuple[list[list[dict]], 
     return ends(True), ends(False)
 
 
-def _quote(words: list[str]) -> str:
+def said_of_promotion(raised: list[dict], lowered: list[dict]) -> str:
+    """The `promotes` of a feature, from the tokens that it raises and lowers most."""
+    return f"Makes {quote([t['token'].strip() for t in raised])} more likely, {quote([t['token'].strip() for t in lowered])} less so."
+
+
+def quote(words: list[str]) -> str:
+    """Words in quotation marks, with commas."""
     return ", ".join(f'"{word}"' for word in words)
 
 
-def _previous(words: list[str], position: int) -> str:
-    """The nearest other word before a token."""
+def word_before(words: list[str], position: int) -> str:
+    """The nearest other word before a token; empty where there is none."""
     return next((w for w in reversed(words[:position]) if w and w != words[position]), "")
 
 
-def _next(words: list[str], position: int) -> str:
+def word_after(words: list[str], position: int) -> str:
+    """The nearest other word after a token; empty where there is none."""
     return next((w for w in words[position + 1 :] if w and w != words[position]), "")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rewardscope.rewards import utilities, words
 from rewardscope.stats import against, counted, replicates
-from rewardscope.table3 import promoted, spoken
+from rewardscope.table3 import paid, promoted, spoken
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 WORD_COLUMNS = ["model", "reward", "word", "utility", "occurrences", "base", "rlhf", "promotes_base", "promotes_rlhf"]
@@ -96,6 +96,7 @@ def rows(places: list[dict], table: dict[str, float], corpus: Counter[str], leas
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
         "explainer": " ".join(sorted({line["explainer"] for lines in pooled.values() for line in lines})),
         "frequent_words": len(frequent),
+        **paid([line for lines in pooled.values() for line in lines]),
     }
     return [
         {

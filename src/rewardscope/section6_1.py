@@ -3,7 +3,7 @@ import pandas as pd
 
 from rewardscope.film_opinions import about
 from rewardscope.stats import against, counted, replicates
-from rewardscope.table3 import promoted, spoken
+from rewardscope.table3 import paid, promoted, spoken
 from rewardscope.table5 import TOP
 
 COLUMNS = ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
@@ -40,6 +40,7 @@ def _counts(places: list[dict]) -> list[dict]:
                     "opinions": sum(opinions for _, opinions in said),
                     "promotes": sum(all(about(promoted(line))) for line in lines),
                     "explainer": " ".join(sorted({line["explainer"] for line in lines})),
+                    **paid(lines),
                 }
             )
     return found
@@ -55,4 +56,5 @@ def _row(frame: pd.DataFrame) -> dict:
         "texts": sides["k"]["base"].mean(),
         **{f"{name}_{side}": sides[name][side].mean() for name in ("films", "opinions") for side in ("base", "rlhf")},
         **{f"promotes_{name}": value for name, value in against(sides, "promotes").items()},
+        **{name: frame[name].sum() for name in ("cost", "failures")},
     }

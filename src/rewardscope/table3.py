@@ -1,10 +1,12 @@
 """Table 3: the utility of the words in the explanations, base against RLHF (section 6.2)."""
 import json
+from math import fsum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rewardscope.errors import UserError
 from rewardscope.rewards import utilities
 from rewardscope.stats import against, counted, replicates
 
@@ -20,7 +22,8 @@ def read(file: str | Path) -> list[dict]:
 def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str], rlhf: list[str]) -> dict[tuple[str, str], list[dict]]:
     """The explanations of both sides by (model, reward): a dict per place, seed and sample, as `row` takes them.
 
-    `keys`: (pair, pick, seed, sample) of each file of `base` and `rlhf`; `layers`: every pair's picks.
+    `keys`: (pair, pick, seed, sample) of each file of `base` and `rlhf`; `layers`: every pair's picks. Raises UserError
+    where they are of several explainers, as when a run with another model was cut short and its files are left.
     """
     found: dict[tuple[str, str], list[dict]] = {}
     for (pair, pick, seed, sample), *files in zip(keys, base, rlhf, strict=True):
@@ -28,7 +31,19 @@ def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str]
         sides = dict(zip(("base", "rlhf"), map(read, files), strict=True))
         place = {"pair": pair, "run": run, "pick": pick, "layer": layers[pair][pick], "seed": seed, "sample": sample}
         found.setdefault((model, reward), []).append({**place, **sides})
+    of_one_explainer({line["explainer"] for places in found.values() for place in places for side in ("base", "rlhf") for line in place[side]})
     return found
+
+
+def of_one_explainer(explainers: set[str]) -> None:
+    """Raise UserError where there are several."""
+    if len(explainers) > 1:
+        raise UserError(f"a table never mixes explainers, and these files are of {' and '.join(sorted(explainers))}; make them anew")
+
+
+def paid(lines: list[dict]) -> dict[str, float]:
+    """What explanations cost, dollars, and how many of them the server failed to give or cut off; of `tokens` nothing."""
+    return {"cost": fsum(line.get("cost", 0.0) for line in lines), "failures": sum(bool(line.get("failure")) for line in lines)}
 
 
 def spoken(explanation: dict) -> str:
@@ -84,6 +99,7 @@ def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) ->
         "m_per_text_rlhf": sides["m"]["rlhf"].mean() / texts if texts else np.nan,
         **means,
         **{f"promotes_{name}": value for name, value in promotes.items() if name not in ("base", "rlhf")},
+        **{name: frame[name].sum() for name in ("cost", "failures")},
     }
 
 
@@ -103,6 +119,7 @@ def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dic
                     **score([spoken(line) for line in lines], table),
                     "promotes_m": promotes["m"],
                     "promotes_signed": promotes["signed"],
+                    **paid(lines),
                 }
             )
     return rows

@@ -6,7 +6,7 @@ import pandas as pd
 
 TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
 COLUMNS = ["model", "reward", "run", "side", "layer", "place", "feature", "large_feature", "cosine", "activates_on", "promotes",
-           "explainer", "sae_seed", "top_k"]  # fmt: skip
+           "explainer", "sae_seed", "top_k", "cost", "failure"]  # fmt: skip
 
 
 def rows(place: dict, features: dict[str, pd.DataFrame], names: dict) -> list[dict]:
@@ -21,6 +21,7 @@ def rows(place: dict, features: dict[str, pd.DataFrame], names: dict) -> list[di
             **names, "side": side, "layer": place["layer"], "place": match.place, "feature": match.small, "large_feature": match.large,
             "cosine": match.cosine, "activates_on": line["activates_on"], "promotes": line["promotes"],
             "explainer": line["explainer"], "sae_seed": place["seed"], "top_k": k,
+            "cost": line.get("cost", 0.0), "failure": line.get("failure", ""),
         }
         for side in ("base", "rlhf")
         for line, match in zip(place[side][:k], _matches(place[side][:k], features[side]), strict=True)

@@ -20,7 +20,7 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-STEP = re.compile(r"^(\S+ \S+),\d+ (.*): (\d+) of (\d+)\b.*\n", re.MULTILINE)  # a line of `job.progress` in a log
+STEP = re.compile(r"^(\S+ \S+),\d+ (.*): (\d+) of (\d+)\b(, .*)?.*\n", re.MULTILINE)  # a line of `job.progress` in a log
 LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)
 TAIL = 4096  # bytes of a log in which its last step is looked for
 CHATTER = ("Building DAG", "Select jobs", "Using shell", "Conda env", "Assuming unrestricted", "Removing temporary", "Touching output")
@@ -45,6 +45,8 @@ class Step(NamedTuple):
     of: int
     left: float | None
     """Seconds, at the pace of late; None before two lines of the same kind were written."""
+    more: str = ""
+    """What the line says after a comma: of paid answers, dollars spent and left."""
 
 
 def said(seconds: float) -> str:
@@ -86,12 +88,12 @@ def last_step(log: str | None, since: float) -> Step | None:
         return None
     if not lines:
         return None
-    at, what, done, of = lines[-1]
+    at, what, done, of, more = lines[-1]
     first = next(line for line in lines if line[1] == what)
     pace = _seconds(at) - _seconds(first[0])
     steps = int(done) - int(first[2])
     left = (int(of) - int(done)) * pace / steps - (time.time() - _seconds(at)) if steps > 0 and pace > 0 else None
-    return Step(what, int(done), int(of), left if left is None else max(0.0, left))
+    return Step(what, int(done), int(of), left if left is None else max(0.0, left), more)
 
 
 def last_words(logs: list[str]) -> list[str]:
@@ -267,7 +269,7 @@ class LogHandler(LogHandlerBase):
         lines = [f"{self.summary()}, {said(time.time() - self.began)} so far"]
         for job in self.running.values():
             step = last_step(job.log, job.started)
-            bar = f"{meter(step.done / step.of)} {step.what} {step.done} of {step.of}, " if step else ""
+            bar = f"{meter(step.done / step.of)} {step.what} {step.done} of {step.of}{step.more}, " if step else ""
             lines.append(f"  {job.name}: {bar}{said(time.time() - job.started)}")
         lines = [line[: width - 1] for line in lines][: height - 2]
         self.stream.write("\r\x1b[J\n" + "\n".join(lines) + f"\x1b[{len(lines)}A\r")

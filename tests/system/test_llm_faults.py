@@ -1,0 +1,63 @@
+"""The explainer openai in the real DAG: a server that gives the key away, and kill -9 in the middle of paid answers."""
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+from fake_llm import serve
+from test_llm_workflow import ANSWER, answer, copy, half_fail, lines, overlay, with_the_key
+from workflow_runs import ROOT, SECRET, SMALL, snakemake
+
+from rewardscope import llm
+
+TABLE = "results/tables/table5.csv"
+
+
+def test_what_a_server_says_of_the_key_is_not_repeated(finished, tmp_path):
+    """It echoes the key in what it refuses, and in an answer."""
+    folder = copy(finished, tmp_path)
+    with serve(lambda _prompt: "x", lambda _n, _prompt: (400, {"error": {"message": f"no {SECRET}"}})) as server:
+        run = snakemake(folder, overlay(folder, server.url), "--", TABLE)
+    said = run.stdout + run.stderr
+    assert run.returncode != 0 and SECRET not in said and "answers 400" in said and "no [key]" in said
+    with serve(lambda _prompt: SECRET) as server:
+        run = snakemake(folder, overlay(folder, server.url), "--", TABLE)
+    assert run.returncode == 0 and SECRET not in run.stdout + run.stderr, run.stderr
+    assert {line["activates_on"] for line in lines(folder)} == {"[key]"} and not with_the_key(folder)
+
+
+def kept(folder: Path) -> Counter[str]:
+    """The prompts whose answers are in the cache, each as often as there are samples."""
+    with closing(sqlite3.connect(folder / ".cache/answers.sqlite")) as db:
+        return Counter(json.loads(row)["messages"][0]["content"] for (row,) in db.execute("SELECT request FROM answers"))
+
+
+def test_a_killed_run_goes_on_and_pays_nothing_twice(finished, tmp_path):
+    """kill -9 of Snakemake and its jobs in the middle, half of the requests failing; the dead would hold more than the budget."""
+    folder = copy(finished, tmp_path)
+    with serve(answer, half_fail(), latency=0.05) as server:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", "--configfile", str(SMALL)]
+        command += [overlay(folder, server.url, concurrency=4), "--", TABLE]
+        with open(folder / "said", "w") as out:
+            run = subprocess.Popen(command, cwd=folder, env={**os.environ, "OPENAI_API_KEY": SECRET}, stdout=out, stderr=out)
+        while len(server.answered) < 12:
+            assert run.poll() is None, (folder / "said").read_text()
+            time.sleep(0.02)
+        for process in [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]:
+            process.kill()
+        run.wait()
+        time.sleep(0.5)
+        had, answered = kept(folder), len(server.answered)
+        assert answered - 4 <= had.total() <= answered  # what was under way is lost
+        again = snakemake(folder, overlay(folder, server.url, concurrency=4, budget=6.0), "--", TABLE)
+        assert again.returncode == 0, again.stderr
+        assert Counter(server.answered[answered:]) == kept(folder) - had
+    assert {line["activates_on"] for line in lines(folder)} == {"great films"}
+    assert llm.spent(folder / ".cache") == pytest.approx(kept(folder).total() * ANSWER) and not with_the_key(folder)

@@ -1,0 +1,38 @@
+"""Rule llm_explanations."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import evidence, llm_explanations, models, prompts
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params, files = snakemake.params, snakemake.input
+tokenizer = models.load_tokenizer(files.base_model)
+documents = pd.read_parquet(files.corpus, columns=["text", "part"])
+fit = set(documents.index[documents["part"] == "fit"])
+pieces = llm_explanations.pieces(documents["text"], tokenizer, params.tokens)
+texts = {kind: prompts.load(files[kind], kind) for kind in prompts.EXPLAINING if kind in files.keys()}
+features, where = [], []
+for side in ("base", "rlhf"):
+    own = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
+    seeds = evidence.of_seeds(*own, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.promoted)
+    for s, ranked in enumerate(seeds):
+        features += [llm_explanations.shown(pieces=pieces, tokens=params.first, reviews=params.reviews, **feature) for feature in ranked]
+        where += [(side, s, place) for place in range(1, len(ranked) + 1)]
+order = derive(params.seed, "order of requests", snakemake.wildcards.pair, snakemake.wildcards.pick)
+settings = {**params.llm, **params.server}
+lines = llm_explanations.explain(features, texts, params.samples, settings, order, Path(params.cache))
+for side in ("base", "rlhf"):
+    outputs = iter(snakemake.output[side])
+    for s in range(len(params.seeds)):
+        for sample in range(len(params.samples)):
+            with whole(next(outputs)) as file, open(file, "w", encoding="utf-8") as out:
+                for (own_side, seed, place), samples in zip(where, lines, strict=True):
+                    if (own_side, seed) == (side, s):
+                        out.write(json.dumps({"place": place, **samples[sample]}, ensure_ascii=False) + "\n")

@@ -1,0 +1,43 @@
+"""Rule promotes."""
+from rewardscope import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+from rewardscope import models, promotes, scores, table3, windows
+from rewardscope.checksums import intact
+from rewardscope.files import whole
+from rewardscope.job import progress
+from rewardscope.seeds import derive
+
+params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
+tokenizer = models.load_tokenizer(files.base_model)
+layer = json.loads(Path(files.layers).read_text())[here.pick]
+index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])
+fit = set(index.loc[index["part"] == "fit", "document"])
+held = windows.cut(index, params.settings["tokens"])
+drawn = windows.some(np.random.default_rng(derive(params.seed, "promotes", here.pick)), np.arange(len(held.token)), params.settings["windows"])
+input_ids = torch.from_numpy(held.token[drawn].astype(np.int64))
+for side in ("base", "rlhf"):
+    model = models.load(files[f"{side}_model"])
+    ids = promotes.token_ids(tokenizer, model.get_output_embeddings().weight.shape[0])
+    for s, seed in enumerate(progress(params.seeds, f"seeds of {side}")):
+        fires = pd.read_parquet(files[f"{side}_activations"][s], columns=["feature", "document", "value"], filters=[("control", "==", False)])
+        sae = load_file(intact(files[f"{side}_sae"][s]))
+        rows = sae.get("w_dec", sae["w_enc"])
+        for sample in range(params.samples):
+            file = s * params.samples + sample
+            lines = table3.read(files[side][file])
+            features = [line["feature"] for line in lines]
+            added = params.settings["multiple"] * promotes.means(fires[fires["document"].isin(fit)], features)
+            changes = promotes.changes(model, layer, params.at, added[:, None] * rows[features], input_ids)
+            others = scores.others(lines, derive(params.seed, "promotes", side, here.pick, seed))
+            with whole(snakemake.output[side][file]) as out:
+                promotes.score(lines, others, changes, ids).assign(added=added.numpy()).to_parquet(out, index=False)

@@ -1,0 +1,48 @@
+"""Rule scores."""
+from rewardscope import job
+
+job.start(snakemake)
+
+from pathlib import Path
+
+import pandas as pd
+
+from rewardscope import llm, models, prompts, scores, table3, windows
+from rewardscope.files import whole
+from rewardscope.seeds import derive
+
+params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
+tokenizer = models.load_tokenizer(files.base_model)
+index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])
+fit = set(index.loc[index["part"] == "fit", "document"])
+held = windows.cut(index, params.tokens)
+texts = {token: models.token_text(tokenizer, token) for token in index["token"].unique().tolist()}
+cases, outputs = [], []  # of both sides, every seed and sample
+for side in ("base", "rlhf"):
+    for s, seed in enumerate(params.seeds):
+        fires = pd.read_parquet(files[f"{side}_activations"][s], filters=[("control", "==", False)])
+        for sample in range(params.samples):
+            file = s * params.samples + sample
+            rng = derive(params.seed, here.scorer, side, here.pick, seed)  # the same windows for every sample
+            lines = table3.read(files[side][file])
+            cases.append(scores.cases(here.scorer, lines, fires, fit, held, params.windows, rng))
+            outputs.append(snakemake.output[side][file])
+every = [case for of in cases for case in of]
+if here.explainer == "openai":
+    settings = {**params.llm, **params.server}
+
+    def ask(requests):
+        requests = [{"model": settings["model"], **request} for request in requests]
+        for request, response in zip(requests, llm.ask(requests, settings, Path(params.cache)), strict=True):
+            yield response, llm.cost(request, response, settings)
+
+    prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
+    order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)
+    said, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
+else:
+    said, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
+start = 0
+for of, output in zip(cases, outputs, strict=True):
+    own = slice(start, start := start + len(of))
+    with whole(output) as file:
+        scores.score(here.scorer, of, said[own]).assign(cost=costs[own]).to_parquet(file, index=False)
