@@ -9,7 +9,8 @@ import pydantic
 import pytest
 import yaml
 
-from rewardscope.config import Config, ConfigError, Section, load
+from rewardscope.config import Config, ConfigError, load
+from rewardscope.config_sections import Section
 from rewardscope.errors import UserError
 
 DEFAULT = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))
