@@ -69,7 +69,7 @@ def tokens() -> pd.DataFrame:
 @pytest.mark.parametrize("sizes", [[23], [1, 15, 7]], ids=["one shard", "three shards"])
 def test_fires_against_the_dense_activations(model, x, tokens, sizes):
     chosen = np.array([8, 0, 6, 3], dtype=np.int32)
-    fires = feature_activations.fire(model, chosen, x.split(sizes), tokens)
+    (fires,) = feature_activations.fire([model], [chosen], x.split(sizes), tokens)
     dense = np.maximum(x.numpy() @ model.w_enc[0].numpy().T + model.b_enc[0].numpy(), 0)
     expected = sorted(
         (feature, tokens["document"][row], tokens["position"][row], dense[row, feature])
@@ -84,15 +84,22 @@ def test_fires_against_the_dense_activations(model, x, tokens, sizes):
 
 
 def test_a_feature_that_never_fires_gives_no_row(model, x, tokens):
-    assert feature_activations.fire(model, np.array([6]), [x], tokens).empty
+    assert feature_activations.fire([model], [np.array([6])], [x], tokens)[0].empty
 
 
 def test_too_few_rows_for_the_index_are_refused(model, x, tokens):
     with pytest.raises(ValueError, match="22 activation rows, 23 in the token index"):
-        feature_activations.fire(model, np.array([0, 3]), [x[:22]], tokens)
+        feature_activations.fire([model], [np.array([0, 3])], [x[:22]], tokens)
 
 
 @pytest.mark.parametrize("feature", [3, 6], ids=["fires", "never fires"])
 def test_too_many_rows_for_the_index_are_refused(model, x, tokens, feature):
     with pytest.raises((ValueError, IndexError)):
-        feature_activations.fire(model, np.array([feature]), [x, x], tokens)
+        feature_activations.fire([model], [np.array([feature])], [x, x], tokens)
+
+
+def test_several_autoencoders_share_one_read(model, x, tokens):
+    chosen = [np.array([8, 0]), np.array([3])]
+    together = feature_activations.fire([model, model], chosen, iter([x]), tokens)
+    for found, of in zip(together, chosen, strict=True):
+        pd.testing.assert_frame_equal(found, feature_activations.fire([model], [of], [x], tokens)[0])

@@ -22,28 +22,30 @@ def selection(table: pd.DataFrame, top_k: int, seed: int) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def fire(model: SAE, chosen: np.ndarray, shards: Iterable[Tensor], tokens: pd.DataFrame) -> pd.DataFrame:
-    """`feature, document, position, value` (> 0) of the features `chosen` of one SAE (S = 1) on all rows in order.
+def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], tokens: pd.DataFrame) -> list[pd.DataFrame]:
+    """`feature, document, position, value` (> 0) of the features `chosen` of each SAE (S = 1) on all rows in order.
 
-    `tokens` is the token index; its rows are those of the shards, in order.
+    The shards are read once for all of them. `tokens` is the token index; its rows are those of the shards, in order.
     """
-    w, b = model.w_enc[0, chosen], model.b_enc[0, chosen]
     document, position = tokens["document"].to_numpy(), tokens["position"].to_numpy()
-    parts, start = [], 0
+    parts: list[list[pd.DataFrame]] = [[] for _ in models]
+    start = 0
     for x in shards:
-        f = torch.relu(x @ w.T + b)
-        row, column = (t.cpu().numpy() for t in f.nonzero(as_tuple=True))
-        parts.append(
-            pd.DataFrame(
-                {
-                    "feature": chosen[column].astype(np.int32),
-                    "document": document[start + row],
-                    "position": position[start + row],
-                    "value": f[f > 0].cpu().numpy(),
-                }
+        for found, model, features in zip(parts, models, chosen, strict=True):
+            w, b = model.w_enc[0, features], model.b_enc[0, features]
+            f = torch.relu(x @ w.T + b)
+            row, column = (t.cpu().numpy() for t in f.nonzero(as_tuple=True))
+            found.append(
+                pd.DataFrame(
+                    {
+                        "feature": features[column].astype(np.int32),
+                        "document": document[start + row],
+                        "position": position[start + row],
+                        "value": f[f > 0].cpu().numpy(),
+                    }
+                )
             )
-        )
         start += len(x)
     if start != len(tokens):
         raise ValueError(f"{start} activation rows, {len(tokens)} in the token index")
-    return pd.concat(parts, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True)
+    return [pd.concat(found, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True) for found in parts]

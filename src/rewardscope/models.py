@@ -1,19 +1,23 @@
 """Language models read from their module tree, so that no architecture needs a name here."""
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError
 
+if TYPE_CHECKING:  # its import takes two seconds, which jobs that only want a tokenizer are spared
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
 
-def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> PreTrainedModel:
+def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> "PreTrainedModel":
     """The causal language model in a local folder, in evaluation mode.
 
     Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code. Raises
@@ -25,17 +29,17 @@ def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | t
     return model.to(device).eval()
 
 
-def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
     """The tokenizer in a local folder."""
     return AutoTokenizer.from_pretrained(intact_folder(folder), trust_remote_code=False, local_files_only=True)
 
 
-def token_text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
+def token_text(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:
     """A token as it appears in text, its leading space kept."""
     return tokenizer.decode([token], clean_up_tokenization_spaces=False)
 
 
-def blocks(model: PreTrainedModel) -> nn.ModuleList:
+def blocks(model: "PreTrainedModel") -> nn.ModuleList:
     """The decoder blocks, in order: the one list of `num_hidden_layers` equal modules in the backbone.
 
     Raises UserError where there is none or more than one.
@@ -72,12 +76,12 @@ def mlp(block: nn.Module, d_model: int) -> nn.Module:
     return next(iter(found.values()))
 
 
-def d_model(model: PreTrainedModel) -> int:
+def d_model(model: "PreTrainedModel") -> int:
     """Width of the residual stream."""
     return model.config.get_text_config().hidden_size
 
 
-def final_norm(model: PreTrainedModel) -> nn.Module:
+def final_norm(model: "PreTrainedModel") -> nn.Module:
     """The norm between the last block and the unembedding."""
     width, layers = d_model(model), blocks(model)
     found = None
@@ -93,7 +97,7 @@ def final_norm(model: PreTrainedModel) -> nn.Module:
 
 
 @torch.no_grad()
-def promoted(model: PreTrainedModel, directions: Tensor) -> Tensor:
+def promoted(model: "PreTrainedModel", directions: Tensor) -> Tensor:
     """Change of the next-token logits `[n, vocabulary]` per unit of each direction `[n, d_model]`, mean removed.
 
     The direction goes through the final norm (a LayerNorm takes its mean away, then the weight scales it) and the

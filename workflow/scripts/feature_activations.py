@@ -17,12 +17,14 @@ from rewardscope.seeds import derive
 params = snakemake.params
 folder = Path(snakemake.input.shards[0]).parent
 tokens = pd.read_parquet(snakemake.input.tokens, columns=["document", "position"])
+models, chosen = [], []
 for s, seed in enumerate(params.seeds):
     table = pd.read_parquet(snakemake.input.features[s])
     rng = derive(params.seed, "controls", params.side, snakemake.wildcards.pick, seed)
-    chosen = feature_activations.selection(table, params.top_k, rng)
-    model = from_tensors(load_file(intact(snakemake.input.sae[s])))
-    rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None))
-    fires = feature_activations.fire(model, chosen["feature"].to_numpy(), rows, tokens)
-    with whole(snakemake.output.activations[s]) as file:
-        fires.merge(chosen[["feature", "control"]], on="feature").to_parquet(file, index=False, compression="zstd")
+    chosen.append(feature_activations.selection(table, params.top_k, rng))
+    models.append(from_tensors(load_file(intact(snakemake.input.sae[s]))))
+rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None))
+fires = feature_activations.fire(models, [of["feature"].to_numpy() for of in chosen], rows, tokens)
+for found, of, path in zip(fires, chosen, snakemake.output.activations, strict=True):
+    with whole(path) as file:
+        found.merge(of[["feature", "control"]], on="feature").to_parquet(file, index=False, compression="zstd")
