@@ -72,7 +72,7 @@ def stages(config: Config) -> list[Stage]:
         ],
         "features": [(pair.model, 0.0) for pair in sites for _ in range(picks)],
         "feature_activations": [(pair.model, 0.0) for pair in sites for _ in range(picks)],
-        "explanations": [(pair.model, 0.0) for pair, _ in pairs for _ in range(picks)],
+        "explanations" if config.explainer == "tokens" else "llm_explanations": [(pair.model, 0.0) for pair, _ in pairs for _ in range(picks)],
     }
     out = []
     for rule, jobs in ((rule, jobs) for rule, jobs in seconds.items() if jobs):

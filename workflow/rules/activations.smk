@@ -9,7 +9,7 @@ def shards(path):
 
 JOBS = CONFIG.activations.shards  # of an extraction
 SHARE = "{part}" if JOBS > 1 else "0"
-OF = "/part{part}" if JOBS > 1 else ""
+LOGGED = "{site}/part{part}" if JOBS > 1 else "{site}"
 
 
 def shard_folders(path):
@@ -35,9 +35,9 @@ rule activations:
         shards=[shards(at(f"{{site}}/activations/{pick}/part{SHARE}")) for pick in PICKS],
         **(PIECES if JOBS > 1 else WHOLE),
     log:
-        at(f"logs/activations/{{site}}{OF}.log"),
+        at(f"logs/activations/{LOGGED}.log"),
     benchmark:
-        at(f"benchmarks/activations/{{site}}{OF}.tsv")
+        at(f"benchmarks/activations/{LOGGED}.tsv")
     params:
         code=code("activations"),
         torch_threads=threads_of("activations"),
@@ -47,7 +47,7 @@ rule activations:
         picks=PICKS,
         settings={key: value for key, value in section(CONFIG.activations).items() if key not in ("keep", "shards")},
         share=lambda w: (int(w.get("part", 0)), JOBS),
-        work=at(f".work/activations/{{site}}{OF}"),
+        work=at(f".work/activations/{LOGGED}"),
     threads: threads_of("activations")
     conda:
         "../../envs/torch.yaml"

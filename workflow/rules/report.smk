@@ -7,7 +7,7 @@ MAKES = {name: set(CONFIG.targets) & set(targets) for name, targets in {
     "completions": ("table4",),
 }.items()}  # fmt: skip
 WANTED = [file for name in CONFIG.targets for file in TARGETS.get(name, ())]
-REPORTED = [file for file in WANTED if file.endswith((".csv", "/perplexity.json", "/metrics.json")) and not file.startswith(at("figures/"))]
+REPORTED = [file for file in WANTED if file.endswith((".csv", "perplexity.json", "metrics.json")) and not file.startswith(at("figures/"))]
 DRAWN = [file for name in ("figure4", "table6", "section6.2") if name in CONFIG.targets for file in TARGETS[name] if file.endswith(".svg")]
 BROWSED = (all_pairs() if MAKES["every"] else WORDED) if MAKES["explanations"] else []
 SEEDS_SHOWN = SEEDS[: max(1, CONFIG.report.features // max(1, 2 * len(BROWSED) * len(CHOSEN) * CONFIG.features.top_k))]
@@ -64,7 +64,6 @@ rule report:
     params:
         code=code("report"),
         torch_threads=threads_of("other"),
-        results=CONFIG.results,
         pairs=all_pairs(),
         tuned_here=TUNED_HERE,
         browsed=BROWSED,

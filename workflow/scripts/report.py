@@ -13,9 +13,10 @@ from rewardscope import lineage, models, picks, report, report_features, report_
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
+results = Path(snakemake.output.report).parent
 layers = picks.read(params.pairs, files.layers)
 words = {pair: rewards.load_table(source) for pair, source in params.words.items()}
-tables = {os.path.relpath(file, params.results): report_sections.read_table(file) for file in files.tables}
+tables = {os.path.relpath(file, results): report_sections.read_table(file) for file in files.tables}
 completions = {
     pair: [pd.read_parquet(base), pd.read_parquet(rlhf)]
     for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=bool(files.base_completions))
@@ -44,13 +45,13 @@ for i, (pair, pick, seed, _) in enumerate(job.progress(params.shown, "places")):
         place = places[pair, pick, seed]
         features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, words.get(pair), scores)
 
-artifacts = [os.path.relpath(file, params.results) for file in files if file not in params.words.values()]
+artifacts = [os.path.relpath(file, results) for file in files if file not in params.words.values()]
 page = report_sections.page(
     params.pairs, layers, tables, completions, words, features, params.rewards,
     training={pair: pd.read_parquet(file) for pair, file in zip(params.tuned_here, files.training, strict=True)},
     divergence={pair: pd.read_csv(file) for pair, file in zip(params.pairs, files.divergence, strict=True)},
     pictures=files.pictures,
-    chain=lineage.trace(Path(params.results), artifacts, quick=True),
+    chain=lineage.trace(Path(results), artifacts, quick=True),
     config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
 )  # fmt: skip
 data = {"tokens": {model: shown.texts for model, shown in text.items()}, "features": features}
