@@ -10,9 +10,9 @@ from rewardscope.code import closure
 
 MODULES = sorted(file.stem for file in ROOT.glob("src/rewardscope/*.py") if file.stem not in ("__init__", "__main__"))
 BY_HAND = {
-    "trigram": {"perplexity"},
-    "table4": {"table4"},
-    "nulls": {"nulls", "quality"},
+    "trigram": {"perplexity", "report"},
+    "table4": {"table4", "report"},
+    "nulls": {"nulls", "quality", "report"},
     "explanations": {"explanations"} | AFTER_EXPLANATIONS,
     "picks": AFTER_SAES | {"layers", "activations"},
     "config": set(),
