@@ -23,7 +23,7 @@ def main() -> None:
             for i, (d, width) in enumerate(dict.fromkeys((row["d"], row["width"]) for row in chosen)):
                 ratios = {row["name"].removesuffix(", untied"): row["ratio"] for row in chosen if (row["d"], row["width"]) == (d, width)}
                 look = plots.look(i) | {"linestyle": ""}
-                axes.plot([ratios[name] for name in names], [n + 0.2 * (i - 1) for n in range(len(names))], label=f"{d} to {width} features", **look)
+                axes.plot([ratios.get(name, float("nan")) for name in names], [n + 0.2 * (i - 1) for n in range(len(names))], label=f"{d} to {width} features", **look)
             _rows(axes, names, f"SAE training,\n{start} start (x eager)")
         naive = statistics.median(rates["naive fp32"])
         for i, found in enumerate(rates.values()):
