@@ -71,7 +71,7 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     more = _common(at, corpus.share, settings["words"] - len(quoted), quoted)  # neighbours ran out
     texts = [word for document in strongest["document"].unique() for word in corpus.words[document]]
     beside = _common(texts, corpus.share, settings["words"] - len(quoted), quoted)  # so did the words that it fires on
-    peaks = used.loc[used.groupby("document")["value"].idxmax()].nlargest(settings["reviews"], "value", keep="first") if len(used) else used
+    peaks = peaks_of(used, settings["reviews"])
     parts = [f"Fires on {quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
     parts += [f"after {quote(previous)}"] if previous else []
     parts += [f"before {quote(following)}"] if following else []
@@ -87,13 +87,22 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
         "words": quoted,
         "raised": raised,
         "lowered": lowered,
-        "evidence": {
-            "documents": peaks["document"].astype(int).tolist(),
-            "positions": peaks["position"].astype(int).tolist(),
-            "values": [round(float(v), 6) for v in peaks["value"]],
-            "strongest": len(strongest),
-        },
+        "evidence": {**told(peaks), "strongest": len(strongest)},
         "explainer": "tokens",
+    }
+
+
+def peaks_of(fires: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The rows of `fires` (document, position, value) with the greatest activation of each document, for the `count` greatest of these."""
+    return fires.loc[fires.groupby("document")["value"].idxmax()].nlargest(count, "value", keep="first") if len(fires) else fires
+
+
+def told(peaks: pd.DataFrame) -> dict[str, list]:
+    """The peaks as a line's `evidence` says them."""
+    return {
+        "documents": peaks["document"].astype(int).tolist(),
+        "positions": peaks["position"].astype(int).tolist(),
+        "values": [round(float(v), 6) for v in peaks["value"]],
     }
 
 

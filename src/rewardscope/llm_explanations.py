@@ -15,7 +15,7 @@ import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from rewardscope import llm, prompts
-from rewardscope.explanations import quote, said_of_promotion
+from rewardscope.explanations import peaks_of, quote, said_of_promotion, told
 
 LEVELS = 10
 TEMPERATURE = 1.0  # a sample is a repeated call
@@ -43,7 +43,7 @@ def shown(
     """
     near = fires[fires["position"] < tokens]
     used = near if len(near) else fires
-    peaks = used.loc[used.groupby("document")["value"].idxmax()].nlargest(reviews, "value", keep="first") if len(used) else used
+    peaks = peaks_of(used, reviews)
     starts = [0 if len(near) else max(0, position - tokens // 2) for position in peaks["position"].astype(int)]
     rows = dict(tuple(used[used["document"].isin(peaks["document"])].groupby("document")))
     texts = [_review(rows[d], pieces(d), start, tokens, used["value"].max()) for d, start in zip(peaks["document"].astype(int), starts, strict=True)]
@@ -52,12 +52,7 @@ def shown(
         "reviews": "\n".join(texts),
         "raised": raised,
         "lowered": lowered,
-        "evidence": {
-            "documents": peaks["document"].astype(int).tolist(),
-            "positions": peaks["position"].astype(int).tolist(),
-            "values": [round(float(v), 6) for v in peaks["value"]],
-            "starts": starts,
-        },
+        "evidence": {**told(peaks), "starts": starts},
     }
 
 
