@@ -5,6 +5,7 @@ feature's decoder row raises and lowers most. Both sides quote equally many word
 themselves carry no utility, so that a difference in utility comes from the features alone.
 """
 from collections import Counter
+from functools import lru_cache
 from math import log
 
 import numpy as np
@@ -69,8 +70,10 @@ def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict
     previous = _common(before, corpus.share, settings["words"] - len(quoted), quoted)
     following = _common(after, corpus.share, settings["words"] - len(quoted), quoted)
     more = _common(at, corpus.share, settings["words"] - len(quoted), quoted)  # neighbours ran out
-    texts = [word for document in strongest["document"].unique() for word in corpus.words[document]]
-    beside = _common(texts, corpus.share, settings["words"] - len(quoted), quoted)  # so did the words that it fires on
+    beside = []
+    if len(quoted) < settings["words"]:  # so did the words that it fires on
+        texts = [word for document in strongest["document"].unique() for word in corpus.words[document]]
+        beside = _common(texts, corpus.share, settings["words"] - len(quoted), quoted)
     peaks = peaks_of(used, settings["reviews"])
     parts = [f"Fires on {quote(active + more) or ('punctuation' if len(strongest) else 'nothing')}"]
     parts += [f"after {quote(previous)}"] if previous else []
@@ -111,9 +114,7 @@ def strongest(logits: Tensor, tokenizer, count: int) -> tuple[list[list[dict]], 
 
     Tokens that are not part of a word (punctuation, special ones) are passed over: they cannot carry utility.
     """
-    pieces = [tokenizer.decode([token]) for token in range(min(logits.shape[1], len(tokenizer)))]
-    special = set(tokenizer.all_special_ids)
-    wordlike = torch.tensor([i for i, piece in enumerate(pieces) if i not in special and WORD.search(piece)])
+    pieces, wordlike = _pieces(tokenizer, min(logits.shape[1], len(tokenizer)))
 
     def ends(largest: bool) -> list[list[dict]]:
         values, columns = logits[:, wordlike].topk(min(count, len(wordlike)), dim=1, largest=largest)
@@ -123,6 +124,14 @@ def strongest(logits: Tensor, tokenizer, count: int) -> tuple[list[list[dict]], 
         ]
 
     return ends(True), ends(False)
+
+
+@lru_cache(maxsize=1)
+def _pieces(tokenizer, count: int) -> tuple[list[str], Tensor]:
+    """The first `count` tokens as text, and which of them are part of a word."""
+    pieces = [tokenizer.decode([token]) for token in range(count)]
+    special = set(tokenizer.all_special_ids)
+    return pieces, torch.tensor([i for i, piece in enumerate(pieces) if i not in special and WORD.search(piece)])
 
 
 def said_of_promotion(raised: list[dict], lowered: list[dict]) -> str:
@@ -147,9 +156,11 @@ def word_after(words: list[str], position: int) -> str:
 
 def _common(words: list[str], share: dict[str, float], count: int, quoted: list[str]) -> list[str]:
     """The `count` words that stand out most, appended to `quoted`: p log(p / corpus share), ties by the alphabet."""
+    if count < 1:
+        return []
     counts = Counter(word for word in words if word and word not in quoted)
     total = sum(counts.values())
     score = {w: n / total * log(n / total / share.get(w, 1 / (1 + total))) for w, n in counts.items()}
-    best = sorted(score, key=lambda w: (-score[w], w))[: max(0, count)]
+    best = sorted(score, key=lambda w: (-score[w], w))[:count]
     quoted += best
     return best

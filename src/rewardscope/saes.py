@@ -43,7 +43,7 @@ def train(
             # One block a buffer, read once: small tensors kept from every step would pin the freed space between them
             losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
             for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
-                x = buffer[rows_of]  # [S, B, d]
+                x = buffer.index_select(0, rows_of.flatten()).view(*rows_of.shape, -1)  # [S, B, d]; four times as fast as buffer[rows_of]
                 parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
                 optimizer.step()
                 if not settings["frozen_decoder"]:

@@ -49,6 +49,7 @@ rule activations:
         share=lambda w: (int(w.get("part", 0)), JOBS),
         work=at(f".work/activations/{LOGGED}"),
     threads: threads_of("activations")
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
@@ -70,6 +71,7 @@ if JOBS > 1:
         params:
             code=code("moments"),
             torch_threads=threads_of("other"),
+        priority: CHAIN
         conda:
             "../../envs/torch.yaml"
         script:

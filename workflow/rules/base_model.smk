@@ -26,6 +26,7 @@ rule base_model:
         device=CONFIG.device,
         entry=lambda w: {key: value for key, value in section(CONFIG.models[w.model]).items() if key != "sae"},
     threads: threads_of("pretrain")
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:

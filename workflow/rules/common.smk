@@ -7,6 +7,7 @@ PICKS = CONFIG.pick_names()
 CHOSEN = [pick for pick in PICKS if not pick.startswith("low")] or PICKS  # low picks beside others are for Table 7 alone
 SEEDS = list(range(1, CONFIG.sae_seeds + 1))
 RUNS = list(range(1, CONFIG.runs + 1))
+CHAIN = 1  # priority of what most other jobs wait for; tables, nulls and checks fill the cores beside and after it
 TARGETS = {}  # name under the config's `targets` -> files; every rules file adds its own
 SHARED_BASE = bool(CONFIG.layers)  # pinned layers: the base side is the same for every reward
 

@@ -12,6 +12,7 @@ rule divergence:
     params:
         code=code("divergence"),
         torch_threads=threads_of("other"),
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
@@ -31,6 +32,7 @@ rule layers:
         code=code("layers"),
         torch_threads=threads_of("other"),
         picks=PICKS,
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:

@@ -57,6 +57,7 @@ rule explanations:
         top_k=CONFIG.features.top_k,
         tokens=CONFIG.activations.tokens,
         settings=section(CONFIG.explain),
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
@@ -96,6 +97,7 @@ rule llm_explanations:
         promoted=CONFIG.explain.promoted,
         llm={key: value for key, value in CONFIG.llm if key in ASKED},
         **UNSEEN,
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:

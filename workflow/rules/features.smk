@@ -17,6 +17,7 @@ rule features:
         seeds=SEEDS,
         top_k=CONFIG.features.top_k,
         min_fires=CONFIG.features.min_fires,
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
@@ -42,6 +43,7 @@ rule feature_activations:
         seeds=SEEDS,
         side=lambda w: parts(w)["side"],
         top_k=CONFIG.features.top_k,
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:

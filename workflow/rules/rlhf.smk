@@ -63,6 +63,7 @@ rule rlhf:
         gpus=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).processes,
         work=at(".work/rlhf/{pair}"),
     threads: threads_of("rlhf")
+    priority: CHAIN
     conda:
         "../../envs/rlhf.yaml"
     script:

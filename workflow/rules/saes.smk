@@ -46,6 +46,7 @@ rule saes:
         work=at(".work/saes/{site}/{recipe}.{pick}.width{width}"),
         made=at(".work/activations/{site}"),
     threads: threads_of("saes")
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
