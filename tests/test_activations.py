@@ -1,9 +1,13 @@
 """Activations: what is captured is what a plain forward pass of one document shows."""
+import itertools
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 import torch
+from safetensors.torch import save_file
 
 from rewardscope import activations, models, shards
 from rewardscope.activations import batches, capture, extract
@@ -311,6 +315,49 @@ def test_a_damaged_state_costs_a_shard_and_nothing_else(tmp_path, monkeypatch):
     (newest / "tensors.safetensors").write_bytes(b"half")
     extracted(tmp_path / "killed", monkeypatch)
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("fails_at", [1, 4, 10, 17])
+def test_a_full_disk_in_the_background_ends_the_extraction(tmp_path, monkeypatch, fails_at):
+    """It is said, whichever shard it was; nothing looks finished, and the rerun ends as an undisturbed one."""
+    extracted(tmp_path / "whole", monkeypatch)
+    calls = itertools.count(1)
+
+    def full(tensors, file):
+        if next(calls) >= fails_at:
+            raise OSError(28, "No space left on device")
+        save_file(tensors, file)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(shards, "save_file", full)
+        with pytest.raises(UserError, match="the disk is full"):
+            extracted(tmp_path / "failed", monkeypatch)
+    assert not (tmp_path / "failed/top2/part0/checksums.json").exists()
+    extracted(tmp_path / "failed", monkeypatch)
+    assert content(tmp_path / "failed") == content(tmp_path / "whole")
+
+
+def test_the_model_goes_on_while_shards_are_written(tmp_path, monkeypatch):
+    """The first shard's writer waits until the model has been asked for the batch after it."""
+    seen = threading.Event()
+
+    def slow(tensors, file):
+        assert seen.wait(60)
+        save_file(tensors, file)
+
+    batches = []
+
+    def counted(model, layers, at, input_ids):
+        batches.append(input_ids)
+        if len(batches) == 3:  # a shard is full after the second one
+            seen.set()
+        return capture(model, layers, at, input_ids)
+
+    model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
+    monkeypatch.setattr(shards, "save_file", slow)
+    monkeypatch.setattr(activations, "capture", counted)
+    extract(model, tokenizer, corpus(), LAYERS, {**SETTINGS, "batch_tokens": 20, "shard_tokens": 32}, 5, tmp_path, "films")
+    assert len(batches) == 11
 
 
 def test_extract_refuses(tmp_path):

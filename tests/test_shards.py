@@ -75,6 +75,7 @@ def test_parts_of_a_split_extraction_follow_in_number(tmp_path):
 def test_a_writer_goes_on_where_another_stood(layer, tmp_path):
     first = shards.Writer(tmp_path / "again" / "part0", SIZE)
     assert [first.add(numbered(0, 7), "fit"), first.add(numbered(7, 25), "fit")] == [False, True]
+    first.write(first.take())
     second = shards.Writer(first.folder, SIZE, first.sums, torch.cat(first.rows))
     second.add(numbered(32, 3), "fit")
     second.flush("fit")
@@ -119,6 +120,34 @@ def test_a_buffer_mixes_few_shards(tmp_path):
     write(tmp_path / "part0", {"fit": [9 * SIZE]})
     whole = shards.BUFFER * SIZE
     assert [len(buffer) for buffer in shards.buffers(tmp_path, "fit", None)] == [whole, whole, 9 * SIZE - 2 * whole]
+
+
+def test_shards_read_ahead_are_in_order_and_few(tmp_path, monkeypatch):
+    write(tmp_path / "part0", {"fit": [13 * SIZE]})
+    asked = []
+    monkeypatch.setattr(shards, "read", lambda file, read=shards.read: (asked.append(file), read(file))[1])
+    ahead, seen = shards.read_ahead(shards.files(tmp_path, "fit")), []
+    for n, rows in enumerate(ahead, start=1):
+        assert n <= len(asked) <= n + shards.BUFFER
+        seen.append(rows)
+    assert values(seen) == list(range(13 * SIZE)) and len(asked) == 13
+
+
+@pytest.mark.parametrize("name", ["fit-00001", "fit-00003"])
+def test_a_damaged_shard_is_named_by_who_reads_ahead(layer, name):
+    flip(layer / "part0" / f"{name}.safetensors")
+    with pytest.raises(UserError, match=f"{name}.*delete its folder"):
+        list(shards.read_ahead(shards.files(layer, "fit")))
+
+
+def test_rows_are_added_while_full_shards_are_written(tmp_path):
+    """The rows that a writer was given after `take` are not among those that it writes."""
+    writer = shards.Writer(tmp_path, SIZE)
+    writer.add(numbered(0, 12), "fit")
+    full = writer.take()
+    assert writer.add(numbered(12, 9), "fit") and [name for name, _ in full] == ["fit-00000.safetensors"]
+    writer.write(full)
+    assert list(writer.sums) == ["fit-00000.safetensors"] and not (tmp_path / "fit-00001.safetensors").exists()
 
 
 def test_no_shards_of_a_part(tmp_path):

@@ -3,6 +3,7 @@
 No language-model head and no block above the deepest chosen layer is run. The first position of a document (an
 attention sink with an outlying norm), special tokens and padding are left out.
 """
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -116,8 +117,8 @@ def extract(
     moments lie in `out/{pick}/sums`, a file a group: `moments.total` of all jobs' files, in order, is what one job returns.
     The index is always the whole one.
 
-    After each finished shard the state is saved in `out`, from which a killed extraction goes on: what it repeats is
-    less than a shard, or one batch where that is more. The index needs no model and is written anew.
+    Shards are written in the background, and after each the state is saved in `out`, from which a killed extraction goes on: what it
+    repeats is less than two shards, or two batches where that is more. The index needs no model and is written anew.
     """
     ids, starts = encode(tokenizer, corpus["text"].tolist(), settings["tokens"])
     special = torch.tensor(sorted(tokenizer.all_special_ids))
@@ -152,7 +153,7 @@ def extract(
     moments = {n: Moments(width, model.device) for n in chosen}
     done, batch = _restore_(out, writers, moments), 0  # batches whose activations are kept; batches so far
     after, group = 0, None  # rows so far; the group whose moments are being summed
-    with whole(out / "tokens.parquet") as file, pq.ParquetWriter(file, INDEX) as index:
+    with _Background(out, writers) as background, whole(out / "tokens.parquet") as file, pq.ParquetWriter(file, INDEX) as index:
         for part in PARTS:
             for documents in progress(planned[part], f"batches of {part} documents"):
                 padded = torch.zeros(len(documents), lengths[documents].max(), dtype=torch.long)
@@ -181,12 +182,10 @@ def extract(
                     if part == "fit" and own:
                         moments[n].add(x, len(documents))
                 if any([writers[pick].add(found[n][max(0, low - first) : high - first].to("cpu", dtype), part) for pick, n in layers.items()]):
-                    _save(out, batch, writers, moments)
+                    background.write(batch, moments)
             if batch >= done:  # a state of a later part was saved after this part's last shard
                 for writer in writers.values():
                     writer.flush(part)
-    for writer in writers.values():
-        writer.close()
     if group is not None:
         _keep(out, layers, moments, group)
     return {pick: total(sorted((out / pick / "sums").iterdir())) for pick in layers} if jobs == 1 else {}
@@ -201,17 +200,45 @@ def _keep(out: Path, layers: dict[str, int], moments: dict[int, Moments], group:
         moments[n] = Moments(len(m.sum), m.sum.device)
 
 
-def _save(out: Path, batch: int, writers: dict[str, Writer], moments: dict[int, Moments]) -> None:
-    """The state after so many batches: rows that wait for their shard, and the sums of the moments."""
-    tensors = {f"{pick}.rows": torch.cat(writer.rows) for pick, writer in writers.items()}
-    for n, m in moments.items():
-        tensors |= {f"{n}.sum": m.sum, f"{n}.products": m.products}
-    counts = {n: [m.count, m.documents] for n, m in moments.items()}
-    states.save(out, batch, tensors, shards={pick: writer.sums for pick, writer in writers.items()}, counts=counts)
+class _Background:
+    """Writes what is full, a thread a layer, and then the state, while the model goes on; one such task at a time.
+
+    At its end, unless by an error, the writers are closed.
+    """
+
+    def __init__(self, out: Path, writers: dict[str, Writer]):
+        self.out, self.writers = out, writers
+        self.pool, self.task = ThreadPoolExecutor(1 + len(writers)), None
+
+    def __enter__(self) -> "_Background":
+        return self
+
+    def __exit__(self, error, *_) -> None:
+        with self.pool:
+            if error is None:
+                self._wait()
+                list(self.pool.map(Writer.close, self.writers.values()))
+
+    def _wait(self) -> None:
+        if self.task is not None:
+            self.task.result()
+
+    def write(self, batch: int, moments: dict[int, Moments]) -> None:
+        """Begin to write full shards and the state after so many batches: rows that fill no shard yet, and the sums of the moments."""
+        self._wait()
+        tensors = {f"{pick}.rows": torch.cat(writer.rows) for pick, writer in self.writers.items()}
+        for n, m in moments.items():
+            tensors |= {f"{n}.sum": m.sum.clone(), f"{n}.products": m.products.clone()}
+        counts = {n: [m.count, m.documents] for n, m in moments.items()}
+        self.task = self.pool.submit(self._write, batch, [writer.take() for writer in self.writers.values()], tensors, counts)
+
+    def _write(self, batch: int, full: list[list[tuple[str, Tensor]]], tensors: dict[str, Tensor], counts: dict[int, list[int]]) -> None:
+        list(self.pool.map(Writer.write, self.writers.values(), full))
+        states.save(self.out, batch, tensors, shards={pick: writer.sums for pick, writer in self.writers.items()}, counts=counts)
 
 
 def _restore_(out: Path, writers: dict[str, Writer], moments: dict[int, Moments]) -> int:
-    """Put writers and moments where `_save` saw them last; returns how many batches that was after."""
+    """Put writers and moments where the last state has them; returns how many batches that was after."""
     state = states.latest(out)
     if state is None:
         return 0

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
 from rewardscope import sae as sae_module
-from rewardscope import shards, states
+from rewardscope import graphs, shards, states
+from rewardscope.adam import Adam
 from rewardscope.codes import encode
 from rewardscope.devices import precision_of
 from rewardscope.job import log, progress
@@ -32,10 +34,19 @@ def train(
     """
     precision = precision_of(settings["precision"], torch.device(device))
     model = sae_module.new(width, d, seeds, settings["tied"]).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
+    optimizer = Adam(model.parameters(), settings["learning_rate"])
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
     rows = _restore_(work, model, optimizer, orders) if work else []
     tokens, first = (rows[-1]["tokens"], rows[-1]["epoch"] + 1) if rows else (0, 0)
+
+    def one_step(x: Float[Tensor, "S B d"]) -> Float[Tensor, "losses S"]:
+        parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
+        optimizer.step()
+        if not settings["frozen_decoder"]:
+            model.normalise_()
+        return torch.stack([parts[name] for name in LOSSES])
+
+    step = graphs.repeated(one_step, torch.device(device))
     for epoch in progress(range(first, settings["epochs"]), f"epochs of {len(seeds)} autoencoders of width {width}"):
         for buffer in source(epoch):
             permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
@@ -43,13 +54,9 @@ def train(
             # One block a buffer, read once: small tensors kept from every step would pin the freed space between them
             losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
             for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
-                x = buffer.index_select(0, rows_of.flatten()).view(*rows_of.shape, -1)  # [S, B, d]; four times as fast as buffer[rows_of]
-                parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
-                optimizer.step()
-                if not settings["frozen_decoder"]:
-                    model.normalise_()
+                x = buffer.index_select(0, rows_of.flatten()).view(*rows_of.shape, d)  # four times as fast as buffer[rows_of]
+                losses[i] = step(x)
                 tokens += x.shape[1]
-                losses[i] = torch.stack([parts[name] for name in LOSSES])
                 rows.append({"step": len(rows), "epoch": epoch, "tokens": tokens})
             for row, values in zip(rows[-batches:], losses.tolist(), strict=True):
                 row.update(zip(LOSSES, values, strict=True))
@@ -60,13 +67,13 @@ def train(
     return model, rows
 
 
-def _save(work: Path, done: int, model: SAE, optimizer: torch.optim.Optimizer, orders: list[torch.Generator], rows: list[dict]) -> None:
+def _save(work: Path, done: int, model: SAE, optimizer: Adam, orders: list[torch.Generator], rows: list[dict]) -> None:
     tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of_adam(optimizer)
     tensors |= {f"order.{s}": order.get_state() for s, order in enumerate(orders)}
     states.save(work, done, tensors, rows=rows)
 
 
-def _restore_(work: Path, model: SAE, optimizer: torch.optim.Optimizer, orders: list[torch.Generator]) -> list[dict]:
+def _restore_(work: Path, model: SAE, optimizer: Adam, orders: list[torch.Generator]) -> list[dict]:
     """Put everything where `_save` saw it last; returns the rows until then."""
     state = states.latest(work)
     if state is None:

@@ -1,5 +1,8 @@
 """Activation shards: safetensors files of `[tokens, d_model]` rows, one part (`fit` or `held`) a file."""
+import itertools
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,43 +19,56 @@ BUFFER = 4  # shards mixed at a time: what bounds memory, whatever the corpus
 
 
 class Writer:
-    """Collects rows of one layer and writes a shard whenever `shard_tokens` of one part are there.
+    """Collects rows of one layer; whenever `shard_tokens` of one part are there, a shard is full and waits to be written.
 
-    `sums` (file name -> SHA-256 of the finished shards) and `rows` (those that wait) are all its state: a writer
-    made from them goes on where another one stood. `first` is the number in the name of the first shard.
+    `sums` (file name -> SHA-256 of the written shards) and `rows` (those that fill none yet) are all its state once full shards
+    are written: a writer made from them goes on where another one stood. `first` is the number in the name of the first shard.
     """
 
     def __init__(self, folder: Path, shard_tokens: int, sums: dict[str, str] | None = None, rows: Tensor | None = None, first: int = 0):
-        self.folder, self.shard_tokens, self.first = folder, shard_tokens, first
+        self.folder, self.shard_tokens = folder, shard_tokens
         self.sums = {} if sums is None else dict(sums)
         self.rows = [] if rows is None else [rows]
         self.waiting = sum(map(len, self.rows))
+        self.first, self.next = first, first + len(self.sums)
+        self.full: list[tuple[str, Tensor]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, rows: Tensor, part: str) -> bool:
-        """Append rows `[n, d]` of `part`; says whether a shard was finished."""
-        before = len(self.sums)
+        """Append rows `[n, d]` of `part`; says whether a shard got full."""
         self.rows.append(rows)
         self.waiting += len(rows)
+        before = self.next
         while self.waiting >= self.shard_tokens:
-            self._write(part, self.shard_tokens)
-        return len(self.sums) > before
+            self._cut(part, self.shard_tokens)
+        return self.next > before
 
     def flush(self, part: str) -> None:
         """End the part: what is left becomes a last, smaller shard."""
         if self.waiting:
-            self._write(part, self.waiting)
+            self._cut(part, self.waiting)
+
+    def take(self) -> list[tuple[str, Tensor]]:
+        """The full shards, for `write`."""
+        full, self.full = self.full, []
+        return full
+
+    def write(self, full: list[tuple[str, Tensor]]) -> None:
+        """Write shards that were taken; other threads may go on adding rows."""
+        for name, rows in full:
+            with whole(self.folder / name) as file:
+                save_file({"x": rows.contiguous()}, file)
+            self.sums[name] = checksum(self.folder / name)
 
     def close(self) -> None:
-        """Every shard is there: write their checksums, by which they are found and checked."""
+        """Write what is full, and the checksums, by which shards are found and checked."""
+        self.write(self.take())
         checksums.write(self.folder, self.sums)
 
-    def _write(self, part: str, count: int) -> None:
+    def _cut(self, part: str, count: int) -> None:
         rows = torch.cat(self.rows)
-        name = f"{part}-{self.first + len(self.sums):05d}.safetensors"
-        with whole(self.folder / name) as file:
-            save_file({"x": rows[:count].contiguous()}, file)
-        self.sums[name] = checksum(self.folder / name)
+        self.full.append((f"{part}-{self.next:05d}.safetensors", rows[:count]))
+        self.next += 1
         self.rows, self.waiting = [rows[count:]], len(rows) - count
 
 
@@ -90,20 +106,33 @@ def shape(file: Path) -> tuple[int, int]:
         return tuple(shard.get_slice("x").get_shape())
 
 
+def read_ahead(found: list[Path]) -> Iterator[Tensor]:
+    """The shards in this order, up to `BUFFER` of them read by threads while the caller computes."""
+    with ThreadPoolExecutor(BUFFER) as pool:
+        under_way: deque[Future] = deque()
+        for file in found:
+            under_way.append(pool.submit(read, file))
+            if len(under_way) > BUFFER:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
 def buffers(folder: Path, part: str, rng: torch.Generator | None, device: str | torch.device = "cpu") -> Iterator[Tensor]:
     """One epoch of float32 rows `[n, d]`: `BUFFER` shards at a time, in an order drawn from `rng` (None: row order).
 
     Every buffer lies where the one before it lay, so that memory does not depend on how many there are: keep a copy of
-    what you need of one after the next is asked for.
+    what you need of one after the next is asked for. For another device shards are read ahead (a CPU has no time to spare).
     """
     found = files(folder, part)
     order = range(len(found)) if rng is None else torch.randperm(len(found), generator=rng).tolist()
     tokens, d = shape(found[0])  # no other is larger
     room = torch.empty(min(BUFFER, len(found)) * tokens, d, device=device)
+    in_order = [found[i] for i in order]
+    rows_of = map(read, in_order) if room.device.type == "cpu" else read_ahead(in_order)
     for start in range(0, len(found), BUFFER):
         filled = 0
-        for i in order[start : start + BUFFER]:
-            rows = read(found[i])
+        for rows in itertools.islice(rows_of, BUFFER):
             room[filled : filled + len(rows)] = rows
             filled += len(rows)
         yield room[:filled]

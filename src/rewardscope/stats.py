@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 EXACT = 14  # up to this many replicates every sign pattern is enumerated (2^14)
 
@@ -14,7 +14,7 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     n = len(values)
     if n < 2:
         return math.nan, math.nan
-    half = stats.t.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n)
+    half = stdtrit(n - 1, (1 + level) / 2) * np.std(values, ddof=1) / math.sqrt(n)
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
