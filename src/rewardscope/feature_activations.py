@@ -28,25 +28,24 @@ def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], 
     The shards are read once for all of them. `tokens` is the token index; its rows are those of the shards, in order.
     """
     document, position = tokens["document"].to_numpy(), tokens["position"].to_numpy()
-    place = np.empty(len(tokens), dtype=np.int64)  # of every row, by document and position
-    place[np.lexsort((position, document))] = np.arange(len(tokens))
-    parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in models]
+    parts: list[list[pd.DataFrame]] = [[] for _ in models]
     start = 0
     for x in shards:
         for found, model, features in zip(parts, models, chosen, strict=True):
             w, b = model.w_enc[0, features], model.b_enc[0, features]
             f = torch.relu(x @ w.T + b)
-            row, column = f.nonzero(as_tuple=True)
-            value = f[row, column].cpu().numpy()
-            found.append((features[column.cpu().numpy()], start + row.cpu().numpy(), value))
+            row, column = (t.cpu().numpy() for t in f.nonzero(as_tuple=True))
+            found.append(
+                pd.DataFrame(
+                    {
+                        "feature": features[column].astype(np.int32),
+                        "document": document[start + row],
+                        "position": position[start + row],
+                        "value": f[f > 0].cpu().numpy(),
+                    }
+                )
+            )
         start += len(x)
     if start != len(tokens):
         raise ValueError(f"{start} activation rows, {len(tokens)} in the token index")
-    tables = []
-    for found in parts:
-        feature, row, value = map(np.concatenate, zip(*found, strict=True))
-        order = np.argsort(feature.astype(np.int64) * len(tokens) + place[row])  # many times as fast as sorting a table by three columns
-        row = row[order]
-        columns = {"feature": feature[order].astype(np.int32), "document": document[row], "position": position[row], "value": value[order]}
-        tables.append(pd.DataFrame(columns))
-    return tables
+    return [pd.concat(found, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True) for found in parts]

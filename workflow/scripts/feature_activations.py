@@ -27,4 +27,4 @@ rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None
 fires = feature_activations.fire(models, [of["feature"].to_numpy() for of in chosen], rows, tokens)
 for found, of, path in zip(fires, chosen, snakemake.output.activations, strict=True):
     with whole(path) as file:
-        found.assign(control=found["feature"].map(of.set_index("feature")["control"])).to_parquet(file, index=False, compression="zstd")
+        found.merge(of[["feature", "control"]], on="feature").to_parquet(file, index=False, compression="zstd")
