@@ -1,6 +1,6 @@
 """Where the time of a finished run went, by rule: `python benchmarks/stages.py results`.
 
-Sums over jobs of what Snakemake's benchmark files say: wall-clock and processor seconds; jobs run side by side, so that the
+Sums over jobs of what their benchmark files say: wall-clock and processor seconds; jobs run side by side, so that the
 sum of wall-clock seconds is more than the run took.
 """
 import argparse

@@ -81,21 +81,18 @@ rule two:
     input: "r/one"
     output: "r/two"
     log: "r/logs/two.log"
-    benchmark: "r/benchmarks/two.tsv"
     params: torch_threads=1, naps=3
     script: "job.py"
 
 rule one:
     output: "r/one"
     log: "r/logs/one.log"
-    benchmark: "r/benchmarks/one.tsv"
     params: torch_threads=1, naps=3
     script: "job.py"
 
 rule bad:
     output: "r/bad"
     log: "r/logs/bad.log"
-    benchmark: "r/benchmarks/bad.tsv"
     params: torch_threads=1, naps=0
     script: "job.py"
 """

@@ -102,3 +102,9 @@ def checksum(path: str | Path) -> str:
         return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def benchmark_file(log: str, rule: str) -> Path:
+    """Where a job's times lie: `<results>/benchmarks/` holds a TSV for each log below `<results>/logs/`, whose path begins with the rule."""
+    results, _, name = str(log).partition(f"logs/{rule}")
+    return Path(f"{results}benchmarks/{rule}{name}").with_suffix(".tsv")

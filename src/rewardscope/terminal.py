@@ -20,6 +20,8 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from rewardscope.files import benchmark_file
+
 STEP = re.compile(r"^(\S+ \S+),\d+ (.*): (\d+) of (\d+)\b(, .*)?.*\n", re.MULTILINE)  # a line of `job.progress` in a log
 LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)
 TAIL = 4096  # bytes of a log in which its last step is looked for
@@ -32,7 +34,6 @@ class Job(NamedTuple):
     rule: str
     name: str
     log: str | None
-    benchmark: str | None
     started: float
     """Unix time."""
 
@@ -63,7 +64,7 @@ def benchmark(file: str | Path) -> tuple[float, float] | None:
         with open(file, newline="") as stream:
             row = next(csv.DictReader(stream, delimiter="\t"))
         return float(row["s"]), float(row["mean_load"]) / 100
-    except (OSError, StopIteration, KeyError, ValueError):  # killed before it was written, or a time of NA
+    except (OSError, StopIteration, KeyError, ValueError):  # killed before it was written
         return None
 
 
@@ -206,20 +207,19 @@ class LogHandler(LogHandlerBase):
             threading.Thread(target=self.redraw, daemon=True).start()
 
     def job_started(self, record) -> None:
-        if self.earlier is None and record.benchmark:
-            folder = record.benchmark.split("benchmarks/")[0] + "benchmarks"
-            self.earlier = earlier_times(Path(folder))
+        if self.earlier is None and record.log:
+            self.earlier = earlier_times(Path(record.log[0].partition(f"logs/{record.rule_name}")[0], "benchmarks"))
         name = " ".join([record.rule_name, *map(str, record.wildcards.values())])
         log = record.log[0] if record.log else None
         self.waiting[record.rule_name] = max(0, self.waiting.get(record.rule_name, 0) - 1)  # a job tried again was counted
         self.threads[record.rule_name] = record.threads
-        self.running[record.jobid] = Job(record.rule_name, name, log, record.benchmark, time.time())
+        self.running[record.jobid] = Job(record.rule_name, name, log, time.time())
         if not self.drawing and log:
             self.say(f"{clock()} {name}: {'submitted' if self.per_job and not record.local else 'started'}")
 
     def job_finished(self, jobid: int) -> None:
         job = self.running.pop(jobid)
-        if job.benchmark and (took := benchmark(job.benchmark)):
+        if job.log and (took := benchmark(benchmark_file(job.log, job.rule))):
             self.took[job.rule].append(took)
         self.done += 1
         if job.log:

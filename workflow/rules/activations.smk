@@ -36,8 +36,6 @@ rule activations:
         **(PIECES if JOBS > 1 else WHOLE),
     log:
         at(f"logs/activations/{LOGGED}.log"),
-    benchmark:
-        at(f"benchmarks/activations/{LOGGED}.tsv")
     params:
         code=code("activations"),
         torch_threads=threads_of("activations"),
@@ -66,8 +64,6 @@ if JOBS > 1:
             **WHOLE,
         log:
             at("logs/moments/{site}.log"),
-        benchmark:
-            at("benchmarks/moments/{site}.tsv")
         params:
             code=code("moments"),
             torch_threads=threads_of("other"),

@@ -17,8 +17,6 @@ rule base_model:
         source=update(at("models/{model}/source.json")),  # kept for the job: a hub model must not change unseen
     log:
         at("logs/base_model/{model}.log"),
-    benchmark:
-        at("benchmarks/base_model/{model}.tsv")
     params:
         code=code("base_model"),
         torch_threads=threads_of("pretrain"),
@@ -41,8 +39,6 @@ rule perplexity:
         perplexity=report(at("models/{model}/perplexity.json"), "../report/perplexity.rst", "Base models", labels=labels()),
     log:
         at("logs/perplexity/{model}.log"),
-    benchmark:
-        at("benchmarks/perplexity/{model}.tsv")
     params:
         code=code("perplexity"),
         torch_threads=threads_of("other"),

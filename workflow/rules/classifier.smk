@@ -22,8 +22,6 @@ rule classifier:
         source=update(at("rewards/{reward}/source.json")),  # kept for the job: a hub model must not change unseen
     log:
         at("logs/classifier/{reward}.log"),
-    benchmark:
-        at("benchmarks/classifier/{reward}.tsv")
     params:
         code=code("classifier"),
         torch_threads=threads_of("pretrain"),
@@ -45,8 +43,6 @@ rule accuracy:
         metrics=at("rewards/{reward}/metrics.json"),
     log:
         at("logs/accuracy/{reward}.log"),
-    benchmark:
-        at("benchmarks/accuracy/{reward}.tsv")
     params:
         code=code("accuracy"),
         torch_threads=threads_of("other"),

@@ -33,8 +33,6 @@ rule comparison:
         comparison=at("{pair}/comparison.parquet"),
     log:
         at("logs/comparison/{pair}.log"),
-    benchmark:
-        at("benchmarks/comparison/{pair}.tsv")
     params:
         code=code("comparison"),
         torch_threads=threads_of("other"),
@@ -57,8 +55,6 @@ rule step4:
         table=at("tables/step4.csv"),
     log:
         at("logs/step4.log"),
-    benchmark:
-        at("benchmarks/step4.tsv")
     params:
         code=code("step4"),
         torch_threads=threads_of("other"),

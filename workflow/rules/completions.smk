@@ -8,8 +8,6 @@ rule completions:
         completions=at("{pair}/{side}/completions.parquet"),
     log:
         at("logs/completions/{pair}/{side}.log"),
-    benchmark:
-        at("benchmarks/completions/{pair}/{side}.tsv")
     params:
         code=code("completions"),
         torch_threads=threads_of("other"),

@@ -11,8 +11,6 @@ rule corpus:
         test=at("corpora/{corpus}/test.parquet"),
     log:
         at("logs/corpus/{corpus}.log"),
-    benchmark:
-        at("benchmarks/corpus/{corpus}.tsv")
     params:
         code=code("corpus"),
         torch_threads=threads_of("other"),

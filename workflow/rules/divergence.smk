@@ -7,8 +7,6 @@ rule divergence:
         divergence=report(at("{pair}/divergence.csv"), "../report/divergence.rst", "Divergence", labels=labels(of="tensors")),
     log:
         at("logs/divergence/{pair}.log"),
-    benchmark:
-        at("benchmarks/divergence/{pair}.tsv")
     params:
         code=code("divergence"),
         torch_threads=threads_of("other"),
@@ -26,8 +24,6 @@ rule layers:
         layers=report(at("{pair}/layers.json"), "../report/layers.rst", "Divergence", labels=labels(of="chosen layers")),
     log:
         at("logs/layers/{pair}.log"),
-    benchmark:
-        at("benchmarks/layers/{pair}.tsv")
     params:
         code=code("layers"),
         torch_threads=threads_of("other"),

@@ -48,8 +48,6 @@ rule explanations:
         rlhf=explanations_of("rlhf", "tokens", [1]),
     log:
         at("logs/explanations/{pair}/{recipe}.{pick}.tokens.log"),
-    benchmark:
-        at("benchmarks/explanations/{pair}/{recipe}.{pick}.tokens.tsv")
     params:
         code=code("explanations"),
         torch_threads=threads_of("other"),
@@ -82,8 +80,6 @@ rule llm_explanations:
         rlhf=explanations_of("rlhf", "openai", SAMPLES),
     log:
         at("logs/llm_explanations/{pair}/{recipe}.{pick}.log"),
-    benchmark:
-        at("benchmarks/llm_explanations/{pair}/{recipe}.{pick}.tsv")
     params:
         code=code("llm_explanations"),
         torch_threads=threads_of("other"),

@@ -9,8 +9,6 @@ rule features:
         mmcs=report(at("{site}/features/{recipe}/{pick}/mmcs.csv"), "../report/mmcs.rst", "Features", labels=labels()),
     log:
         at("logs/features/{site}/{recipe}.{pick}.log"),
-    benchmark:
-        at("benchmarks/features/{site}/{recipe}.{pick}.tsv")
     params:
         code=code("features"),
         torch_threads=threads_of("other"),
@@ -34,8 +32,6 @@ rule feature_activations:
         activations=[f"{FEATURES}{seed}.activations.parquet" for seed in SEEDS],
     log:
         at("logs/feature_activations/{site}/{recipe}.{pick}.log"),
-    benchmark:
-        at("benchmarks/feature_activations/{site}/{recipe}.{pick}.tsv")
     params:
         code=code("feature_activations"),
         torch_threads=threads_of("other"),

@@ -7,8 +7,6 @@ rule figure3:
         png=at("figures/figure3.png"),
     log:
         at("logs/figure3.log"),
-    benchmark:
-        at("benchmarks/figure3.tsv")
     params:
         code=code("figure3"),
         torch_threads=threads_of("other"),
@@ -34,9 +32,7 @@ rule section6_2:
         svg=at("figures/section6.2.svg"),
         png=at("figures/section6.2.png"),
     log:
-        at("logs/section6.2.log"),
-    benchmark:
-        at("benchmarks/section6.2.tsv")
+        at("logs/section6_2.log"),
     params:
         code=code("section6_2"),
         torch_threads=threads_of("other"),

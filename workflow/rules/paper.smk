@@ -9,8 +9,6 @@ rule table1:
         table=at("tables/table1.csv"),
     log:
         at("logs/table1.log"),
-    benchmark:
-        at("benchmarks/table1.tsv")
     params:
         code=code("table1"),
         torch_threads=threads_of("other"),
@@ -37,8 +35,6 @@ rule table2:
         table=at("tables/table2.csv"),
     log:
         at("logs/table2.log"),
-    benchmark:
-        at("benchmarks/table2.tsv")
     params:
         code=code("table2"),
         torch_threads=threads_of("other"),
@@ -63,8 +59,6 @@ rule table5:
         table=at("tables/table5.csv"),
     log:
         at("logs/table5.log"),
-    benchmark:
-        at("benchmarks/table5.tsv")
     params:
         code=code("table5"),
         torch_threads=threads_of("other"),
@@ -91,8 +85,6 @@ rule section5_3:
         words=at("tables/section5.3.words.csv"),
     log:
         at("logs/section5_3.log"),
-    benchmark:
-        at("benchmarks/section5_3.tsv")
     params:
         code=code("section5_3"),
         torch_threads=threads_of("other"),
@@ -120,8 +112,6 @@ rule section6_1:
         table=at("tables/section6.1.csv"),
     log:
         at("logs/section6_1.log"),
-    benchmark:
-        at("benchmarks/section6_1.tsv")
     params:
         code=code("section6_1"),
         torch_threads=threads_of("other"),

@@ -21,8 +21,6 @@ rule probe:
         table=at("tables/probe.csv"),
     log:
         at("logs/probe.log"),
-    benchmark:
-        at("benchmarks/probe.tsv")
     params:
         code=code("probe"),
         torch_threads=threads_of("other"),

@@ -59,8 +59,6 @@ rule report:
         report=at("report.html"),
     log:
         at("logs/report.log"),
-    benchmark:
-        at("benchmarks/report.tsv")
     params:
         code=code("report"),
         torch_threads=threads_of("other"),

@@ -50,8 +50,6 @@ rule rlhf:
         pair=pairs_that(tuned=False),
     log:
         at("logs/rlhf/{pair}.log"),
-    benchmark:
-        at("benchmarks/rlhf/{pair}.tsv")
     params:
         code=code("rlhf"),
         torch_threads=threads_of("rlhf"),
@@ -82,8 +80,6 @@ rule tuned:
         pair=pairs_that(tuned=True),
     log:
         at("logs/tuned/{pair}.log"),
-    benchmark:
-        at("benchmarks/tuned/{pair}.tsv")
     params:
         code=code("tuned"),
         torch_threads=threads_of("other"),

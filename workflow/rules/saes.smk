@@ -33,8 +33,6 @@ rule saes:
         checksums=[f"{SAE_FOLDER}/seed{seed}/checksums.json" for seed in SEEDS],
     log:
         at("logs/saes/{site}/{recipe}.{pick}.width{width}.log"),
-    benchmark:
-        at("benchmarks/saes/{site}/{recipe}.{pick}.width{width}.tsv")
     params:
         code=code("saes"),
         torch_threads=threads_of("saes"),
@@ -62,8 +60,6 @@ rule nulls:
         null=at("{site}/nulls/{recipe}/{pick}.parquet"),
     log:
         at("logs/nulls/{site}/{recipe}.{pick}.log"),
-    benchmark:
-        at("benchmarks/nulls/{site}/{recipe}.{pick}.tsv")
     params:
         code=code("nulls"),
         torch_threads=threads_of("saes"),

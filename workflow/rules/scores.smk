@@ -39,8 +39,6 @@ rule scores:
         scorer="simulation|detection",
     log:
         at("logs/scores/{pair}/{recipe}.{pick}.{explainer}.{scorer}.log"),
-    benchmark:
-        at("benchmarks/scores/{pair}/{recipe}.{pick}.{explainer}.{scorer}.tsv")
     params:
         code=code("scores"),
         torch_threads=threads_of("other"),
@@ -74,8 +72,6 @@ rule promotes:
         rlhf=scored_here("rlhf", "promotes"),
     log:
         at("logs/promotes/{pair}/{recipe}.{pick}.{explainer}.log"),
-    benchmark:
-        at("benchmarks/promotes/{pair}/{recipe}.{pick}.{explainer}.tsv")
     params:
         code=code("promotes"),
         torch_threads=threads_of("other"),
@@ -108,8 +104,6 @@ rule scores_table:
         table=at("tables/scores.csv"),
     log:
         at("logs/scores_table.log"),
-    benchmark:
-        at("benchmarks/scores_table.tsv")
     params:
         code=code("scores_table"),
         torch_threads=threads_of("other"),

@@ -50,8 +50,6 @@ rule sweeps:
         training=at("{site}/sweeps/{sweep}/{pick}.width{width}.training.parquet"),
     log:
         at("logs/sweeps/{site}/{sweep}.{pick}.width{width}.log"),
-    benchmark:
-        at("benchmarks/sweeps/{site}/{sweep}.{pick}.width{width}.tsv")
     params:
         code=code("sweeps"),
         torch_threads=threads_of("saes"),
@@ -78,8 +76,6 @@ rule figure4:
         png=at("figures/figure4.png"),
     log:
         at("logs/figure4.log"),
-    benchmark:
-        at("benchmarks/figure4.tsv")
     params:
         **sweep_params("l1", CHOSEN),
         code=code("figure4"),
@@ -104,8 +100,6 @@ rule table6:
         png=at("figures/table6.png"),
     log:
         at("logs/table6.log"),
-    benchmark:
-        at("benchmarks/table6.tsv")
     params:
         **sweep_params("tied", CHOSEN),
         code=code("table6"),
@@ -124,8 +118,6 @@ rule table7:
         table=at("tables/table7.csv"),
     log:
         at("logs/table7.log"),
-    benchmark:
-        at("benchmarks/table7.tsv")
     params:
         **sweep_params("tied", PICKS),
         code=code("table7"),

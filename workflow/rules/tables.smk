@@ -29,8 +29,6 @@ rule table3:
         table=report(at("tables/table3.csv"), "../report/table3.rst", "Tables", labels={"table": "3: what features fire on"}),
     log:
         at("logs/table3.log"),
-    benchmark:
-        at("benchmarks/table3.tsv")
     params:
         code=code("table3"),
         torch_threads=threads_of("other"),
@@ -53,8 +51,6 @@ rule table4:
         table=report(at("tables/table4.csv"), "../report/table4.rst", "Tables", labels={"table": "4: completions"}),
     log:
         at("logs/table4.log"),
-    benchmark:
-        at("benchmarks/table4.tsv")
     params:
         code=code("table4"),
         torch_threads=threads_of("other"),
@@ -91,8 +87,6 @@ rule quality:
         table=report(at("tables/quality.csv"), "../report/quality.rst", "Tables", labels={"table": "quality of the autoencoders"}),
     log:
         at("logs/quality.log"),
-    benchmark:
-        at("benchmarks/quality.tsv")
     params:
         code=code("quality"),
         torch_threads=threads_of("other"),
