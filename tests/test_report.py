@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from report_pages import HOSTILE, PAIR, STEP4, TABLE3, TABLE4, completions, fires, html, made_up
 
-from rewardscope import report, report_charts, report_features, report_sections, verdict
+from rewardscope import report, report_charts, report_completions, report_features, report_provenance, report_sections, verdict
 from rewardscope.errors import UserError
 
 
@@ -154,7 +154,7 @@ def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
 )  # fmt: skip
 def test_what_a_reward_likes(reward, says):
     reward = {"words": None, "function": None, "classifier": None} | reward
-    assert says in report_sections.described(reward, [[completions(["love"], 1.0)]])
+    assert says in report_completions.described(reward, [[completions(["love"], 1.0)]])
 
 
 # ---- the features ----
@@ -228,13 +228,13 @@ def test_an_entry_says_what_the_tables_say():
 
 def test_words_of_the_lexicon_are_cut_out_with_their_utility():
     table = {"love": 3.2, "well": 1.1, "don't": -1.0}
-    assert report_sections.pieces("I LOVE it, don\u2019t!", table) == [("I ", None), ("LOVE", 3.2), (" it, ", None), ("don\u2019t", -1.0), ("!", None)]
-    assert report_sections.pieces("well-made", table) == [("well-made", 1.1)]
-    assert report_sections.pieces("", table) == []
+    assert report_completions.pieces("I LOVE it, don\u2019t!", table) == [("I ", None), ("LOVE", 3.2), (" it, ", None), ("don\u2019t", -1.0), ("!", None)]
+    assert report_completions.pieces("well-made", table) == [("well-made", 1.1)]
+    assert report_completions.pieces("", table) == []
 
 
 def test_words_written_more_and_less():
-    found = report_sections.words_written([completions(["bad", "love"], 0)], [completions(["love", "love", "best"], 0)])
+    found = report_completions.words_written([completions(["bad", "love"], 0)], [completions(["love", "love", "best"], 0)])
     assert [(word, before, after) for word, _, before, after in found["more"]] == [("best", 0, 2), ("love", 2, 4)]
     assert [row[0] for row in found["less"]] == ["bad"]
 
@@ -247,14 +247,14 @@ def test_the_rules_that_ran_and_what_they_read():
         }  # fmt: skip
 
     jobs = [job("table", ["a", "b"], ["t"], 1.0), job("model", ["given"], ["a"], 2.0), job("model", ["given"], ["b"], 3.0)]
-    found = report_sections.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, gone=["freed"], broken=[]))
+    found = report_provenance.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, gone=["freed"], broken=[]))
     assert found["rules"] == [{"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""}, {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"}]
     assert found["commits"] == ["abcdef0123 with changes"] and found["graph"].count('class="edge"') == 1
 
 
 def test_the_rule_graph_leaves_out_what_longer_ways_imply():
     reads = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "b", "c"}, "e": {"a"}}
-    assert report_sections.direct(reads) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}, "e": {"a"}}
+    assert report_provenance.direct(reads) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}, "e": {"a"}}
 
 
 @pytest.mark.parametrize(

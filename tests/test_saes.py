@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rewardscope import sae, saes
+from rewardscope import codes, sae, saes
 from rewardscope.sae import SAE
 
 D, WIDTH, L1, BATCH = 6, 10, 0.01, 32
@@ -39,6 +39,16 @@ def test_seeds_in_one_pass_equal_each_alone(rows, settings):
         for a, b in zip(weights(together), weights(alone), strict=True):
             torch.testing.assert_close(a[s], b[0], rtol=1e-4, atol=1e-5)
         assert [row["loss"][s] for row in log] == pytest.approx([row["loss"][0] for row in log_alone], rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0, 1], ids=["dense", "list"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_fast_paths_repeat_to_the_bit(rows, monkeypatch, precision, share):
+    monkeypatch.setattr(codes, "SPARSE", share)
+    (first, log), (second, again) = (train(rows, PAPER | {"precision": precision}, SEEDS) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True)) and log == again
+    reference, _ = train(rows, PAPER, SEEDS)
+    torch.testing.assert_close(first.w_dec, reference.w_dec, rtol=0, atol=0.1)  # the same training
 
 
 @pytest.mark.parametrize("settings", [PAPER, UNTIED, FROZEN], ids=["tied", "untied", "frozen"])

@@ -1,8 +1,5 @@
 """The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
 import base64
-from collections import Counter
-from collections.abc import Sequence
-from functools import cache
 from math import isfinite, isnan
 from pathlib import Path
 
@@ -12,16 +9,11 @@ from markupsafe import Markup
 from rewardscope import report_charts as charts
 from rewardscope import verdict
 from rewardscope.lineage import Chain
-from rewardscope.rewards import SCALE, WORD, utilities
+from rewardscope.report_completions import SIDES, completions, described, words_written
+from rewardscope.report_provenance import made
 
-SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
-OPEN = 6  # of them at once, the rest on demand
 ROWS = 60  # of a table
-WORDS = 8  # written more, and less
 CHANGED = 10  # features that a reader without JavaScript sees
-SIDES = {"base": "base", "rlhf": "RLHF"}
-
-
 CONTENTS = {
     "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
     "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
@@ -129,57 +121,6 @@ def compared(runs: int, table3: list[dict]) -> str:
         return f"{said}."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
     return f"{said}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
-
-
-def described(reward: dict, sides: list) -> str:
-    """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
-    if reward["function"]:
-        return f"texts to which the Python function {reward['function']} gives a large number."
-    if own := reward["classifier"]:
-        where = own["hub"] or own["path"] or "one trained here on labelled documents"
-        return f"texts that a classifier ({where}) takes for {own['positive'] or 'positive'}. The reward is its logit for that label."
-    source = "the VADER lexicon, where people rated words from −4 to 4" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
-    common = [pair for pair, _ in uses([frame for frames in sides for frame in frames]).most_common()]
-    some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
-    examples = ", ".join(f"“{word}” {value:+g}".replace("-", "\N{MINUS SIGN}") for word, value in some)
-    utility = f"words of high utility: their value in {source}" + f" ({examples})" * bool(some)
-    return f"{utility}. The reward of a text is the sum over its words, divided by {SCALE:g} (Equation 3)."
-
-
-def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]:
-    """A text cut at the words that the lexicon holds, with their utility: ("A ", None), ("great", 3.1), ..."""
-    plain, out, end = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), [], 0
-    for match in WORD.finditer(plain):
-        if known := utilities(match.group(), table):
-            out += [(text[end : match.start()], None), (text[match.start() : match.end()], sum(value for _, value in known))]
-            end = match.end()
-    return [(part, value) for part, value in [*out, (text[end:], None)] if part]
-
-
-def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None) -> dict:
-    """The first prompts with both sides' completions of one run, words of the lexicon with their utility."""
-
-    def said(side: str, own: pd.DataFrame) -> list[dict]:
-        shown = zip(own["completion"].head(SHOWN), own["reward"].head(SHOWN), strict=True)
-        return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": reward} for text, reward in shown]
-
-    sides = said("base", base), said("rlhf", rlhf)
-    rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
-    return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base)}
-
-
-def uses(frames: Sequence[pd.DataFrame]) -> Counter[tuple[str, float]]:
-    """How often completions hold each word of the lexicon: (word, utility) -> count."""
-    rows = (row for frame in frames for row in zip(frame["words"], frame["utilities"], strict=True))
-    return Counter(pair for words, values in rows for pair in zip(words, values, strict=True))
-
-
-def words_written(base: list[pd.DataFrame], rlhf: list[pd.DataFrame]) -> dict[str, list[tuple[str, float, int, int]]]:
-    """Words of the lexicon (word, utility, uses by base, by RLHF) that the completions hold more, and less, after RLHF."""
-    before, after = uses(base), uses(rlhf)
-    change = sorted({*before, *after}, key=lambda pair: (before[pair] - after[pair], pair))
-    rows = [(*pair, before[pair], after[pair]) for pair in change]
-    return {"more": [r for r in rows if r[3] > r[2]][:WORDS], "less": [r for r in reversed(rows) if r[3] < r[2]][:WORDS]}
 
 
 def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
@@ -326,39 +267,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if pd.isna(value) else f"{value:.4g}"
     return "" if pd.isna(value) else str(value)
-
-
-def direct(reads: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Of what each rule reads only what it does not also reach through another (the transitive reduction)."""
-
-    @cache
-    def behind(rule: str) -> set[str]:
-        return reads[rule].union(*(behind(other) for other in reads[rule]))
-
-    return {rule: {other for other in own if not any(other in behind(by) for by in own)} for rule, own in reads.items()}
-
-
-def made(chain: Chain) -> dict:
-    """What the jobs behind this report were."""
-    rules: dict[str, list[dict]] = {}
-    for job in chain.jobs:
-        rules.setdefault(job["rule"], []).append(job)
-    maker = {name: job["rule"] for job in chain.jobs for name in job["outputs"]}
-    reads = {rule: {maker[name] for job in jobs for name in job["inputs"] if name in maker} - {rule} for rule, jobs in rules.items()}
-    took = {rule: sum(job["seconds"] for job in jobs) for rule, jobs in rules.items()}
-    notes = {rule: f"{len(jobs)} job{'s' * (len(jobs) > 1)}, {took[rule]:.0f} s" for rule, jobs in rules.items()}
-    first = [job for jobs in rules.values() for job in jobs]
-    return {
-        "graph": charts.layered(direct(reads), notes) if reads else "",
-        "gone": len(chain.gone),
-        "rules": [
-            {"rule": rule, "jobs": len(jobs), "seconds": f"{took[rule]:.1f}", "reads": ", ".join(sorted(reads[rule]))}
-            for rule, jobs in reversed(rules.items())
-        ],
-        "commits": sorted({job["git"]["commit"][:10] + " with changes" * (not job["git"]["clean"]) for job in first if job["git"]}),
-        "devices": sorted({job["device"] for job in first}),
-        "libraries": sorted({f"{name} {version}" for job in first for name, version in job["libraries"].items()}),
-        "started": min((job["started"] for job in first), default=""),
-        "given": sorted(chain.given),
-        "broken": chain.broken,
-    }
