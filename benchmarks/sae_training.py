@@ -31,6 +31,7 @@ from rewardscope.adam import Adam
 HERE = Path(__file__).parent
 PEERS = {"sae-lens": ["sae-lens==6.54.12"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
 LEARNING_RATE, ACTIVE, SCALE = 1e-3, 16, 0.2  # of Adam; planted directions active a token; standard deviation of the data
+TRAINED = 60  # steps from the planted directions to the trained start
 NAMES = ("w_enc", "b_enc", "w_dec", "b_dec")
 
 
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--l1", type=float, default=0.003)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--starts", nargs="+", default=["random", "trained"], choices=["random", "trained"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", action="store_true", help="SAELens and dictionary_learning too, each in an environment of its own below .peers")
     parser.add_argument("--json", type=Path, help="file of the results, for `--plot`")
@@ -142,13 +144,14 @@ def main() -> None:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def starts(d: int, width: int, x: torch.Tensor, job: dict) -> dict[str, dict]:
-    """Weights at random, and those that our training reaches from the planted directions."""
+def starts(d: int, width: int, job: dict) -> dict[str, dict]:
+    """Weights at random, and those that our training reaches from the planted directions in `TRAINED` steps."""
     first = sae_module.new(width, d, [0], tied=False)  # the seed of `planted`: its directions where width is 2 d
     random = sae_module.new(width, d, [3], tied=False)
     found = {"random": {name: getattr(random, name)[0] for name in NAMES}}
     first.b_enc -= 4 * SCALE * 0.3
-    _, found["trained"] = ours({name: getattr(first, name)[0] for name in NAMES}, x, job, torch.float32)
+    own = planted(TRAINED * job["batch"], d, 4)
+    _, found["trained"] = ours({name: getattr(first, name)[0] for name in NAMES}, own, job, torch.float32)
     return found
 
 
@@ -159,7 +162,9 @@ def measure(d: int, width: int, arguments: argparse.Namespace) -> list[dict]:
     operations = 5 * 2 * len(x) * d * width  # of the step's five products, dense
     peaks = [ceiling(d, width, arguments.batch, dtype) for dtype in (torch.float32, torch.bfloat16)]
     rows = []
-    for begin, start in starts(d, width, x, job | {"tied": False}).items():
+    for begin, start in starts(d, width, job | {"tied": False}).items():
+        if begin not in arguments.starts:
+            continue
         print(f"\nd_model {d}, {width} features, {begin} start, batch {arguments.batch}, {arguments.steps} steps, {arguments.threads} threads, "
               f"{arguments.rounds} rounds; one product alone: {peaks[0] / 1e9:.0f} (fp32), {peaks[1] / 1e9:.0f} (bf16) GFLOP/s")  # fmt: skip
         print(f"{'':36}{'tokens/s':>10}{'spread':>16}{'x eager':>9}{'of ceiling':>12}{'held loss':>11}{'L0':>7}", flush=True)

@@ -4,6 +4,7 @@ No language-model head and no block above the deepest chosen layer is run. The f
 attention sink with an outlying norm), special tokens and padding are left out.
 """
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -215,8 +216,9 @@ class _Background:
 
     def __exit__(self, error, *_) -> None:
         with self.pool:
-            if error is None:
+            with suppress(Exception) if error else nullcontext():  # what is being written is kept, and the first error told
                 self._wait()
+            if error is None:
                 list(self.pool.map(Writer.close, self.writers.values()))
 
     def _wait(self) -> None:

@@ -32,7 +32,6 @@ class Config(Section):
     cache: Plain = Field(description="paid LLM responses, outside every results folder")
     seed: NotNegative = Field(description="the one number from which every random state is derived")
     device: Literal["auto", "cpu", "cuda"] = Field(description="auto (CUDA when there is one), cpu or cuda")
-    gpu_share: Count = Field(description="jobs of autoencoders that share a GPU at a time; any other has one of its own")
     threads: Threads = Field(description="torch threads of a job; part of its params, as they change float sums")
     pairs: tuple[Pair, ...] = Field(strict=False, description="base model x reward x corpus")
     runs: Count = Field(description="RLHF seeds per pair; with one, tables speak of that run only")

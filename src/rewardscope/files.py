@@ -106,5 +106,5 @@ def checksum(path: str | Path) -> str:
 
 def benchmark_file(log: str, rule: str) -> Path:
     """Where a job's times lie: `<results>/benchmarks/` holds a TSV for each log below `<results>/logs/`, whose path begins with the rule."""
-    results, _, name = str(log).partition(f"logs/{rule}")
-    return Path(f"{results}benchmarks/{rule}{name}").with_suffix(".tsv")
+    results, name = re.fullmatch(rf"(.*/|)logs/({rule}[./].*)", log).groups()
+    return Path(f"{results}benchmarks/{name}").with_suffix(".tsv")

@@ -23,7 +23,7 @@ _held = []  # open files: closing one would free its lock
 def take(count: int = 1, share: int = 1) -> None:
     """Wait for GPUs that no other job holds and let CUDA see them alone, until this process ends. Call before torch is imported.
 
-    With a `share` above 1 one GPU is taken, which so many jobs that say the same may have at a time; one that nobody has comes first.
+    With a `share` above 1 one GPU is taken, which so many jobs that say the same may have at a time.
 
     Nothing is done where there is no NVIDIA GPU, where `CUDA_VISIBLE_DEVICES` is empty, and in a Slurm job.
     """

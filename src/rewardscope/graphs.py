@@ -13,8 +13,8 @@ Work = Callable[[Tensor], Tensor]
 
 
 def repeated(work: Work, device: torch.device) -> Work:
-    """`work` itself, or what replays it where the device is a GPU."""
-    return Repeated(work, CudaGraphs()) if device.type == "cuda" else work
+    """`work` itself, or what replays it where the device is a GPU that can."""
+    return Repeated(work, CudaGraphs()) if device.type == "cuda" and not CudaGraphs.broken else work
 
 
 class Repeated:
@@ -50,10 +50,16 @@ class Repeated:
 
 
 class CudaGraphs:
-    """torch's CUDA graphs, with all calls on the one stream that recording needs."""
+    """torch's CUDA graphs, with all calls on the one stream that recording needs.
+
+    They share their memory: of what a replay writes only its result is read after it, and before the next one.
+    """
+
+    broken = False  # recording failed in this process
 
     def __init__(self):
         self.stream = torch.cuda.Stream()
+        self.memory = torch.cuda.graph_pool_handle()
 
     def call(self, work: Work, x: Tensor) -> Tensor:
         """`work(x)`, as it is."""
@@ -68,7 +74,12 @@ class CudaGraphs:
 
         Other threads may use the GPU meanwhile: they read shards ahead.
         """
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-            result = work(given)
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, self.memory, self.stream, capture_error_mode="thread_local"):
+                result = work(given)
+        except RuntimeError:
+            CudaGraphs.broken = True
+            torch.cuda.set_stream(current)  # torch leaves its own where the end of a recording fails
+            raise
         return graph.replay, result

@@ -112,8 +112,8 @@ def fingerprint(path: Path, known: dict | None = None) -> dict:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    """The most memory that this process, or one that it started and that has ended, has held, MiB."""
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
 def _name(path: str, results: Path) -> str:

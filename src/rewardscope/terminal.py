@@ -208,7 +208,7 @@ class LogHandler(LogHandlerBase):
 
     def job_started(self, record) -> None:
         if self.earlier is None and record.log:
-            self.earlier = earlier_times(Path(record.log[0].partition(f"logs/{record.rule_name}")[0], "benchmarks"))
+            self.earlier = earlier_times(next(p for p in benchmark_file(record.log[0], record.rule_name).parents if p.name == "benchmarks"))
         name = " ".join([record.rule_name, *map(str, record.wildcards.values())])
         log = record.log[0] if record.log else None
         self.waiting[record.rule_name] = max(0, self.waiting.get(record.rule_name, 0) - 1)  # a job tried again was counted

@@ -39,7 +39,6 @@ rule saes:
         seed=CONFIG.seed,
         seeds=SEEDS,
         device=CONFIG.device,
-        gpu_share=lambda w, threads: CONFIG.gpu_share,  # a function of `threads`: not compared with the last run's
         side=lambda w: parts(w)["side"],
         recipe=recipe_of,
         work=at(".work/saes/{site}/{recipe}.{pick}.width{width}"),
@@ -66,7 +65,6 @@ rule nulls:
         torch_threads=threads_of("saes"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        gpu_share=lambda w, threads: CONFIG.gpu_share,  # a function of `threads`: not compared with the last run's
         side=lambda w: parts(w)["side"],
         recipe=recipe_of,
         widths=lambda w: CONFIG.models[parts(w)["model"]].sae.widths,

@@ -56,7 +56,6 @@ rule sweeps:
         seed=CONFIG.seed,
         seeds=CONFIG.sweeps.seeds,
         device=CONFIG.device,
-        gpu_share=lambda w, threads: CONFIG.gpu_share,  # a function of `threads`: not compared with the last run's
         side=lambda w: parts(w)["side"],
         recipes=sweep_recipes,
         work=at(".work/sweeps/{site}/{sweep}.{pick}.width{width}"),
