@@ -41,6 +41,7 @@ def prepare(folder: Path, tokens: int) -> None:
 def extraction(folder: Path) -> tuple[int, float]:
     """Tokens and seconds."""
     import pandas as pd
+    import pyarrow.parquet as pq
 
     from rewardscope import activations, models, moments
 
@@ -51,7 +52,7 @@ def extraction(folder: Path) -> tuple[int, float]:
     sums = activations.extract(model, tokenizer, frame, {"top1": 3}, SETTINGS, 1, folder / "activations", "reviews")
     seconds = time.perf_counter() - begun
     moments.save(sums["top1"], folder / "moments.safetensors")
-    return len(pd.read_parquet(folder / "activations/tokens.parquet", columns=["part"])), seconds
+    return pq.read_metadata(folder / "activations/tokens.parquet").num_rows, seconds
 
 
 def training(folder: Path) -> tuple[int, float]:

@@ -90,6 +90,15 @@ def encode(tokenizer, texts: list[str], limit: int, chunk: int = 1000) -> tuple[
     return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)])
 
 
+def _rows(ids: np.ndarray, starts: np.ndarray, special: list[int]) -> np.ndarray:
+    """How many activation rows each document has: tokens but the first and special ones."""
+    kept = ~np.isin(ids, special)
+    kept[starts[:-1][np.diff(starts) > 0]] = False
+    before = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum(kept, out=before[1:])
+    return np.diff(before[starts])
+
+
 def borders(rows: list[int], shard_tokens: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each of the GROUPS begins, and the last one ends: in shards, and in rows of all parts (so many `rows` each) together.
 
@@ -136,9 +145,7 @@ def extract(
         members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
         rng = np.random.default_rng(derive(seed, "batches", name, part))
         planned[part] = [members[group] for group in batches(lengths[members], settings["batch_tokens"], rng)]
-    kept = ~np.isin(ids, tokenizer.all_special_ids)
-    kept[starts[:-1][lengths > 0]] = False  # first positions
-    rows_of = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])  # of a document
+    rows_of = _rows(ids, starts, tokenizer.all_special_ids)
     counts = [sum(int(rows_of[documents].sum()) for documents in planned[part]) for part in PARTS]
     for part, count in zip(PARTS, counts, strict=True):
         if not count:
