@@ -52,7 +52,7 @@ def _memory() -> None:
 
 
 def _times(file: Path, began: float) -> None:
-    """Seconds by the clock and of the processor, in the columns of Snakemake's `benchmark:`, whose watching costs a tenth of a short run."""
+    """Seconds by the clock and of the processor, in the columns of Snakemake's `benchmark:`, which watches jobs at some cost (docs/decisions.md)."""
     used = os.times()
     processor = used.user + used.system + used.children_user + used.children_system
     seconds = time.monotonic() - began
