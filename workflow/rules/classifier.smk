@@ -29,6 +29,7 @@ rule classifier:
         device=CONFIG.device,
         entry=lambda w: section(classifier_of(w)),
     threads: threads_of("pretrain")
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
