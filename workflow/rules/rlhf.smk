@@ -84,6 +84,7 @@ rule tuned:
         code=code("tuned"),
         torch_threads=threads_of("other"),
         entry=tuned_of,
+    priority: CHAIN
     conda:
         "../../envs/torch.yaml"
     script:
