@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rewardscope import dag
+from rewardscope.files import benchmark_file
 from rewardscope.terminal import benchmark, earlier_times, time_left
 
 cores = int(sys.argv[1]) if len(sys.argv) > 1 else 2
@@ -20,7 +21,7 @@ for needed, by in edges:
 jobs = []  # rule, start, end
 for log in Path(results, "logs").rglob("*.log"):
     name = log.relative_to(Path(results, "logs"))
-    if took := benchmark(Path(results, "benchmarks", name).with_suffix(".tsv")):
+    if took := benchmark(benchmark_file(str(log), name.parts[0].removesuffix(".log"))):
         end = datetime.fromisoformat(log.read_text().splitlines()[-1].split(",")[0]).timestamp()
         jobs.append((name.parts[0].removesuffix(".log"), end - took[0], end))
 
