@@ -11,6 +11,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerF
 from rewardscope.errors import UserError
 from rewardscope.job import log, progress
 from rewardscope.models import blocks
+from rewardscope.muon import Muon
 from rewardscope.seeds import derive
 
 END, PAD = "<|endoftext|>", "<|padding|>"
@@ -48,8 +49,7 @@ def _optimizers(model, learning_rate: float) -> list[torch.optim.Optimizer]:
     known = {id(p) for p in inner}
     others = [p for p in model.parameters() if id(p) not in known]
     return [
-        # scaled so that one learning rate suits both optimizers
-        torch.optim.Muon(inner, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        Muon(inner, lr=learning_rate, weight_decay=0.01),
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
