@@ -24,7 +24,8 @@ def x(model) -> torch.Tensor:
 
 
 def test_few_active_codes_are_a_list(model, x):
-    few, many = codes.encode(x, model.w_enc, model.b_enc, x.dtype), codes.encode(x, model.w_enc, model.b_enc + 2, x.dtype)
+    few = model.codes(x)
+    many = sae.SAE(model.w_enc, model.b_enc + 2, model.w_dec, model.b_dec).codes(x)
     assert isinstance(few, codes.Sparse) and isinstance(many, codes.Dense)
     full = model.encode(x)
     assert 0 < (full > 0).float().mean() < codes.SPARSE
@@ -47,9 +48,9 @@ def test_a_list_gives_the_gradients_of_all_codes(model, x, l1_on, monkeypatch):
 
 def test_bfloat16_chooses_and_the_full_precision_computes(model, x):
     """A list's values are those of float32, but for features whose pre-activation rounds to the other side of 0."""
-    exact, found = (codes.encode(x, model.w_enc, model.b_enc, precision) for precision in (torch.float32, torch.bfloat16))
+    exact, mixed = (model.codes(x, precision) for precision in (torch.float32, torch.bfloat16))
     full, rounded = torch.zeros(S * B, S * F), torch.zeros(S * B, S * F)
-    full[exact.row, exact.feature], rounded[found.row, found.feature] = exact.values, found.values
+    full[exact.row, exact.feature], rounded[mixed.row, mixed.feature] = exact.values, mixed.values
     same = (full > 0) == (rounded > 0)
     assert same.float().mean() > 0.995
     torch.testing.assert_close(rounded[same], full[same])

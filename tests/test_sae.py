@@ -1,5 +1,6 @@
 """The autoencoder: hand-written gradients against autograd, and ties that survive."""
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -174,3 +175,11 @@ def test_parameters_are_distinct(tied):
 def test_shapes_are_checked_while_tests_run():
     with pytest.raises(jaxtyping.TypeCheckError):
         random_sae(tied=True).encode(torch.zeros(B, D, dtype=torch.float64))
+
+
+def test_part_is_the_same_autoencoder_with_fewer_features(x):
+    model = random_sae(tied=False)
+    few = model.part(np.array([2, 0]))
+    close(few.encode(x), model.encode(x)[..., [2, 0]])
+    assert random_sae(tied=True).part(np.array([1])).tied and not few.tied
+    assert torch.equal(few.w_dec, model.w_dec[:, [2, 0]])

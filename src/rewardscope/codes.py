@@ -17,13 +17,12 @@ SPARSE = 1 / 8  # share of active features below which `Sparse` is the faster on
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 
-def encode(x: Float[Tensor, "S B d"], w_enc: Float[Tensor, "S F d"], b_enc: Float[Tensor, "S F"], precision: torch.dtype) -> "Dense | Sparse":
-    """ReLU(x W_enc^T + b_enc), held in the way that the next products are fastest in.
+def hold(f: Float[Tensor, "S B F"], x: Float[Tensor, "S B d"], w_enc: Float[Tensor, "S F d"], b_enc: Float[Tensor, "S F"]) -> "Codes":
+    """Feature activations `f` of `x`, held in the way that the next products are fastest in.
 
-    Large products multiply numbers of `precision`. Below x's own precision, `Sparse` takes from that product only which
-    features may be active: their values are computed in x's own.
+    Where `f` is of lower precision than x, `Sparse` takes from it only which features may be active: their values are
+    computed in x's own.
     """
-    f = torch.baddbmm(b_enc[:, None, :].to(precision), x.to(precision), w_enc.to(precision).mT).relu_()
     active = f > 0
     if x.is_cuda or np.count_nonzero(active.numpy()) > SPARSE * f.numel():  # a GPU is faster at dense products
         return Dense(f, active, x.dtype)
@@ -118,6 +117,9 @@ class Sparse:
         return self.values.new_zeros(self.shape[0]).index_add_(0, self.replicate, self.values)
 
 
-def _added(rows: Float[Tensor, "m d"], chosen: Int[Tensor, "N"], weights: Float[Tensor, "N"], bounds: Int[Tensor, "n+1"]) -> Float[Tensor, "n d"]:
-    """Sums of chosen rows with weights, one between each two bounds."""
+def _added(rows: Float[Tensor, "m d"], chosen: Int[Tensor, "N"], weights: Float[Tensor, "N"], bounds: Int[Tensor, "ends"]) -> Float[Tensor, "n d"]:
+    """Sums of chosen rows with weights, one between each two of `bounds` `[n + 1]`."""
     return embedding_bag(chosen, rows, bounds, mode="sum", per_sample_weights=weights, include_last_offset=True)
+
+
+Codes = Dense | Sparse

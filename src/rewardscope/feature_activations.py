@@ -29,13 +29,13 @@ def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], 
     """
     document, position = tokens["document"].to_numpy(), tokens["position"].to_numpy()
     parts: list[list[pd.DataFrame]] = [[] for _ in models]
+    explained = [model.part(features) for model, features in zip(models, chosen, strict=True)]
     start = 0
     for x in shards:
-        for found, model, features in zip(parts, models, chosen, strict=True):
-            w, b = model.w_enc[0, features], model.b_enc[0, features]
-            f = torch.relu(x @ w.T + b)
+        for frames, model, features in zip(parts, explained, chosen, strict=True):
+            f = model.encode(x[None])[0]  # [n, features]
             row, column = (t.cpu().numpy() for t in f.nonzero(as_tuple=True))
-            found.append(
+            frames.append(
                 pd.DataFrame(
                     {
                         "feature": features[column].astype(np.int32),
@@ -48,4 +48,4 @@ def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], 
         start += len(x)
     if start != len(tokens):
         raise ValueError(f"{start} activation rows, {len(tokens)} in the token index")
-    return [pd.concat(found, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True) for found in parts]
+    return [pd.concat(frames, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True) for frames in parts]

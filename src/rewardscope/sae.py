@@ -9,11 +9,12 @@ With tied weights W_dec is W_enc (rows are features). Rows of the decoder have u
 """
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from rewardscope.codes import encode
+from rewardscope.codes import Codes, hold
 
 
 @dataclass
@@ -30,9 +31,14 @@ class SAE:
     def tied(self) -> bool:
         return self.w_dec is self.w_enc
 
-    def encode(self, x: Float[Tensor, "S B d"]) -> Float[Tensor, "S B F"]:
-        """Feature activations."""
-        return torch.baddbmm(self.b_enc[:, None, :], x, self.w_enc.mT).relu_()
+    def encode(self, x: Float[Tensor, "S B d"], precision: torch.dtype | None = None) -> Float[Tensor, "S B F"]:
+        """Feature activations; the product multiplies, and gives, numbers of `precision` (None: x's own)."""
+        like = precision or x.dtype
+        return torch.baddbmm(self.b_enc[:, None, :].to(like), x.to(like), self.w_enc.to(like).mT).relu_()
+
+    def codes(self, x: Float[Tensor, "S B d"], precision: torch.dtype | None = None) -> Codes:
+        """The same, held in the way that the next products are fastest in."""
+        return hold(self.encode(x, precision), x, self.w_enc, self.b_enc)
 
     def decode(self, f: Float[Tensor, "S B F"]) -> Float[Tensor, "S B d"]:
         """Reconstructions."""
@@ -47,6 +53,11 @@ class SAE:
         w_enc = self.w_enc.to(device)
         w_dec = w_enc if self.tied else self.w_dec.to(device)
         return SAE(w_enc, self.b_enc.to(device), w_dec, self.b_dec.to(device))
+
+    def part(self, features: Int[np.ndarray, "n"]) -> "SAE":
+        """The same autoencoders with these features alone."""
+        w_enc = self.w_enc[:, features]
+        return SAE(w_enc, self.b_enc[:, features], w_enc if self.tied else self.w_dec[:, features], self.b_dec)
 
     def normalise_(self) -> None:
         """Project every dictionary row to unit norm."""
@@ -87,7 +98,7 @@ def gradients_(
     products multiply, where it is not x's.
     """
     tokens, d = x.shape[1:]
-    codes = encode(x, sae.w_enc, sae.b_enc, precision or x.dtype)
+    codes = sae.codes(x, precision)
     error = codes.decode(sae.w_dec).add_(sae.b_dec[:, None, :]).sub_(x)
     mse = error.square().mean(dim=(1, 2))
     l1_size = codes.l1() / tokens

@@ -11,7 +11,6 @@ from torch import Tensor
 from rewardscope import sae as sae_module
 from rewardscope import graphs, shards, states
 from rewardscope.adam import Adam
-from rewardscope.codes import encode
 from rewardscope.devices import precision_of
 from rewardscope.job import log, progress
 from rewardscope.sae import SAE
@@ -128,7 +127,7 @@ def evaluate(model: SAE, buffers: Callable[[], Iterator[Tensor]]) -> tuple[list[
         deviation += (buffer - mean).square().sum(dtype=torch.float64).item()
         for x in buffer.split(EVALUATED):
             batch = x.expand(replicates, -1, -1)
-            codes = encode(batch, model.w_enc, model.b_enc, batch.dtype)
+            codes = model.codes(batch)
             fires += codes.by_feature(codes.active.to(batch.dtype)).long().cpu()
             size += codes.l1().double().cpu()
             error += codes.decode(model.w_dec).add_(model.b_dec[:, None, :]).sub_(batch).square().sum(dim=(1, 2), dtype=torch.float64).cpu()
