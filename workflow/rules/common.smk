@@ -91,7 +91,20 @@ def checkpoint_files(path):
 
 def labels(**fixed):
     """How `snakemake --report` lists an output: its wildcards, a pair or site taken apart."""
-    return lambda wildcards: {**dict(dimensions(dict(wildcards.items()))), **fixed}
+
+    def of(wildcards):
+        out = {}
+        for name, value in wildcards.items():
+            if name not in ("pair", "site"):
+                out[name] = value
+            elif value.startswith("bases/"):
+                out |= {"model": value.split("/")[1], "side": "base"}
+            else:
+                model, reward, run, *side = value.split("/")[1:]
+                out |= {"model": model, "reward": reward, "run": run.removeprefix("run"), **({"side": side[0]} if side else {})}
+        return out | fixed
+
+    return of
 
 
 def section(value):
