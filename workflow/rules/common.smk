@@ -95,13 +95,13 @@ def labels(**fixed):
     def of(wildcards):
         out = {}
         for name, value in wildcards.items():
+            path = value.split("/")
             if name not in ("pair", "site"):
                 out[name] = value
-            elif value.startswith("bases/"):
-                out |= {"model": value.split("/")[1], "side": "base"}
+            elif path[0] == "bases":
+                out |= {"model": path[1], "side": "base"}
             else:
-                model, reward, run, *side = value.split("/")[1:]
-                out |= {"model": model, "reward": reward, "run": run.removeprefix("run"), **({"side": side[0]} if side else {})}
+                out |= dict(zip(("model", "reward", "run", "side"), [*path[1:3], path[3].removeprefix("run"), *path[4:]]))
         return out | fixed
 
     return of
