@@ -23,7 +23,14 @@ test-peers: .venv/ready
 	$(BIN)/python benchmarks/ppo.py --updates 1 --rounds 1
 
 dag: .venv/ready
-	$(BIN)/python -m rewardscope dag $(CONFIG)
+	@set -e; dag=$$(sed -n 's/^results: *\([^ #]*\).*/\1/p' config.yaml $(CONFIG) | tail -n 1)/dag; mkdir -p "$$dag"; \
+	graph() { $(BIN)/snakemake $(if $(CONFIG),--configfile $(CONFIG)) --forceall "$$@"; }; \
+	for kind in rulegraph:rules dag:jobs; do \
+		graph --$${kind%:*} mermaid-js > "$$dag/$${kind#*:}.mmd"; \
+		if command -v dot > /dev/null; then graph --$${kind%:*} dot | dot -Tsvg -o "$$dag/$${kind#*:}.svg"; fi; \
+	done; \
+	command -v dot > /dev/null || echo "For SVG pictures install Graphviz (dot); GitHub and mermaid.live draw .mmd files."; \
+	ls "$$dag"/*
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=python3.11")'

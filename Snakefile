@@ -4,11 +4,10 @@ import os
 import re
 import sys
 
-from rewardscope import estimate, orphans, plan, prompts, run_lock
+from rewardscope import orphans, plan, prompts, run_lock
 from rewardscope.code import digest
 from rewardscope.config import check_files, load, tuned_checkpoint
 from rewardscope.config_files import check_text
-from rewardscope.dag import dimensions
 from rewardscope.errors import UserError
 from rewardscope.files import sweep
 from rewardscope.rewards import check_function, load_table
@@ -44,7 +43,7 @@ except UserError as error:
 
 # `workflow.dryrun` is not yet known while the Snakefile is read.
 if workflow.is_main_process and any(a.startswith("-n") or a in ("--dry-run", "--dryrun") for a in sys.argv):
-    print(*plan.lines(CONFIG), *estimate.lines(CONFIG), sep="\n", file=sys.stderr)
+    print(*plan.lines(CONFIG), sep="\n", file=sys.stderr)
 
 
 # A rule's conda environment holds its libraries; the package itself is found here.

@@ -1,4 +1,4 @@
-"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the DAG as pictures, help after a crash."""
+"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, help after a crash."""
 import argparse
 import sys
 
@@ -34,8 +34,6 @@ def parser() -> Parser:
     command.add_argument("--row", help="of a CSV table: its number, from 1, or MODEL/REWARD")
     command.add_argument("--json", action="store_true", help="the records themselves")
     command.add_argument("--quick", action="store_true", help="trust a file in a folder whose size and date are those of its record")
-    command = commands.add_parser("dag", help="draw the rules and the jobs into the results folder")
-    command.add_argument("overlays", nargs="*", metavar="OVERLAY", help="config files over config.yaml")
     command = commands.add_parser("page", help="write a run's tables and figures beside the paper's values, in Markdown")
     command.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders; each section is from the first that holds it")
     command.add_argument("--remarks", default="docs/remarks.yaml", help="what to say under each section (default: %(default)s)")
@@ -57,11 +55,6 @@ def main(arguments: list[str]) -> int:
             return 0
         for file in asked.what:
             show(file)
-        return 0
-    if asked.command == "dag":
-        from rewardscope import dag
-
-        dag.main(asked.overlays)
         return 0
     if asked.command == "page":
         from rewardscope import page

@@ -3,10 +3,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rewardscope import correlation, plots, table3, table4
+from rewardscope import plots, stats, table3, table4
 from rewardscope.seeds import derive
 
-STATISTICS = {"spearman": correlation.spearman, "kendall": correlation.kendall}
+STATISTICS = {"spearman": stats.spearman, "kendall": stats.kendall}
 TEXTS = {"activates_on": "", "promotes": "promotes_"}  # of an explanation, and its prefix in Table 3's columns
 ENDS = ("difference", "ci_low", "ci_high")
 
@@ -30,9 +30,9 @@ def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFram
     for text in TEXTS:
         x, y = (points[f"{name}_difference"].to_numpy(float) for name in ("completions", text))
         for name, statistic in STATISTICS.items():
-            low, high = correlation.bootstrap_interval(statistic, x, y, resamples, derive(seed, "section6.2", text, name))
+            low, high = stats.correlation_interval(statistic, x, y, resamples, derive(seed, "section6.2", text, name))
             line = {"text": text, "statistic": name, "value": float(statistic(x, y)), "ci_low": low, "ci_high": high}
-            line["p_value"] = correlation.permutation_p(statistic, x, y, derive(seed, "section6.2 orders", text, name))
+            line["p_value"] = stats.correlation_p(statistic, x, y, derive(seed, "section6.2 orders", text, name))
             lines.append(line | {"points": len(points), **{f"{kind}s": points[kind].nunique() for kind in ("model", "reward", "run")}})
     return pd.DataFrame(lines)
 

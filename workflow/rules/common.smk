@@ -91,7 +91,20 @@ def checkpoint_files(path):
 
 def labels(**fixed):
     """How `snakemake --report` lists an output: its wildcards, a pair or site taken apart."""
-    return lambda wildcards: {**dict(dimensions(dict(wildcards.items()))), **fixed}
+
+    def of(wildcards):
+        out = {}
+        for name, value in wildcards.items():
+            path = value.split("/")
+            if name not in ("pair", "site"):
+                out[name] = value
+            elif path[0] == "bases":
+                out |= {"model": path[1], "side": "base"}
+            else:
+                out |= dict(zip(("model", "reward", "run", "side"), [*path[1:3], path[3].removeprefix("run"), *path[4:]]))
+        return out | fixed
+
+    return of
 
 
 def section(value):
