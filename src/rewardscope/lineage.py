@@ -10,8 +10,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+from rewardscope.checksums import fingerprint
 from rewardscope.errors import UserError
-from rewardscope.provenance import fingerprint, load, record_file
+from rewardscope.provenance import load, record_file
 
 
 class Chain(NamedTuple):
