@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,12 +72,12 @@ def _fail(label, log_file, kind, error, trace) -> None:
     print(f"rewardscope: {label}: {' '.join(said.split())} (log: {log_file})", file=sys.stderr)
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` and log how many are done, at most one line a second: `rewardscope.terminal` shows the last one."""
+def progress(items: Iterable[T], what: str, total: int | None = None, more: Callable[[T], str] = lambda _: "") -> Iterator[T]:
+    """Yield `items` and log how many are done and what `more` says of the last one, at most one line a second: `rewardscope.terminal` shows the last one."""
     total = total if total is not None else len(items)
     said = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
         if done == total or time.monotonic() - said >= 1:
-            log.info("%s: %d of %d", what, done, total)
+            log.info("%s: %d of %d%s", what, done, total, more(item))
             said = time.monotonic()
