@@ -106,10 +106,10 @@ def _inputs(paths, results: Path) -> dict[str, str]:
 
     Files of a folder that another job made are not read again. (A plain file is: Snakemake dates it anew after the job.)
     """
-    read, hashes = cache(load), {}
+    record_of, hashes = cache(load), {}
     for path in paths:
         name = _name(path, results)
-        made = read(record_file(results, name).resolve()) or {"outputs": {}}
+        made = record_of(record_file(results, name).resolve()) or {"outputs": {}}
         hashes[name] = fingerprint(Path(path), made["outputs"].get(name))["sha256"]
     return hashes
 

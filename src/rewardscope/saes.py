@@ -12,8 +12,8 @@ from rewardscope import sae as sae_module
 from rewardscope import graphs, shards, states
 from rewardscope.adam import Adam
 from rewardscope.codes import encode
-from rewardscope.devices import precision_of
 from rewardscope.job import log, progress
+from rewardscope.numerics import precision_of
 from rewardscope.sae import SAE
 
 LOSSES = ("loss", "mse", "l0", "l1")
