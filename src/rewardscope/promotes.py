@@ -25,7 +25,7 @@ def changes(model, layer: int, at: str, directions: Tensor, input_ids: Tensor) -
     """
     block = models.blocks(model)[layer]
     place = models.mlp(block, models.d_model(model)) if at == "mlp" else block
-    before, changes = model(input_ids=input_ids, use_cache=False).logits, []
+    before, centred = model(input_ids=input_ids, use_cache=False).logits, []
     for direction in directions.to(before):
         added = torch.zeros_like(direction).expand(input_ids.shape[1], -1).clone()
         added[1:] = direction
@@ -39,8 +39,8 @@ def changes(model, layer: int, at: str, directions: Tensor, input_ids: Tensor) -
         finally:
             handle.remove()
         change = (after - before)[:, 1:].double().mean(dim=(0, 1))
-        found.append(change - change.mean())
-    return torch.stack(found) if found else torch.empty(0, before.shape[-1])
+        centred.append(change - change.mean())
+    return torch.stack(centred) if centred else torch.empty(0, before.shape[-1])
 
 
 def token_ids(tokenizer, vocabulary: int) -> dict[str, int]:
