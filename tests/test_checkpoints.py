@@ -26,8 +26,8 @@ from rewardscope import models
 from rewardscope.agreement import agree
 from rewardscope.base_model import train_tokenizer
 from rewardscope.checkpoints import fetch
+from rewardscope.checksums import checksum
 from rewardscope.errors import UserError
-from rewardscope.files import checksum
 
 
 @pytest.fixture

@@ -2,14 +2,59 @@
 import hashlib
 import json
 import os
+import subprocess
 
 import pytest
 import tiny
 
 from rewardscope import checksums, models
-from rewardscope.checksums import intact, intact_folder, known, recorded, write
+from rewardscope.checksums import checksum, fingerprint, intact, intact_folder, known, recorded, write
 from rewardscope.errors import UserError
-from rewardscope.files import checksum
+
+
+def test_checksum_of_a_file(tmp_path):
+    for name, data in (("empty", b""), ("small", b"abc"), ("large", b"0123456789" * 300_000)):
+        (tmp_path / name).write_bytes(data)
+        assert checksum(tmp_path / name) == hashlib.sha256(data).hexdigest()
+
+
+def folder(path, **files: str):
+    for name, text in files.items():
+        file = path / name.replace("_", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return path
+
+
+def test_checksum_of_a_folder(tmp_path):
+    """What the tool prints, by the tool itself; the file with Snakemake's date does not count."""
+    (tmp_path / "0" / "d" / "e").mkdir(parents=True)  # an empty folder does not count either
+    first = checksum(folder(tmp_path / "0", a="x", b_c="y"))
+    printed = subprocess.run(["sha256sum", "a", "b/c"], cwd=tmp_path / "0", capture_output=True, check=True).stdout
+    (tmp_path / "0" / ".snakemake_timestamp").touch()
+    assert checksum(tmp_path / "0") == first == hashlib.sha256(printed).hexdigest() == fingerprint(tmp_path / "0")["sha256"]
+    assert checksum(folder(tmp_path / "1", b_c="y", a="x")) == first  # wherever it lies
+    others = [{"a": "x"}, {"a": "x", "b": "y"}, {"a": "y", "b_c": "x"}, {"a": "x", "b_c": "z"}, {"a": "x", "b_c": "y", "d": ""}]
+    # what one file loses to the next, or a name to its content
+    others += [{"a": "xb/cy", "z": ""}, {"a": "", "b_c": "xy"}, {"ax": "", "b_c": "y"}]
+    sums = [checksum(folder(tmp_path / f"other{i}", **files)) for i, files in enumerate(others)]
+    assert len({first, *sums}) == 1 + len(others)
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path):
+    file = tmp_path / "folder/a"
+    file.parent.mkdir()
+    file.write_text("one")
+    earlier = fingerprint(file.parent)
+    date = file.stat().st_mtime_ns
+    file.write_text("two")  # of the same size
+    os.utime(file, ns=(date, date))
+    assert fingerprint(file.parent, earlier) == earlier
+    assert fingerprint(file.parent)["files"]["a"]["sha256"] == hashlib.sha256(b"two").hexdigest()
+    os.utime(file, ns=(date, date + 1))
+    assert fingerprint(file.parent, earlier)["files"]["a"]["sha256"] == hashlib.sha256(b"two").hexdigest()
+    (tmp_path / "folder/b").write_text("")
+    assert set(fingerprint(file.parent, earlier)["files"]) == {"a", "b"}
 
 
 @pytest.fixture

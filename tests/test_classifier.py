@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from transformers import DistilBertConfig, DistilBertModel, GPT2Config, GPT2ForSequenceClassification
 
 from rewardscope import accuracy, classifier, logits, models
+from rewardscope.checksums import checksum
 from rewardscope.errors import UserError
-from rewardscope.files import checksum
 
 CPU = torch.device("cpu")
 SETTINGS = {

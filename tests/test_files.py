@@ -1,5 +1,4 @@
 """Files that are there whole or not at all, and work that only the same work resumes."""
-import hashlib
 import os
 import re
 import subprocess
@@ -8,7 +7,7 @@ import sys
 import pytest
 
 from rewardscope import files
-from rewardscope.files import checksum, finished, forget, link, resumable, sweep, whole
+from rewardscope.files import finished, forget, link, resumable, sweep, whole
 
 
 def names(folder) -> set[str]:
@@ -186,28 +185,12 @@ def test_a_file_or_folder_is_linked(tmp_path, monkeypatch):
     assert (tmp_path / "two" / "b" / "c").read_text() == "y" and not (tmp_path / "two" / "a").samefile(tmp_path / "source" / "a")
 
 
-def test_checksum_of_a_file(tmp_path):
-    for name, data in (("empty", b""), ("small", b"abc"), ("large", b"0123456789" * 300_000)):
-        (tmp_path / name).write_bytes(data)
-        assert checksum(tmp_path / name) == hashlib.sha256(data).hexdigest()
-
-
 def folder(path, **files: str):
     for name, text in files.items():
         file = path / name.replace("_", "/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return path
-
-
-def test_checksum_of_a_folder(tmp_path):
-    first = checksum(folder(tmp_path / "0", a="x", b_c="y"))
-    assert checksum(folder(tmp_path / "1", b_c="y", a="x")) == first  # wherever it lies
-    others = [{"a": "x"}, {"a": "x", "b": "y"}, {"a": "y", "b_c": "x"}, {"a": "x", "b_c": "z"}, {"a": "x", "b_c": "y", "d": ""}]
-    # what one file loses to the next, or a name to its content
-    others += [{"a": "xb/cy", "z": ""}, {"a": "", "b_c": "xy"}, {"ax": "", "b_c": "y"}]
-    sums = [checksum(folder(tmp_path / f"other{i}", **files)) for i, files in enumerate(others)]
-    assert len({first, *sums}) == 1 + len(others)
 
 
 @pytest.mark.parametrize(

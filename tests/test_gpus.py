@@ -8,7 +8,7 @@ import pytest
 
 from rewardscope import gpus
 
-JOB = "from rewardscope import gpus; import os, time; gpus.take(int(os.environ.get('COUNT', 1)), int(os.environ.get('SHARE', 1))); print(os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); time.sleep(60)"
+JOB = "from rewardscope import gpus, numerics; import os, time; numerics.see_gpus(gpus.take(int(os.environ.get('COUNT', 1)), int(os.environ.get('SHARE', 1)))); print(os.environ.get('CUDA_VISIBLE_DEVICES'), flush=True); time.sleep(60)"
 
 
 @pytest.fixture

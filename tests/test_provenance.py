@@ -153,22 +153,6 @@ def test_a_rerun_replaces_the_record_and_nothing_is_stale(copy):
     assert "Nothing to be done" in run(copy, "--dry-run").stdout
 
 
-def test_an_unchanged_file_is_not_read_again(tmp_path):
-    file = tmp_path / "folder/a"
-    file.parent.mkdir()
-    file.write_text("one")
-    known = provenance.fingerprint(file.parent)
-    date = file.stat().st_mtime_ns
-    file.write_text("two")  # of the same size
-    os.utime(file, ns=(date, date))
-    assert provenance.fingerprint(file.parent, known) == known
-    assert provenance.fingerprint(file.parent)["files"]["a"]["sha256"] == sha("two")
-    os.utime(file, ns=(date, date + 1))
-    assert provenance.fingerprint(file.parent, known)["files"]["a"]["sha256"] == sha("two")
-    (tmp_path / "folder/b").write_text("")
-    assert set(provenance.fingerprint(file.parent, known)["files"]) == {"a", "b"}
-
-
 def test_paths_are_relative_to_the_results_folder():
     inside, outside = provenance._name("out/tables/a.csv", Path("out")), provenance._name("words.csv", Path("out"))
     assert (inside, outside) == ("tables/a.csv", "../words.csv")

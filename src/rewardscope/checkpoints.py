@@ -19,8 +19,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from rewardscope import hub, models
+from rewardscope.checksums import checksum
 from rewardscope.errors import UserError, brief
-from rewardscope.files import checksum
 from rewardscope.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded

@@ -1,15 +1,42 @@
-"""Checksums beside what they are of: a folder's `checksums.json` says the SHA-256 of every file that was written there.
+"""SHA-256 of files and folders, and checksums beside what they are of: a folder's `checksums.json` says those of the files written there.
 
 A flipped byte, a file cut short, a file that is gone: each is named before anything is computed from it.
 """
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
 
 from rewardscope.errors import UserError
-from rewardscope.files import checksum, whole
+from rewardscope.files import whole
 
 NAME = "checksums.json"
+STAMP = ".snakemake_timestamp"  # Snakemake's own, in every declared folder
+
+
+def fingerprint(path: Path, known: dict | None = None) -> dict:
+    """SHA-256, size and date of a file; of a folder these of each file in it, and the SHA-256 of their listing.
+
+    The listing is what `sha256sum` prints for the sorted files. A file whose size and date are those of `known`, an
+    earlier fingerprint, is not read again.
+    """
+    known = known or {}
+    if path.is_dir():
+        names = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file() and file.name != STAMP)
+        files = {name: fingerprint(path / name, known.get("files", {}).get(name)) for name in names}
+        listing = "".join(f"{file['sha256']}  {name}\n" for name, file in files.items())
+        return {"sha256": hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest(), "files": files}
+    stat = path.stat()
+    now = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    if now.items() <= known.items():
+        return known
+    with open(path, "rb") as stream:
+        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), **now}
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a file, or of a folder's listing."""
+    return fingerprint(Path(path))["sha256"]
 
 
 def write(folder: str | Path, sums: dict[str, str] | None = None) -> None:
@@ -46,10 +73,10 @@ def intact(file: str | Path) -> Path:
     expected = recorded(file.parent).get(file.name)
     try:
         stat = file.stat()
-        found = _sum(file, stat.st_size, stat.st_mtime_ns)
+        now = _sum(file, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror}); delete its folder and rerun") from error
-    if found != expected:
+    if now != expected:
         raise UserError(f"{file}: damaged, its SHA-256 is not the one in {NAME}; delete its folder and rerun")
     return file
 

@@ -40,13 +40,13 @@ class Corpus:
 
 def words_at(offsets: list[tuple[int, int]], spans: list[tuple[int, int, str]]) -> list[str]:
     """For every token, the word that it is or is part of; empty for punctuation."""
-    found, i = [], 0
+    words, i = [], 0
     for start, end in offsets:
         while i < len(spans) and spans[i][1] <= start:
             i += 1
         inside = i < len(spans) and spans[i][0] < end
-        found.append(spans[i][2] if inside else "")
-    return found
+        words.append(spans[i][2] if inside else "")
+    return words
 
 
 def explain(feature: int, fires: pd.DataFrame, corpus: Corpus, raised: list[dict], lowered: list[dict], settings: dict) -> dict:

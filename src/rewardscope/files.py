@@ -1,6 +1,5 @@
 """Files that are there whole or not at all, and work in progress that is only ever resumed by the same work."""
 import errno
-import hashlib
 import json
 import os
 import re
@@ -91,17 +90,6 @@ def link(source: str | Path, target: str | Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def checksum(path: str | Path) -> str:
-    """SHA-256 of a file, or of a folder's file names and their SHA-256."""
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = [(str(file.relative_to(path)), checksum(file)) for file in files]
-        return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def benchmark_file(log: str, rule: str) -> Path:

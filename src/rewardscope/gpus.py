@@ -20,30 +20,31 @@ log = logging.getLogger("rewardscope")
 _held = []  # open files: closing one would free its lock
 
 
-def take(count: int = 1, share: int = 1) -> None:
-    """Wait for GPUs that no other job holds and let CUDA see them alone, until this process ends. Call before torch is imported.
+def take(count: int = 1, share: int = 1) -> list[str]:
+    """Wait for GPUs that no other job holds; they are held until this process ends. Returns their UUIDs, for CUDA to see alone.
 
     With a `share` above 1 one GPU is taken, which so many jobs that say the same may have at a time.
 
-    Nothing is done where there is no NVIDIA GPU, where `CUDA_VISIBLE_DEVICES` is empty, and in a Slurm job.
+    None are taken where there is no NVIDIA GPU, where `CUDA_VISIBLE_DEVICES` is empty, and in a Slurm job.
     """
     if "SLURM_JOB_ID" in os.environ:
-        return
+        return []
     allowed = _allowed(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if not allowed:
-        return
+        return []
     if count > len(allowed):
         raise UserError(f"the job needs {count} GPUs, and this machine lets it have {len(allowed)}")
     waited = False
-    while not _take_all(allowed, count, share):
+    while not (uuids := _take_all(allowed, count, share)):
         if not waited:
             log.info("waiting for %d of %d GPUs: other jobs hold them; `--resources gpu=%d` starts no more jobs than can run", count, len(allowed), len(allowed))
         waited = True
         time.sleep(1)
+    return uuids
 
 
-def _take_all(allowed: list[str], count: int, share: int) -> bool:
-    """Lock so many GPUs and make them the only ones that CUDA sees, or lock none: two jobs must not wait for each other."""
+def _take_all(allowed: list[str], count: int, share: int) -> list[str]:
+    """Lock so many GPUs, or none: two jobs must not wait for each other."""
     taken = {}
     for place in range(share):
         for uuid in allowed:
@@ -52,10 +53,9 @@ def _take_all(allowed: list[str], count: int, share: int) -> bool:
     if len(taken) < count:
         for lock in chain.from_iterable(taken.values()):
             os.close(lock)
-        return False
+        return []
     _held.extend(chain.from_iterable(taken.values()))
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
-    return True
+    return list(taken)
 
 
 def _allowed(visible: str | None) -> list[str]:

@@ -5,11 +5,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from rewardscope import gpus, orphans, provenance
+from rewardscope import gpus, numerics, orphans, provenance
 from rewardscope.errors import UserError
 from rewardscope.files import benchmark_file
 
@@ -27,11 +27,7 @@ def start(snakemake) -> None:
     """
     orphans.watch()
     log_file = snakemake.log[0]
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(snakemake.params.torch_threads)
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin longer while they wait starve the job beside them
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
+    numerics.settle(snakemake.params.torch_threads)
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
     sys.stdout = open(log_file, "w", buffering=1)  # TRL prints
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
@@ -40,7 +36,7 @@ def start(snakemake) -> None:
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
     if snakemake.params.get("device", "cpu") != "cpu":
-        gpus.take(snakemake.params.get("gpus", 1), snakemake.resources.get("gpu_share", 1))
+        numerics.see_gpus(gpus.take(snakemake.params.get("gpus", 1), snakemake.resources.get("gpu_share", 1)))
     atexit.register(_memory)
     atexit.register(_times, benchmark_file(log_file, snakemake.rule), time.monotonic())
     atexit.register(provenance.finish, provenance.begin(snakemake))
@@ -68,16 +64,16 @@ def _fail(label, log_file, kind, error, trace) -> None:
     atexit.unregister(provenance.finish)
     atexit.unregister(_times)
     log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
-    said = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
-    print(f"rewardscope: {label}: {' '.join(said.split())} (log: {log_file})", file=sys.stderr)
+    problem = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
+    print(f"rewardscope: {label}: {' '.join(problem.split())} (log: {log_file})", file=sys.stderr)
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` and log how many are done, at most one line a second: `rewardscope.terminal` shows the last one."""
+def progress(items: Iterable[T], what: str, total: int | None = None, more: Callable[[T], str] = lambda _: "") -> Iterator[T]:
+    """Yield `items` and log how many are done and what `more` says of the last one, at most one line a second: `rewardscope.terminal` shows the last one."""
     total = total if total is not None else len(items)
-    said = time.monotonic()
+    logged = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
-        if done == total or time.monotonic() - said >= 1:
-            log.info("%s: %d of %d", what, done, total)
-            said = time.monotonic()
+        if done == total or time.monotonic() - logged >= 1:
+            log.info("%s: %d of %d%s", what, done, total, more(item))
+            logged = time.monotonic()

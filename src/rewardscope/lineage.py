@@ -10,8 +10,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+from rewardscope.checksums import fingerprint
 from rewardscope.errors import UserError
-from rewardscope.provenance import fingerprint, load, record_file
+from rewardscope.provenance import load, record_file
 
 
 class Chain(NamedTuple):
@@ -43,8 +44,8 @@ def locate(path: str) -> tuple[Path, str]:
     for folder in (whole, *whole.parents):
         if (folder / "provenance").is_dir():
             return folder, os.path.relpath(whole, folder)
-    said = "no folder above it holds provenance records" if whole.exists() else "no such file or folder"
-    raise UserError(f"{path}: {said}")
+    problem = "no folder above it holds provenance records" if whole.exists() else "no such file or folder"
+    raise UserError(f"{path}: {problem}")
 
 
 def artifacts_at(results: Path, name: str) -> list[str]:
@@ -56,8 +57,8 @@ def artifacts_at(results: Path, name: str) -> list[str]:
     records = results / "provenance" / name
     below = [str(file.relative_to(results / "provenance")).removesuffix(".json") for file in sorted(records.rglob("*.json")) if file.exists()]
     if not below:
-        said = "no record names it: made by hand, or before records were kept" if (results / name).exists() else "no such file or folder"
-        raise UserError(f"{results / name}: {said}")
+        problem = "no record names it: made by hand, or before records were kept" if (results / name).exists() else "no such file or folder"
+        raise UserError(f"{results / name}: {problem}")
     return below
 
 
@@ -67,27 +68,27 @@ def rows(table: Path, which: str) -> list[dict[str, str]]:
         raise UserError(f"{table}: rows can be named for CSV tables only")
     try:
         with open(table, encoding="utf-8", newline="") as file:
-            found = list(csv.DictReader(file))
+            lines = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{table}: cannot be read as a table ({error})") from error
-    names = [f"{row.get('model')}/{row.get('reward')}" for row in found]
-    chosen = [row for number, row in enumerate(found, start=1) if which in (str(number), names[number - 1])]
+    names = [f"{row.get('model')}/{row.get('reward')}" for row in lines]
+    chosen = [row for number, row in enumerate(lines, start=1) if which in (str(number), names[number - 1])]
     if not chosen:
-        raise UserError(f"{table}: no row {which}; it has {len(found)}: {', '.join(sorted(set(names)))}")
+        raise UserError(f"{table}: no row {which}; it has {len(lines)}: {', '.join(sorted(set(names)))}")
     return chosen
 
 
 def went_into(name: str, row: dict[str, str]) -> bool:
     """Whether an input can belong to a table's row: its path names no other model, reward, run, side or pick."""
     kind, *rest = name.split("/")
-    said = dict(zip(("model", "reward", "run", "side"), rest)) if kind == "pairs" else {}
+    named = dict(zip(("model", "reward", "run", "side"), rest)) if kind == "pairs" else {}
     if kind in ("models", "bases"):
-        said = {"model": rest[0]}
-    if said.get("side") not in ("base", "rlhf"):
-        said.pop("side", None)
+        named = {"model": rest[0]}
+    if named.get("side") not in ("base", "rlhf"):
+        named.pop("side", None)
     if pick := re.search(r"/((?:top|low|layer)\d+)\b", name):
-        said["pick"] = pick[1]
-    return all(row.get(key, value) == value for key, value in said.items())
+        named["pick"] = pick[1]
+    return all(row.get(key, value) == value for key, value in named.items())
 
 
 def trace(results: Path, artifacts: list[str], chosen: Sequence[dict] = (), quick: bool = False) -> Chain:
@@ -96,7 +97,7 @@ def trace(results: Path, artifacts: list[str], chosen: Sequence[dict] = (), quic
     `chosen` rows of a table leave out the inputs of its other rows. With `quick`, a file in a folder is not read again
     where its size and date are those of its record.
     """
-    read = cache(load)
+    record_of = cache(load)
     jobs: dict[Path, dict] = {}
     makers: dict[str, dict | None] = {}  # artifact -> the record of the job that made it
     readers: dict[str, list[dict]] = {name: [] for name in artifacts}  # artifact -> records of the jobs that read it
@@ -106,7 +107,7 @@ def trace(results: Path, artifacts: list[str], chosen: Sequence[dict] = (), quic
         if name in makers:
             continue
         file = record_file(results, name).resolve()
-        record = read(file)
+        record = record_of(file)
         makers[name] = record if record and name in record["outputs"] else None
         if not makers[name]:
             continue

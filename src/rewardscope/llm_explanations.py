@@ -104,13 +104,13 @@ def _one_line(token: str) -> str:
 
 
 def _prompts(feature: dict, texts: dict[str, str]) -> dict[str, str]:
-    found = {}
+    filled = {}
     if feature["reviews"]:
-        found["explain"] = prompts.fill(texts["explain"], reviews=feature["reviews"])
+        filled["explain"] = prompts.fill(texts["explain"], reviews=feature["reviews"])
     if "promotes" in texts:
         raised, lowered = (quote([token["token"] for token in feature[side]]) for side in ("raised", "lowered"))
-        found["promotes"] = prompts.fill(texts["promotes"], raised=raised, lowered=lowered)
-    return found
+        filled["promotes"] = prompts.fill(texts["promotes"], raised=raised, lowered=lowered)
+    return filled
 
 
 def _request(prompt: str, settings: dict, sample: int) -> dict:
@@ -120,9 +120,9 @@ def _request(prompt: str, settings: dict, sample: int) -> dict:
 
 def _line(i: int, sample: int, feature: dict, texts: dict, requests: dict, answers: dict, settings: dict) -> dict:
     asked = [kind for kind in texts if (i, sample, kind) in requests]
-    said = {kind: read(answers[i, sample, kind]) for kind in asked}
-    activates_on, failure = said.get("explain", ("", NOTHING_TO_SHOW))
-    promotes, failure_of_promotes = said.get("promotes", (said_of_promotion(feature["raised"], feature["lowered"]), ""))
+    phrases = {kind: read(answers[i, sample, kind]) for kind in asked}
+    activates_on, failure = phrases.get("explain", ("", NOTHING_TO_SHOW))
+    promotes, failure_of_promotes = phrases.get("promotes", (said_of_promotion(feature["raised"], feature["lowered"]), ""))
     return {
         "feature": feature["feature"],
         "activates_on": activates_on,

@@ -47,14 +47,14 @@ def numbers(response: dict, count: int) -> np.ndarray:
     unparsed = np.full(count, np.nan)
     choice = (response.get("choices") or [{}])[0]
     text = (choice.get("message") or {}).get("content") or ""
-    found = list(LINE.finditer(text))
-    if [int(line[1]) for line in found] != list(range(1, count + 1)) or any(int(line[2]) not in SCALE for line in found):
+    lines = list(LINE.finditer(text))
+    if [int(line[1]) for line in lines] != list(range(1, count + 1)) or any(int(line[2]) not in SCALE for line in lines):
         return unparsed
     tokens = (choice.get("logprobs") or {}).get("content") or []
     starts = np.cumsum([0, *(len(token["token"]) for token in tokens)]).tolist()
     whole = "".join(token["token"] for token in tokens)  # may end with a special token that the text leaves out
     told = dict(zip(starts, tokens, strict=False)) if whole.startswith(text) else {}
-    return np.array([_expected(line, told) for line in found])
+    return np.array([_expected(line, told) for line in lines])
 
 
 def _expected(line: re.Match, told: dict[int, dict]) -> float:

@@ -5,7 +5,6 @@ output, and links to it at the others. Records are no input, output or param of 
 `code.digest` leaves this module out. They hold what the job's params and files hold, never a variable of the environment.
 Paths in a record are relative to the results folder.
 """
-import hashlib
 import json
 import logging
 import os
@@ -20,11 +19,11 @@ from functools import cache
 from pathlib import Path
 
 import rewardscope
+from rewardscope.checksums import fingerprint
 from rewardscope.files import whole
 
 PROJECT = Path(__file__).parents[2]
 CODE = ("Snakefile", "workflow", "src")  # what `clean` speaks of: small whatever lies beside it; the config is in the params
-STAMP = ".snakemake_timestamp"  # Snakemake's own, in every declared folder
 log = logging.getLogger("rewardscope")
 
 
@@ -91,26 +90,6 @@ def load(file: Path) -> dict | None:
         return None
 
 
-def fingerprint(path: Path, known: dict | None = None) -> dict:
-    """SHA-256, size and date of a file; of a folder these of each file in it, and the SHA-256 of their listing.
-
-    The listing is what `sha256sum` prints for the sorted files. A file whose size and date are those of `known`, an
-    earlier fingerprint, is not read again.
-    """
-    known = known or {}
-    if path.is_dir():
-        names = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file() and file.name != STAMP)
-        files = {name: fingerprint(path / name, known.get("files", {}).get(name)) for name in names}
-        listing = "".join(f"{file['sha256']}  {name}\n" for name, file in files.items())
-        return {"sha256": hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest(), "files": files}
-    stat = path.stat()
-    now = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    if now.items() <= known.items():
-        return known
-    with open(path, "rb") as stream:
-        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), **now}
-
-
 def peak_memory() -> int:
     """The most memory that this process, or one that it started and that has ended, has held, MiB."""
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
@@ -127,10 +106,10 @@ def _inputs(paths, results: Path) -> dict[str, str]:
 
     Files of a folder that another job made are not read again. (A plain file is: Snakemake dates it anew after the job.)
     """
-    read, hashes = cache(load), {}
+    record_of, hashes = cache(load), {}
     for path in paths:
         name = _name(path, results)
-        made = read(record_file(results, name).resolve()) or {"outputs": {}}
+        made = record_of(record_file(results, name).resolve()) or {"outputs": {}}
         hashes[name] = fingerprint(Path(path), made["outputs"].get(name))["sha256"]
     return hashes
 

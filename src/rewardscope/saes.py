@@ -11,8 +11,8 @@ from torch import Tensor
 from rewardscope import sae as sae_module
 from rewardscope import graphs, shards, states
 from rewardscope.adam import Adam
-from rewardscope.devices import precision_of
 from rewardscope.job import log, progress
+from rewardscope.numerics import precision_of
 from rewardscope.sae import SAE
 
 LOSSES = ("loss", "mse", "l0", "l1")

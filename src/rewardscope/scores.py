@@ -52,18 +52,18 @@ def cases(scorer: str, lines: list[dict], fires: pd.DataFrame, fit: set[int], he
     from; `held`: all windows of the held ones; `count`: windows of each kind. A feature that fires on no fit document
     is measured by its largest held activation.
     """
-    of, found = dict(tuple(fires.groupby("feature"))), []
+    fires_of, chosen_cases = dict(tuple(fires.groupby("feature"))), []
     largest = fires[fires["document"].isin(fit)].groupby("feature")["value"].max()
     for line, other in zip(lines, others(lines, derive(seed, "other")), strict=True):
-        values = windows.activations(held, of.get(line["feature"], fires[:0]))
+        values = windows.activations(held, fires_of.get(line["feature"], fires[:0]))
         values = values / (largest.get(line["feature"]) or values.max(initial=0) or 1)
-        own = derive(seed, "windows", line["feature"])
+        window_seed = derive(seed, "windows", line["feature"])
         if scorer == "simulation":
-            chosen = windows.for_simulation(values, count, own)
+            chosen = windows.for_simulation(values, count, window_seed)
         else:
-            chosen = windows.for_detection(values, held, count, own)
-        found.append(Case(line, other, chosen, values[chosen.number]))
-    return found
+            chosen = windows.for_detection(values, held, count, window_seed)
+        chosen_cases.append(Case(line, other, chosen, values[chosen.number]))
+    return chosen_cases
 
 
 def score(scorer: str, cases: list[Case], predictions: list[dict[str, np.ndarray]]) -> pd.DataFrame:
@@ -73,20 +73,20 @@ def score(scorer: str, cases: list[Case], predictions: list[dict[str, np.ndarray
     simulation, `[n]` for detection; nan where it did not say.
     """
     rows = []
-    for case, said in zip(cases, predictions, strict=True):
+    for case, predicted in zip(cases, predictions, strict=True):
         row = {
             **about(case.line, case.other),
             "windows": len(case.chosen.number),
             "fires": int(case.chosen.fires.sum()),
             "hard": int(case.chosen.hard.sum()),
-            "unparsed": sum(_without_number(said[explanation]) for explanation in EXPLANATIONS),
+            "unparsed": sum(_without_number(predicted[explanation]) for explanation in EXPLANATIONS),
         }
         for explanation in EXPLANATIONS:
             if scorer == "simulation":
-                found = {"correlation": correlation(said[explanation], case.values)}
+                measures = {"correlation": correlation(predicted[explanation], case.values)}
             else:
-                found = detection(said[explanation], case.chosen.fires)
-            row |= {f"{measure}_{explanation}": value for measure, value in found.items()}
+                measures = detection(predicted[explanation], case.chosen.fires)
+            row |= {f"{measure}_{explanation}": value for measure, value in measures.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -117,16 +117,16 @@ def _without_number(predicted: np.ndarray) -> int:
 
 def by_words(scorer: str, cases: list[Case], held: Windows, texts: dict[int, str]) -> list[dict[str, np.ndarray]]:
     """Predictions of the deterministic simulator; a window's is that of its highest token. `texts`: of tokens by id."""
-    found = []
+    predictions = []
     for case in cases:
         positions = held.position[case.chosen.number]
         words = [word_simulator.words(window) for window in _texts(case, held, texts)]
-        found.append({})
+        predictions.append({})
         for explanation, line in zip(EXPLANATIONS, (case.line, case.other, EMPTY), strict=True):
-            said = word_simulator.read(line["activates_on"])
-            predicted = np.array([word_simulator.predict(said, *window) for window in zip(words, positions, strict=True)])
-            found[-1][explanation] = predicted if scorer == "simulation" else predicted.max(axis=1)
-    return found
+            claims = word_simulator.read(line["activates_on"])
+            predicted = np.array([word_simulator.predict(claims, *window) for window in zip(words, positions, strict=True)])
+            predictions[-1][explanation] = predicted if scorer == "simulation" else predicted.max(axis=1)
+    return predictions
 
 
 def by_llm(
@@ -151,17 +151,17 @@ def by_llm(
                 asked.append((c, explanation, None))
     order = np.random.default_rng(seed).permutation(len(requests))
     axes = 2 if scorer == "simulation" else 1
-    found = [{explanation: np.full(case.values.shape[:axes], np.nan) for explanation in EXPLANATIONS} for case in cases]
+    predictions = [{explanation: np.full(case.values.shape[:axes], np.nan) for explanation in EXPLANATIONS} for case in cases]
     costs = [0.0] * len(cases)
     for i, (answer, cost) in zip(order, ask([requests[i] for i in order]), strict=True):
         c, explanation, row = asked[i]
         costs[c] += cost
-        cell = found[c][explanation]
+        cell = predictions[c][explanation]
         if row is None:
             cell[:] = llm_simulator.numbers(answer, len(cell))
         else:
             cell[row] = llm_simulator.numbers(answer, cell.shape[1])
-    return found, costs
+    return predictions, costs
 
 
 def _texts(case: Case, held: Windows, texts: dict[int, str]) -> list[list[str]]:

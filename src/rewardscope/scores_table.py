@@ -25,11 +25,11 @@ def rows(scores: pd.DataFrame, scorer: str, names: dict) -> list[dict]:
     scores = scores.join(sizes.rename("k"), on=keys[:-1])
     scores = scores[scores["place"] <= scores["k"]]
     layers = [(layer, scores[scores["layer"] == layer]) for layer in sorted(scores["layer"].unique())]
-    return [row for layer, own in [*layers, ("all", scores)] if len(own) for row in _rows(own, layer, scorer, names)]
+    return [row for layer, group in [*layers, ("all", scores)] if len(group) for row in _rows(group, layer, scorer, names)]
 
 
 def _rows(scores: pd.DataFrame, layer: int | str, scorer: str, names: dict) -> list[dict]:
-    found = []
+    table = []
     facts = {**counted(scores), "top_k": int(scores["k"].min()), "unparsed": int(scores["unparsed"].sum())}
     facts |= {"explainer": " ".join(sorted(set(scores["explainer"]))), "cost": scores["cost"].sum()}
     for measure in MEASURES[scorer]:
@@ -43,5 +43,5 @@ def _rows(scores: pd.DataFrame, layer: int | str, scorer: str, names: dict) -> l
             for side in ("base", "rlhf"):
                 low, high = t_interval(sides[explanation][side].to_numpy())
                 row |= {f"{side}_low": low, f"{side}_high": high}
-            found.append({**row, **against(sides, explanation), **facts})
-    return found
+            table.append({**row, **against(sides, explanation), **facts})
+    return table

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rewardscope import checksums
 from rewardscope.errors import UserError
-from rewardscope.files import checksum, whole
+from rewardscope.files import whole
 
 BUFFER = 4  # shards mixed at a time: what bounds memory, whatever the corpus
 
@@ -58,7 +58,7 @@ class Writer:
         for name, rows in full:
             with whole(self.folder / name) as file:
                 save_file({"x": rows.contiguous()}, file)
-            self.sums[name] = checksum(self.folder / name)
+            self.sums[name] = checksums.checksum(self.folder / name)
 
     def close(self) -> None:
         """Write what is full, and the checksums, by which shards are found and checked."""

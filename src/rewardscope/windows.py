@@ -43,9 +43,9 @@ def activations(windows: Windows, fires: pd.DataFrame) -> np.ndarray:
     """`[W, T]` of one feature: `fires` has a row per firing (document, position, value); firings outside of the windows are passed over."""
     width = 1 + max(windows.position.max(initial=0), fires["position"].max() if len(fires) else 0)
     cells = (windows.document[:, None].astype(np.int64) * width + windows.position).ravel()  # ascending
-    found = fires["document"].to_numpy(np.int64) * width + fires["position"].to_numpy()
-    at = np.searchsorted(cells, found)
-    inside = cells[np.minimum(at, len(cells) - 1)] == found if len(cells) else np.zeros(len(found), bool)
+    active = fires["document"].to_numpy(np.int64) * width + fires["position"].to_numpy()
+    at = np.searchsorted(cells, active)
+    inside = cells[np.minimum(at, len(cells) - 1)] == active if len(cells) else np.zeros(len(active), bool)
     values = np.zeros(len(cells))
     values[at[inside]] = fires["value"].to_numpy()[inside]
     return values.reshape(windows.position.shape)

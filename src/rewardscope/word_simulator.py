@@ -19,15 +19,15 @@ LIST = r'("[^"]*"(?:, "[^"]*")*)'
 
 def read(sentence: str) -> dict:
     """What an `activates_on` of the explainer `tokens` names: words by part, and `within`, the positions; empty of an empty text."""
-    found: dict = {}
+    claims: dict = {}
     for part, start in PARTS.items():
         if quoted := re.search(rf"(?:^|, ){start}{LIST}", sentence):
-            found[part] = set(QUOTED.findall(quoted[1]))
+            claims[part] = set(QUOTED.findall(quoted[1]))
     if sentence.startswith("Fires on punctuation"):
-        found["on"] = {""}  # tokens that belong to no word
+        claims["on"] = {""}  # tokens that belong to no word
     if within := WITHIN.search(sentence):
-        found["within"] = int(within[1]), int(within[2])
-    return found
+        claims["within"] = int(within[1]), int(within[2])
+    return claims
 
 
 def words(texts: list[str]) -> list[str]:
@@ -37,17 +37,17 @@ def words(texts: list[str]) -> list[str]:
     return words_at(list(zip([0, *ends], ends, strict=False)), [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)])
 
 
-def predict(said: dict, words: list[str], positions: np.ndarray) -> np.ndarray:
-    """Predictions `[T]` from 0 to 10 for a window's tokens, given as `words` says; `said`: as `read` says."""
+def predict(claims: dict, words: list[str], positions: np.ndarray) -> np.ndarray:
+    """Predictions `[T]` from 0 to 10 for a window's tokens, given as `words` says; `claims`: as `read` says."""
     holds = {
-        "on": lambda t: words[t] in said["on"],
-        "after": lambda t: word_before(words, t) in said["after"],
-        "before": lambda t: word_after(words, t) in said["before"],
-        "documents": lambda _t: not said["documents"].isdisjoint(words),
+        "on": lambda t: words[t] in claims["on"],
+        "after": lambda t: word_before(words, t) in claims["after"],
+        "before": lambda t: word_after(words, t) in claims["before"],
+        "documents": lambda _t: not claims["documents"].isdisjoint(words),
     }
-    named = [part for part in holds if part in said]
+    named = [part for part in holds if part in claims]
     if not named:
         return np.zeros(len(words))
     share = np.array([np.mean([holds[part](t) for part in named]) for t in range(len(words))])
-    low, high = said.get("within", (0, np.inf))
+    low, high = claims.get("within", (0, np.inf))
     return 10 * share * np.where((positions >= low) & (positions <= high), 1, 0.5)

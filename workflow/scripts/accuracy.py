@@ -8,8 +8,8 @@ import json
 import pandas as pd
 
 from rewardscope import accuracy, logits, models
-from rewardscope.devices import device_of
 from rewardscope.files import whole
+from rewardscope.numerics import device_of
 
 params, folder = snakemake.params, snakemake.input.model
 model = logits.load(folder, device_of(params.device))

@@ -11,8 +11,8 @@ import pandas as pd
 
 from rewardscope import activations, models, moments
 from rewardscope.checksums import known
-from rewardscope.devices import device_of, precision_of
 from rewardscope.files import finished, link, resumable, whole
+from rewardscope.numerics import device_of, precision_of
 from rewardscope.picks import pinned
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output

@@ -6,8 +6,8 @@ job.start(snakemake)
 import pandas as pd
 
 from rewardscope import base_model, checkpoints, checksums
-from rewardscope.devices import device_of
 from rewardscope.files import whole
+from rewardscope.numerics import device_of
 
 entry, seed = snakemake.params.entry, snakemake.params.seed
 with whole(snakemake.output.model) as folder:

@@ -6,8 +6,8 @@ job.start(snakemake)
 import pandas as pd
 
 from rewardscope import completions, models, rewards
-from rewardscope.devices import device_of
 from rewardscope.files import whole
+from rewardscope.numerics import device_of
 from rewardscope.seeds import derive
 
 params = snakemake.params

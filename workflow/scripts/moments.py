@@ -6,8 +6,9 @@ job.start(snakemake)
 from pathlib import Path
 
 from rewardscope import moments
+from rewardscope.checksums import checksum
 from rewardscope.errors import UserError
-from rewardscope.files import checksum, link, whole
+from rewardscope.files import link, whole
 
 files, output = snakemake.input, snakemake.output
 if len({checksum(file) for file in files.tokens}) > 1:

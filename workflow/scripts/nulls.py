@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from rewardscope import nulls, saes
 from rewardscope.checksums import intact, known
-from rewardscope.devices import device_of
 from rewardscope.files import finished, resumable, whole
+from rewardscope.numerics import device_of
 from rewardscope.seeds import derive
 
 params, pick = snakemake.params, snakemake.wildcards.pick

@@ -8,8 +8,8 @@ import json
 import pandas as pd
 
 from rewardscope import models, perplexity
-from rewardscope.devices import device_of
 from rewardscope.files import whole
+from rewardscope.numerics import device_of
 
 model = models.load(snakemake.input.model, device=device_of(snakemake.params.device))
 tokenizer = models.load_tokenizer(snakemake.input.model)

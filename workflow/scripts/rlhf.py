@@ -8,8 +8,8 @@ import json
 import pandas as pd
 
 from rewardscope import checksums, launch, models, rewards, rlhf
-from rewardscope.devices import device_of
 from rewardscope.files import finished, resumable, whole
+from rewardscope.numerics import device_of
 from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from rewardscope import checksums, saes, shards
 from rewardscope.budget import need_memory
-from rewardscope.devices import device_of
 from rewardscope.files import finished, resumable, sweep, whole
+from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.seeds import derive
 
 params = snakemake.params
@@ -28,8 +28,7 @@ need_memory(
     f"training {len(params.seeds)} autoencoders of width {width}",
     "lower sae_seeds, the width, activations.shard_tokens or the gpu_share of profiles/local",
     snakemake.resources.get("mem_mb"),
-    device if device.type == "cuda" else None,
-    snakemake.resources.get("gpu_share", 1),
+    gpu_memory(device, snakemake.resources.get("gpu_share", 1)),
 )
 
 

@@ -38,11 +38,11 @@ if here.explainer == "openai":
 
     prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
     order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)
-    said, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
+    predictions, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
 else:
-    said, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
+    predictions, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
 start = 0
 for of, output in zip(cases, outputs, strict=True):
-    own = slice(start, start := start + len(of))
+    rows = slice(start, start := start + len(of))
     with whole(output) as file:
-        scores.score(here.scorer, of, said[own]).assign(cost=costs[own]).to_parquet(file, index=False)
+        scores.score(here.scorer, of, predictions[rows]).assign(cost=costs[rows]).to_parquet(file, index=False)

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from rewardscope import checksums, saes, shards, sweeps
 from rewardscope.budget import need_memory
-from rewardscope.devices import device_of
 from rewardscope.files import finished, resumable, whole
+from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.seeds import derive
 
 params = snakemake.params
@@ -26,8 +26,7 @@ need_memory(
     f"training {params.seeds} autoencoders of width {width}",
     "lower sweeps.seeds, the width or activations.shard_tokens",
     snakemake.resources.get("mem_mb"),
-    device if device.type == "cuda" else None,
-    snakemake.resources.get("gpu_share", 1),
+    gpu_memory(device, snakemake.resources.get("gpu_share", 1)),
 )
 
 
