@@ -1,10 +1,11 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
+# make test-long: a dry run of Snakemake for every key and every mutated config, in tests/long (most of an hour).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-system test-peers dag clean
+.PHONY: demo test test-system test-long test-peers dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -16,6 +17,9 @@ test: .venv/ready
 
 test-system: .venv/ready
 	$(BIN)/python -m pytest tests/system
+
+test-long: .venv/ready
+	$(BIN)/python -m pytest tests/long
 
 test-peers: .venv/ready
 	$(BIN)/python benchmarks/sae_training.py --peers --sizes 128x256 --steps 20 --rounds 1

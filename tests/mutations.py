@@ -17,31 +17,47 @@ HOSTILE_NAMES = HOSTILE | {
     "ticks": "`touch x`", "quotes": 'a"b', "redirection": "a>b", "separator": "a\u2028b", "variable": "$HOME",
     "above": "../x", "folder": "a/b", "absolute": "/tmp/x", "dots": "..", "hidden": ".x", "option": "-rf", "empty": "", "space": "a b",
     "fullwidth": "\uff41", "cyrillic": "\u0430dmin", "zero width": "a\u200bb", "right to left": "a\u202eb", "combining": "e\u0301",
+    "dash": "-x", "two dots": "a..b", "line's end": "a\n", "umlaut": "\u00e4", "less": "<a", "nothing": None,
     "long": "x" * 65, "very long": "x" * 10_000, "percent": "%s", "list": "a;b", "home": "~", "number": 7, "flag": True,
 }  # fmt: skip
 
 
+def of_a_kind(mutations: dict[str, tuple[dict, str]]) -> dict[str, tuple[dict, str]]:
+    """Of every kind of mistake the first in every type of key: what the tests of every day take."""
+    forms, first = leaves(), {}
+    for what in mutations:
+        key, mistake = what.split(": ", 1)
+        form = forms.get(key, {})
+        first.setdefault((mistake, type_of(form)), what)
+    return {what: mutations[what] for what in first.values()}
+
+
+def type_of(form: dict) -> tuple:
+    """What the values of a key are: a number with a lower limit, text, one of several words, a list of ..."""
+    return form.get("type"), "enum" in form, "exclusiveMinimum" in form, "prefixItems" in form, form.get("items", {}).get("type")
+
+
 def mutations() -> dict[str, tuple[dict, str]]:
     """What is wrong -> an overlay, and the dotted key that the line must name."""
-    found = {}
+    overlays = {}
     for key, schema in leaves().items():
         wrong = {"kind": "many"} if entry(key) is not TABLE.get(key) else dict(_wrong(schema)) | OWN.get(key, {})  # `rlhf` has them all
         for what, value in wrong.items():
-            found[f"{key}: {what}"] = changed(key, value), _place(key)
-        found[f"{key}: misspelt"] = overlay(f"{key}x", entry(key)["to"], DEFAULT["pairs"][0]), _place(f"{key}x")
-    found["samples: of a deterministic explainer"] = {"samples": 3}, "samples"  # without the explainer that its line has
+            overlays[f"{key}: {what}"] = changed(key, value), _place(key)
+        overlays[f"{key}: misspelt"] = overlay(f"{key}x", entry(key)["to"], DEFAULT["pairs"][0]), _place(f"{key}x")
+    overlays["samples: of a deterministic explainer"] = {"samples": 3}, "samples"  # without the explainer that its line has
     for library in IN_USE:
         good = next(iter(DEFAULT[library].values()))
         for what, name in HOSTILE_NAMES.items():
-            found[f"{library}: name {what}"] = {library: {name: good}}, library
+            overlays[f"{library}: name {what}"] = {library: {name: good}}, library
         for what, value in (("empty", None), ("list", [1]), ("text", "x"), ("empty map", {})):
-            found[f"{library}: entry {what}"] = {library: {"mine": value}}, f"{library}.mine"
-        found[f"{library}: list"] = {library: [1]}, library
-        found[f"{library}: like itself"] = {library: {"mine": {"like": "mine"}}}, f"{library}.mine.like"
+            overlays[f"{library}: entry {what}"] = {library: {"mine": value}}, f"{library}.mine"
+        overlays[f"{library}: list"] = {library: [1]}, library
+        overlays[f"{library}: like itself"] = {library: {"mine": {"like": "mine"}}}, f"{library}.mine.like"
     for section in ("threads", "picks", "rlhf", "activations", "features", "explain", "llm", "completions", "pairs"):
         for what, value in (("empty", None), ("text", "x"), ("number", 1), ("list", [1])):
-            found[f"{section}: {what}"] = {section: value}, section
-    return found
+            overlays[f"{section}: {what}"] = {section: value}, section
+    return overlays
 
 
 OWN = {  # what only one key can get wrong

@@ -1,6 +1,6 @@
 """A mistake in the config is one line that names the key, and nothing is written."""
 import pytest
-from mutations import check, complaint, mutations, refused
+from mutations import check, complaint, mutations, of_a_kind, refused
 from workflow_runs import ROOT, SMALL
 
 from rewardscope.config_files import check_text
@@ -10,10 +10,13 @@ MUTATIONS = mutations()
 
 
 def test_there_are_many():
-    assert len(MUTATIONS) > 500
+    """All of them: tests/system/test_every_mutation.py; through Snakemake: tests/long/."""
+    assert len(MUTATIONS) > 1000
+    kinds = {what.split(": ", 1)[1] for what in MUTATIONS}
+    assert kinds == {what.split(": ", 1)[1] for what in of_a_kind(MUTATIONS)} and len(kinds) > 70
 
 
-@pytest.mark.parametrize("what", MUTATIONS)
+@pytest.mark.parametrize("what", of_a_kind(MUTATIONS))
 def test_one_line_names_the_key(what):
     overlay, key = MUTATIONS[what]
     line = complaint(overlay)

@@ -1,6 +1,7 @@
-"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, help after a crash."""
+"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash."""
 import argparse
 import sys
+from pathlib import Path
 
 from rewardscope.errors import UserError
 
@@ -41,6 +42,7 @@ def parser() -> Parser:
     command = commands.add_parser("recover", help="after a crash on a cluster: cancel the run's Slurm jobs, free its results folder, say what to run")
     command.add_argument("folder", nargs="?", default="results", metavar="RESULTS", help="results folder (default: %(default)s)")
     command.add_argument("--yes", action="store_true", help="ask nothing")
+    commands.add_parser("reference", help="write config/README.md and workflow/schemas/config.schema.yaml, in the project's folder")
     return top
 
 
@@ -60,6 +62,11 @@ def main(arguments: list[str]) -> int:
         from rewardscope import page
 
         page.write(asked.folders, asked.remarks, asked.to)
+        return 0
+    if asked.command == "reference":
+        from rewardscope import config_reference
+
+        config_reference.write(Path.cwd())
         return 0
     if asked.command == "recover":
         from rewardscope.recover import recover

@@ -6,44 +6,42 @@ import yaml
 from rewardscope.errors import UserError
 
 
-def check_text(path: str | Path) -> None:
-    """Raises UserError, with file and line, for a file that is no YAML map, or that gives a key twice in one map.
+class _Twice(yaml.MarkedYAMLError):
+    """A key that is given twice."""
 
-    YAML loaders keep the last of two equal keys and say nothing.
-    """
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice in one map: YAML loaders keep the last one and say nothing."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if (name := (key.tag, key.value)) in lines:
+                    problem = f"{key.value} is given twice (line {lines[name]}); remove one of them"
+                    raise _Twice(problem=problem, problem_mark=key.start_mark)
+                lines[name] = key.start_mark.line + 1
+        return node
+
+
+def check_text(path: str | Path) -> None:
+    """Raises UserError, with file and line, for a file that is no YAML map, or that gives a key twice in one map."""
     if Path(path).suffix == ".json":  # which may hold tabs, as YAML may not
         return
     try:
         text = Path(path).read_bytes().decode()
-        root = yaml.compose(text, yaml.SafeLoader)
+        if isinstance(yaml.compose(text, _Loader), yaml.MappingNode):
+            return
+        wrong = " must hold a map, `key: value`"
     except OSError as error:
-        raise UserError(f"config: {path} cannot be read ({error.strerror})") from error
+        wrong = f" cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
-        raise UserError(f"config: {path}, line {1 + error.object[: error.start].count(10)}: this is not UTF-8") from error
+        wrong = f", line {error.object.count(10, 0, error.start) + 1}: this is not UTF-8"
     except yaml.reader.ReaderError as error:
-        raise UserError(f"config: {path}, line {1 + text[: error.position].count(chr(10))}: a control character") from error
+        wrong = f", line {text.count(chr(10), 0, error.position) + 1}: a control character"
     except yaml.MarkedYAMLError as error:
-        raise UserError(f"config: {path}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})") from error
-    except RecursionError as error:
-        raise UserError(f"config: {path} is nested too deep") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise UserError(f"config: {path} must hold a map, `key: value`")
-    todo: list[yaml.Node] = [root]
-    seen: set[int] = set()  # an alias is the node that it names: each is looked at once
-    while todo:
-        node = todo.pop()
-        if isinstance(node, yaml.CollectionNode) and id(node) not in seen:
-            seen.add(id(node))
-            if isinstance(node, yaml.MappingNode):
-                _no_key_twice(node, path)
-            todo += [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else node.value
-
-
-def _no_key_twice(node: yaml.MappingNode, path: str | Path) -> None:
-    lines: dict[tuple[str, str], int] = {}
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-            name, line = (key.tag, key.value), key.start_mark.line + 1
-            if name in lines:
-                raise UserError(f"config: {path}, line {line}: {key.value} is given twice (line {lines[name]}); remove one of them")
-            lines[name] = line
+        wrong = f", line {error.problem_mark.line + 1}: {error.problem if isinstance(error, _Twice) else f'this is not YAML ({error.problem})'}"
+    except RecursionError:
+        wrong = " is nested too deep"
+    raise UserError(f"config: {path}{wrong}")

@@ -1,15 +1,18 @@
-"""The sections of the configuration: what each key means, its type and range.
+"""The sections of the configuration: what each key means, its type and range, and which values fit each other.
 
 Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
+What a check says goes on where the dotted name of its place ends: ` is 3; it must ..`, `.revision is v1; it needs hub`.
 """
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
+
+from rewardscope.config_wording import show, unknown
 
 T = TypeVar("T")
 SAFE = re.compile(r"""[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{}'"<>$`]+""")  # free of Snakemake's and the shell's syntax
@@ -21,9 +24,20 @@ def _text(pattern: str, wanted: str) -> Any:
 
     def check(value: str) -> str:
         if not SAFE.fullmatch(value):
-            raise ValueError("text without quotes, braces, <, >, $, ` and control characters")
+            raise ValueError(f" is {show(value)}; it must be text without quotes, braces, <, >, $, ` and control characters")
         if not re.fullmatch(pattern, value):
-            raise ValueError(wanted)
+            raise ValueError(f" is {show(value)}; it must be {wanted}")
+        return value
+
+    return Annotated[str, AfterValidator(check)]
+
+
+def _name(library: str) -> Any:
+    """The type of a name that `library` holds; `load` gives the libraries' entries as the context of the validation."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        if value not in info.context.get(library, [value]):  # a library that is no map is told of at its own place
+            raise ValueError(unknown(value, library, info.context[library]))
         return value
 
     return Annotated[str, AfterValidator(check)]
@@ -32,7 +46,7 @@ def _text(pattern: str, wanted: str) -> Any:
 def _results(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or not path.parts or value.startswith("~"):
-        raise ValueError("a folder below this one: a relative path without ..")
+        raise ValueError(f" is {show(value)}; it must be a folder below this one: a relative path without ..")
     return str(path)
 
 
@@ -48,6 +62,7 @@ Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt f
 Hub = _text(HUB, "a name on the hub, such as org/name")
 Address = _text(r"https?://[^@\s?#]+", "http:// or https:// and a server; a key belongs into OPENAI_API_KEY")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
+ModelName, RewardName, CorpusName, RecipeName = map(_name, ("models", "rewards", "corpora", "sae_recipes"))
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules
@@ -66,9 +81,31 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_known_keys(cls, value: object) -> object:  # `extra` alone does not say which keys there are
-        if isinstance(value, Mapping) and (unknown := [key for key in value if key not in cls.model_fields]):
-            raise PydanticCustomError("unknown_keys", "unknown keys", {"unknown": unknown, "known": list(cls.model_fields)})
+        if isinstance(value, Mapping) and (others := [key for key in value if key not in cls.model_fields]):
+            raise PydanticCustomError("unknown_keys", "unknown keys", {"unknown": others, "known": list(cls.model_fields)})
         return value
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        if texts := list(self.misfits()):
+            raise PydanticCustomError("misfits", "values that do not fit each other", {"texts": texts})
+        return self
+
+    def misfits(self) -> Iterator[str]:
+        """What is wrong between values that are right by themselves."""
+        yield from ()
+
+    def _multiple(self, key: str, of: str) -> Iterator[str]:
+        n, part = dict(self)[key], dict(self)[of]
+        if n % part:
+            yield f".{key} is {n}; it must be a multiple of {of} ({part})"
+
+    def _one_of(self, *sources: str) -> Iterator[str]:
+        given = [key for key in sources if dict(self)[key] is not None]
+        if len(given) != 1 and given != ["path", "hub"]:  # a local copy of what the hub holds
+            yield f" has {' and '.join(given) or 'no source'}; it must have one of {', '.join(sources)}"
+        if dict(self).get("revision") and not dict(self)["hub"]:
+            yield f".revision is {show(dict(self)['revision'])}; it needs hub"
 
 
 class Entry(Section):
@@ -84,9 +121,9 @@ class Threads(Section):
 
 
 class Pair(Section):
-    model: str = Field(description="the base model, a name under `models`")
-    reward: str = Field(description="the reward, a name under `rewards`")
-    corpus: str = Field(description="the corpus, a name under `corpora`")
+    model: ModelName = Field(description="the base model, a name under `models`")
+    reward: RewardName = Field(description="the reward, a name under `rewards`")
+    corpus: CorpusName = Field(description="the corpus, a name under `corpora`")
     rlhf: Plain | None = Field(None, description="a tuned checkpoint instead of PPO: a folder, or a hub id or id@revision")
 
 
@@ -120,9 +157,12 @@ class Corpus(Entry):
     strip_breaks: bool = Field(True, description="strip `<br />`")
     held: Share = Field(0.3, description="share of test documents kept for scores and tables, by hash of the text")
 
+    def misfits(self) -> Iterator[str]:
+        yield from self._one_of("generate", "path", "hub")
+
 
 class Pretrain(Section):
-    corpus: str = Field(description="the corpus whose train documents it learns, a name under `corpora`")
+    corpus: CorpusName = Field(description="the corpus whose train documents it learns, a name under `corpora`")
     architecture: Literal["gpt_neox"] = Field(description="GPT-NeoX, the architecture of Pythia")
     layers: Whole = Field(description="decoder blocks")
     d_model: Whole = Field(description="width of the residual stream")
@@ -134,10 +174,19 @@ class Pretrain(Section):
     steps: Whole = Field(description="optimizer steps")
     learning_rate: Positive = Field(description="peak learning rate")
 
+    def misfits(self) -> Iterator[str]:
+        yield from self._multiple("d_model", "heads")
+        if self.tokens > self.context:
+            yield f".tokens is {self.tokens}; it must be at most context ({self.context})"
+
 
 class Sae(Section):
     widths: tuple[Whole, Whole] = Field(strict=False, description="small and large dictionary")
     l1: Positive = Field(description="L1 coefficient")
+
+    def misfits(self) -> Iterator[str]:
+        if self.widths[0] >= self.widths[1]:
+            yield f".widths is {list(self.widths)}; it must be the small size, then the large one"
 
 
 class Model(Entry):
@@ -146,6 +195,9 @@ class Model(Entry):
     revision: Plain | None = Field(None, description="branch, tag or commit of `hub`")
     path: Plain | None = Field(None, description="a local Hugging Face folder")
     sae: Sae = Field(description="its autoencoders: dictionary sizes and L1 coefficient")
+
+    def misfits(self) -> Iterator[str]:
+        yield from self._one_of("pretrain", "hub", "path")
 
 
 class Rlhf(Section):
@@ -169,9 +221,14 @@ class Rlhf(Section):
     precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: mixed precision, the weights stay float32")
     fsdp: bool = Field(description="each process holds a part of every weight")
 
+    def misfits(self) -> Iterator[str]:
+        yield from self._multiple("batch", "minibatch")
+        if self.prompt_tokens[0] > self.prompt_tokens[1]:
+            yield f".prompt_tokens is {list(self.prompt_tokens)}; it must be the least length, then the greatest"
+
 
 class ClassifierTraining(Section):
-    corpus: str = Field(description="the corpus whose labelled train documents it learns, a name under `corpora`")
+    corpus: CorpusName = Field(description="the corpus whose labelled train documents it learns, a name under `corpora`")
     layers: Whole = Field(description="encoder blocks of the DistilBERT")
     d_model: Whole = Field(description="width of the residual stream")
     heads: Whole = Field(description="attention heads of a block")
@@ -181,6 +238,9 @@ class ClassifierTraining(Section):
     steps: Whole = Field(description="optimizer steps")
     learning_rate: Positive = Field(description="peak learning rate")
 
+    def misfits(self) -> Iterator[str]:
+        yield from self._multiple("d_model", "heads")
+
 
 class Classifier(Section):
     train: ClassifierTraining | None = Field(None, description="train a small DistilBERT from scratch")
@@ -189,6 +249,11 @@ class Classifier(Section):
     path: Plain | None = Field(None, description="a local Hugging Face folder")
     positive: Plain | None = Field(None, description="its label whose logit is the reward, where none is called positive or pos")
 
+    def misfits(self) -> Iterator[str]:
+        yield from self._one_of("train", "hub", "path")
+        if self.train and self.positive:
+            yield f".positive is {show(self.positive)}; it needs hub or path, as one trained here names its own labels"
+
 
 class Reward(Entry, Rlhf):
     """Where a reward comes from, and the RLHF settings with it: its own keys over those of `rlhf:`."""
@@ -196,6 +261,10 @@ class Reward(Entry, Rlhf):
     words: Lexicon | None = Field(None, description="sum of word utilities (Equation 3): the VADER lexicon, or a CSV word,utility")
     function: Function | None = Field(None, description="a Python function from texts to rewards, file.py:name")
     classifier: Classifier | None = Field(None, description="the logit of the positive label of a sequence classifier (section 5.1)")
+
+    def misfits(self) -> Iterator[str]:
+        yield from self._one_of("words", "function", "classifier")
+        yield from super().misfits()
 
 
 class Recipe(Entry):
@@ -207,6 +276,10 @@ class Recipe(Entry):
     learning_rate: Positive = Field(description="Adam's learning rate")
     frozen_decoder: bool = Field(description="control: random fixed directions")
     precision: Precision = Field(description="of the numbers that training multiplies; weights, losses and Adam stay float32")
+
+    def misfits(self) -> Iterator[str]:
+        if self.frozen_decoder and self.tied:
+            yield ".frozen_decoder is true; it needs tied: false, as the encoder must still learn"
 
 
 class Activations(Section):
@@ -264,13 +337,17 @@ class Completions(Section):
 
 
 class L1Sweep(Section):
-    models: tuple[str, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
+    models: tuple[ModelName, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
     activations: tuple[Positive, ...] = Field(strict=False, description="L1 coefficients tried with l1_on: activations")
     weights: tuple[Positive, ...] = Field(strict=False, description="L1 coefficients tried with l1_on: weights")
 
+    def misfits(self) -> Iterator[str]:
+        if not (self.activations or self.weights):
+            yield " has no coefficients; activations or weights must list some"
+
 
 class TiedSweep(Section):
-    models: tuple[str, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
+    models: tuple[ModelName, ...] = Field(strict=False, description="those models of `pairs` that it is for; none named: every one")
 
 
 class Sweeps(Section):

@@ -1,7 +1,7 @@
 """Mistakes in the configuration in plain words: one line that names the dotted key and what is right."""
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -10,36 +10,36 @@ RIGHT = {  # what to say about a kind of pydantic error
     "int_type": "it must be a whole number", "float_type": "it must be a number", "finite_number": "it must be a finite number",
     "bool_type": "it must be true or false", "string_type": "it must be text", "tuple_type": "it must be a list",
     "dict_type": "it must be a map", "model_type": "it must be a map", "too_long": "it must have {max_length} entries",
-    "greater_than": "it must be more than {gt:g}", "greater_than_equal": "it must be at least {ge:g}",
-    "less_than": "it must be less than {lt:g}", "less_than_equal": "it must be at most {le}",
-    "literal_error": "known: {expected}", "value_error": "it must be {error}",
+    "greater_than": "it must be more than {gt:g}", "less_than": "it must be less than {lt:g}",
+    "greater_than_equal": "it must be at least {ge:g}", "less_than_equal": "it must be at most {le}", "literal_error": "known: {expected}",
 }  # fmt: skip
 
 
-def type_errors(error: ValidationError) -> list[str]:
-    """A line per mistake, misspelt keys first; one place in several entries of a library counts once."""
-    first: dict[tuple, list[str]] = {}
+def lines(error: ValidationError) -> list[str]:
+    """A line per mistake, misspelt keys first; one that several entries of a library inherit counts once."""
+    first: dict[tuple, str] = {}
     for e in sorted(error.errors(include_url=False), key=lambda e: (e["type"] != "unknown_keys", e["loc"][:1] == ("rewards",))):
         section, *rest = e["loc"] or ("",)
         place = ("rlhf" if section == "rewards" else section, *rest[section in LIBRARIES :])  # without the entry's name
-        first.setdefault(place, list(_lines(e["type"], e["loc"], e["input"], e.get("ctx", {}))))
-    return [line for lines in first.values() for line in lines]
+        for text, hint in _mistakes(e["type"], e["loc"], e["input"], e.get("ctx", {})):
+            first.setdefault((place, text), f"{where(e['loc'])}{text}{hint}".removeprefix("."))
+    return list(first.values())
 
 
-def _lines(kind: str, loc: tuple, value: object, context: dict) -> Iterator[str]:
-    """A pydantic error in plain words."""
+def _mistakes(kind: str, loc: tuple, value: object, context: dict) -> Iterator[tuple[str, str]]:
+    """A pydantic error in plain words: what goes on where the dotted key of its place ends, and a hint."""
     if kind == "unknown_keys":
         for key in context["unknown"]:
-            near = difflib.get_close_matches(show(key), context["known"], n=1)
-            hint = f"did you mean {where((*loc, near[0]))}?" if near else f"known: {', '.join(context['known'])}"
-            yield f"{where((*loc, key))} is not a key; {hint}"
+            yield f"{_tail((key,))} is not a key; ", _hint(show(key), context["known"], f"{_tail(loc)}.".removeprefix("."))
     elif kind == "missing":
-        yield f"{where(loc)} is missing; config.yaml says what it is"
+        yield " is missing; config.yaml says what it is", ""
+    elif kind in ("misfits", "value_error"):  # of our own checks
+        yield from ((str(text), "") for text in context.get("texts") or [context["error"]])
     else:
         text = "the text " if kind.endswith("_type") and isinstance(value, str) else ""
         right = RIGHT[kind].format(**context).replace("'", "") if kind in RIGHT else kind
         exponent = kind == "float_type" and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", show(value))
-        yield f"{where(loc)} is {text}{show(value)}; {right}" + (" (YAML needs a point: 1.0e-4)" if exponent else "")
+        yield f" is {text}{show(value)}; {right}", " (YAML needs a point: 1.0e-4)" if exponent else ""
 
 
 def show(value: object) -> str:
@@ -56,10 +56,18 @@ def show(value: object) -> str:
 
 def where(loc: tuple) -> str:
     """A place as a dotted key: ("pairs", 0, "model") is pairs[0].model."""
-    return "".join(f"[{show(part)}]" if isinstance(part, int) else f".{show(part)}" for part in loc).removeprefix(".")
+    return _tail(loc).removeprefix(".")
 
 
-def unknown(key: str, name: str, section: str, library: Mapping) -> str:
-    near = difflib.get_close_matches(show(name), sorted(library), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(library)) or 'none'}"
-    return f"{key} is {show(name)}, which is not under {section}; {hint}"
+def _tail(loc: tuple) -> str:
+    return "".join(f"[{show(part)}]" if isinstance(part, int) else f".{show(part)}" for part in loc)
+
+
+def unknown(name: str, section: str, library: Iterable[str]) -> str:
+    """What is wrong with a name that its library does not hold."""
+    return f" is {show(name)}, which is not under {section}; {_hint(show(name), sorted(library))}"
+
+
+def _hint(name: str, known: list[str], place: str = "") -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {place}{near[0]}?" if near else f"known: {', '.join(known) or 'none'}"

@@ -1,17 +1,45 @@
-"""Every mutated config of tests/mutations.py, and broken files, through Snakemake."""
+"""Every mutated config of tests/mutations.py and tests/config_lines.py, every key's value of tests/staleness.yaml; broken files through Snakemake."""
 import shutil
 
+import config_lines
 import pytest
-from mutations import check, mutations, refused
+import test_config
+import test_mutations
+import test_staleness
+from config_keys import leaves
+from mutations import mutations, refused
 from test_mutations import TEXTS, bomb
 from workflow_runs import ROOT, SMALL
 
-MUTATIONS = mutations()
+
+@pytest.mark.parametrize("what", mutations())
+def test_one_line_names_the_key(what):
+    test_mutations.test_one_line_names_the_key(what)
 
 
-@pytest.mark.parametrize("what", MUTATIONS)
-def test_one_line_and_nothing_written(what, served, tmp_path):
-    check(MUTATIONS[what][0], served, tmp_path)
+@pytest.mark.parametrize("overlay, line", config_lines.TYPES + config_lines.RANGES)
+def test_line(overlay, line):
+    test_config.test_line(overlay, line)
+
+
+@pytest.mark.parametrize("overlay, start", config_lines.TEXTS)
+def test_line_about_text(overlay, start):
+    test_config.test_line_about_text(overlay, start)
+
+
+@pytest.mark.parametrize("key", sorted(test_config.DEFAULT))
+def test_each_section_is_needed(key):
+    test_config.test_each_section_is_needed(key)
+
+
+@pytest.mark.parametrize("seed", range(3, 40))
+def test_whatever_is_written_gives_a_config_or_one_line(seed):
+    test_config.test_whatever_is_written_gives_a_config_or_one_line(seed)
+
+
+@pytest.mark.parametrize("key", leaves())
+def test_a_key_s_new_value_is_another_one(key):
+    test_staleness.test_its_new_value_is_another_one(key)
 
 
 @pytest.mark.parametrize("what", TEXTS)
@@ -21,12 +49,12 @@ def test_a_broken_config_yaml_is_named_with_its_line(what, served, tmp_path):
     shutil.copytree(ROOT / "src", project / "src")
     shutil.copytree(ROOT / "workflow", project / "workflow")
     shutil.copy(ROOT / "Snakefile", project)
-    text, said = TEXTS[what]
+    text, line = TEXTS[what]
     (project / "config.yaml").write_bytes(text)
     run = served(project, "--cores", "1", snakefile=project / "Snakefile")
     lines = (run.stdout + run.stderr).splitlines()
     assert run.returncode != 0 and len(lines) == 1
-    assert lines[0].startswith(f"rewardscope: config: {project / 'config.yaml'}") and lines[0].endswith(said)
+    assert lines[0].startswith(f"rewardscope: config: {project / 'config.yaml'}") and lines[0].endswith(line)
     assert not (project / "results").exists()
 
 
