@@ -16,17 +16,15 @@ def need_disk(folder: str | Path, size: float, what: str, hint: str) -> None:
         raise UserError(f"{what} would take {gib(size)}, but the disk of {folder} has {gib(free)} free; {hint}")
 
 
-def need_memory(size: float, what: str, hint: str, mem_mb: float | None = None, gpu: object = None, gpu_share: int = 1) -> None:
+def need_memory(size: float, what: str, hint: str, mem_mb: float | None = None, gpu: object = None) -> None:
     """Raise UserError where less than `size` bytes of memory can be had; `hint` says what would help.
 
-    What can be had is the machine's, or the job's where it was given `mem_mb`; with a CUDA device `gpu` it is that one's,
-    of which so many jobs that begin together have a share each.
+    What can be had is the machine's, or the job's where it was given `mem_mb`; with a CUDA device `gpu` it is that one's.
     """
     if gpu is not None:
         import torch
 
-        free, whole = torch.cuda.mem_get_info(gpu)
-        free, where = min(free, whole / gpu_share), " on the GPU"
+        free, where = torch.cuda.mem_get_info(gpu)[0], " on the GPU"
     elif mem_mb is not None:
         free, where = min(available_memory(), max(0.0, mem_mb * 1e6 - BESIDE)), f" with mem_mb {mem_mb:g}"
     else:

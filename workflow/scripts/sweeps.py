@@ -27,7 +27,6 @@ need_memory(
     "lower sweeps.seeds, the width or activations.shard_tokens",
     snakemake.resources.get("mem_mb"),
     device if device.type == "cuda" else None,
-    snakemake.resources.get("gpu_share", 1),
 )
 
 
