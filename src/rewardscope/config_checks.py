@@ -80,10 +80,6 @@ def misfits(config: Config) -> Iterator[str]:
 def _rlhf_misfits(rlhf: Rlhf) -> Iterator[str]:
     if rlhf.batch % rlhf.minibatch:
         yield f"batch is {rlhf.batch}; it must be a multiple of minibatch ({rlhf.minibatch})"
-    if rlhf.minibatch % rlhf.processes:
-        yield f"minibatch is {rlhf.minibatch}; it must be a multiple of processes ({rlhf.processes})"
-    if rlhf.fsdp and rlhf.processes == 1:
-        yield "fsdp is true; it needs processes of 2 or more"
     if rlhf.prompt_tokens[0] > rlhf.prompt_tokens[1]:
         yield f"prompt_tokens is {list(rlhf.prompt_tokens)}; it must be the least length, then the greatest"
 
