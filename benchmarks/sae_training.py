@@ -26,7 +26,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rewardscope import sae as sae_module
-from rewardscope.adam import Adam
 
 HERE = Path(__file__).parent
 PEERS = {"sae-lens": ["sae-lens==6.54.12"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
@@ -70,7 +69,7 @@ def ours(start: dict, x: torch.Tensor, job: dict, precision: torch.dtype) -> tup
     w_enc = start["w_enc"][None].clone()
     w_dec = w_enc if job["tied"] else start["w_dec"][None].clone()
     model = sae_module.SAE(w_enc, start["b_enc"][None].clone(), w_dec, start["b_dec"][None].clone())
-    optimizer = Adam(model.parameters(), LEARNING_RATE)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     begun = time.perf_counter()
     for batch in x.split(job["batch"]):
         sae_module.gradients_(model, batch[None], job["l1"], precision=precision)

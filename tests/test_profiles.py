@@ -13,7 +13,7 @@ BODIES = dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", RULES, re.MULTILIN
 @pytest.mark.parametrize("profile", ["local", "slurm"])
 def test_every_rule_with_a_device_asks_for_a_gpu_and_no_other_does(profile):
     resources = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())["set-resources"]
-    assert {rule for rule, own in resources.items() if own.get("gpu") or own.get("gpu_share")} == {rule for rule, body in BODIES.items() if "device=" in body}
+    assert {rule for rule, own in resources.items() if own.get("gpu")} == {rule for rule, body in BODIES.items() if "device=" in body}
 
 
 def test_no_rule_asks_for_hardware_itself():

@@ -23,7 +23,6 @@ SETTINGS = {
     "updates": 4, "batch": 8, "minibatch": 4, "ppo_epochs": 2, "learning_rate": 1e-3, "max_grad_norm": 1.0, "kl": 0.05,
     "kl_target": 6.0, "kl_horizon": 100, "max_kl": 100.0, "temperature": 1.0, "prompt_tokens": [2, 9],
     "prompt_characters": 40, "response_tokens": 6, "reward_on": "both", "segment": 2,
-    "processes": 1, "precision": "float32", "fsdp": False,
 }  # fmt: skip
 
 

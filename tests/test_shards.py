@@ -122,24 +122,6 @@ def test_a_buffer_mixes_few_shards(tmp_path):
     assert [len(buffer) for buffer in shards.buffers(tmp_path, "fit", None)] == [whole, whole, 9 * SIZE - 2 * whole]
 
 
-def test_shards_read_ahead_are_in_order_and_few(tmp_path, monkeypatch):
-    write(tmp_path / "part0", {"fit": [13 * SIZE]})
-    asked = []
-    monkeypatch.setattr(shards, "read", lambda file, read=shards.read: (asked.append(file), read(file))[1])
-    ahead, seen = shards.read_ahead(shards.files(tmp_path, "fit")), []
-    for n, rows in enumerate(ahead, start=1):
-        assert n <= len(asked) <= n + shards.BUFFER
-        seen.append(rows)
-    assert values(seen) == list(range(13 * SIZE)) and len(asked) == 13
-
-
-@pytest.mark.parametrize("name", ["fit-00001", "fit-00003"])
-def test_a_damaged_shard_is_named_by_who_reads_ahead(layer, name):
-    flip(layer / "part0" / f"{name}.safetensors")
-    with pytest.raises(UserError, match=f"{name}.*delete its folder"):
-        list(shards.read_ahead(shards.files(layer, "fit")))
-
-
 def test_rows_are_added_while_full_shards_are_written(tmp_path):
     """The rows that a writer was given after `take` are not among those that it writes."""
     writer = shards.Writer(tmp_path, SIZE)

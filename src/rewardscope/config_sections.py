@@ -217,9 +217,6 @@ class Rlhf(Section):
     response_tokens: Whole = Field(description="response length; TRL's is fixed (the authors draw 8 to 19)")
     reward_on: Literal["both", "completion"] = Field(description="the reward sees prefix and completion (both) or the completion")
     segment: Whole = Field(description="updates between checkpoints; a killed run repeats at most one segment")
-    processes: Count = Field(description="more than one: through `accelerate launch`, a GPU each, an update's episodes shared out")
-    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: mixed precision, the weights stay float32")
-    fsdp: bool = Field(description="each process holds a part of every weight")
 
     def misfits(self) -> Iterator[str]:
         yield from self._multiple("batch", "minibatch")

@@ -20,7 +20,7 @@ log = logging.getLogger("rewardscope")
 def start(snakemake) -> None:
     """Log to the rule's log file, pin torch's threads to its `torch_threads`, end with Snakemake, take a GPU. Call before torch is imported.
 
-    A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one, on as many as its `gpus`, or shares it as its resource `gpu_share` says.
+    A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one.
 
     Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
     and one line of it to the terminal.
@@ -36,7 +36,7 @@ def start(snakemake) -> None:
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
     if snakemake.params.get("device", "cpu") != "cpu":
-        numerics.see_gpus(gpus.take(snakemake.params.get("gpus", 1), snakemake.resources.get("gpu_share", 1)))
+        numerics.see_gpus(gpus.take())
     atexit.register(_memory)
     atexit.register(_times, benchmark_file(log_file, snakemake.rule), time.monotonic())
     atexit.register(provenance.finish, provenance.begin(snakemake))

@@ -50,11 +50,8 @@ def precision_of(setting: str, device: "torch.device") -> "torch.dtype":
     return getattr(torch, setting)
 
 
-def gpu_memory(device: "torch.device", share: int = 1) -> float | None:
-    """Bytes free on a GPU, of which so many jobs that begin together have a share each; None where the device is none."""
+def gpu_memory(device: "torch.device") -> float | None:
+    """Bytes free on a GPU; None where the device is none."""
     import torch
 
-    if device.type != "cuda":
-        return None
-    free, whole = torch.cuda.mem_get_info(device)
-    return min(free, whole / share)
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

@@ -4,9 +4,6 @@ PPO runs in segments of N updates. Each segment, interrupted or not, is built fr
 (policy, value model, Adam state, KL coefficient) and from seeds derived of its number, so that a killed run ends
 where an undisturbed one does. What TRL 1.12 leaves out is added here and tested: gradient clipping, the adaptive
 KL coefficient, a NumPy seed for its minibatch order.
-
-All of it may run in several processes (`launch`): each has its share of an update's episodes, gradients are averaged, and
-the first process alone saves.
 """
 import copy
 import gc
@@ -24,7 +21,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import PPOConfig, PPOTrainer
 
-from rewardscope import models, sharding, states
+from rewardscope import models, states
 from rewardscope.errors import UserError
 from rewardscope.job import log
 from rewardscope.rewards import Reward
@@ -114,8 +111,7 @@ class _Watch(TrainerCallback):
         log.info("PPO updates: %d of %d: %s", row["update"], self.settings["updates"], figures)
         if not all(math.isfinite(value) for value in row.values()) or abs(row["kl"]) > self.settings["max_kl"]:
             file = self.work / "training.parquet"
-            if state.is_world_process_zero:
-                pd.DataFrame(self.rows).to_parquet(file)
+            pd.DataFrame(self.rows).to_parquet(file)
             raise UserError(
                 f"PPO diverged at update {row['update']}: reward {row['reward']:.3g}, KL {row['kl']:.3g} "
                 f"(limit {self.settings['max_kl']:g}); its log is {file}; try a lower learning_rate or a higher kl"
@@ -189,18 +185,6 @@ def _restore_(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor]) -
         p.copy_(tensors[name])
 
 
-class _Prepared(PPOTrainer):
-    """A trainer of a sharded model: accelerate would wrap it for data-parallel training, which cannot be sharded."""
-
-    def create_optimizer_and_scheduler(self, num_training_steps: int):
-        super().create_optimizer_and_scheduler(num_training_steps)
-        self.model._is_accelerate_prepared = True
-
-
-def _named(policy: nn.Module, critic: nn.Module) -> dict[str, nn.Parameter]:
-    return {f"policy.{n}": p for n, p in policy.named_parameters()} | {f"value.{n}": p for n, p in critic.named_parameters()}
-
-
 def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, work, device) -> states.State:
     """Run one segment from the state `before` it (None: the first one) and save the state after it, which it returns."""
     updates = len(queries) // settings["batch"]
@@ -208,17 +192,14 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
     torch.manual_seed(seed)
     critic = ValueModel(copy.deepcopy(reference.base_model), models.d_model(policy))
     policy.generation_config.pad_token_id = pad
+    named = {f"policy.{n}": p for n, p in policy.named_parameters()} | {f"value.{n}": p for n, p in critic.named_parameters()}
+    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5, fused=True)
     done, rows, kl = 0, [], settings["kl"]
     if before:
         done, rows, kl = (before.facts[name] for name in ("done", "rows", "kl"))
         tensors = load_file(before.tensors)
-        _restore_(_named(policy, critic), tensors)
-    if settings["fsdp"]:
-        sharding.shard_([policy, reference, critic.backbone], critic.score, device, settings["precision"])
-    named = _named(policy, critic)
-    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5, fused=True)
-    if before:
-        states.restore_adam_(optimizer, sharding.spread(tensors, optimizer) if settings["fsdp"] else tensors)
+        _restore_(named, tensors)
+        states.restore_adam_(optimizer, tensors)
         del tensors
     clip_before_step(optimizer, settings["max_grad_norm"])
     with tempfile.TemporaryDirectory(dir=work) as scratch:
@@ -228,31 +209,8 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
             padded.add_special_tokens({"pad_token": tokenizer.convert_ids_to_tokens(pad) or "<|unused|>"})
         longest = settings["prompt_tokens"][1]
         judge = RewardModule(reward, tokenizer, pad, longest if settings["reward_on"] == "completion" else 0)
-        share = settings["batch"] // settings["processes"]
-        trainer = (_Prepared if settings["fsdp"] else PPOTrainer)(
-            args=PPOConfig(
-                output_dir=scratch,
-                per_device_train_batch_size=share,  # one optimizer step a minibatch, no accumulation
-                gradient_accumulation_steps=1,
-                num_mini_batches=settings["batch"] // settings["minibatch"],
-                num_ppo_epochs=settings["ppo_epochs"],
-                total_episodes=updates * settings["batch"],
-                learning_rate=settings["learning_rate"],
-                kl_coef=kl,
-                response_length=settings["response_tokens"],
-                temperature=settings["temperature"],
-                local_rollout_forward_batch_size=share,
-                stop_token="eos",
-                num_sample_generations=0,
-                gradient_checkpointing=False,
-                bf16=False,
-                use_cpu=device.type == "cpu",
-                logging_steps=1,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                seed=seed % 2**32,
-            ),
+        trainer = PPOTrainer(
+            args=_arguments(settings, updates, kl, seed, scratch, device),
             processing_class=padded,
             model=policy,
             ref_model=reference,
@@ -266,21 +224,40 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
         )
         trainer.remove_callback(PrinterCallback)
         np.random.seed(seed % 2**32)  # TRL's minibatch order, which it does not seed
-        rank = trainer.accelerator.process_index
-        torch.manual_seed(derive(seed, "process", rank) if rank else seed)
+        torch.manual_seed(seed)
         gc.freeze()  # TRL collects garbage twice an update: a third of the time on a small model, over modules
         try:
             trainer.train()
         finally:
             gc.unfreeze()
-    tensors = {}
-    for name, tensor in {**named, **states.of_adam(optimizer)}.items():
-        whole = sharding.full(tensor)  # by all processes together
-        if rank == 0:
-            tensors[name] = whole
-    state = states.save(work, done + updates, tensors, rows=rows, kl=trainer.args.kl_coef) if rank == 0 else None
-    trainer.accelerator.wait_for_everyone()
-    return state or states.latest(work)
+    return states.save(work, done + updates, {**named, **states.of_adam(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
+
+
+def _arguments(settings: dict, updates: int, kl: float, seed: int, scratch: str, device: torch.device) -> PPOConfig:
+    """A segment of so many updates, as TRL wants to be told; `scratch`: a folder for what it writes."""
+    return PPOConfig(
+        output_dir=scratch,
+        per_device_train_batch_size=settings["batch"],  # one optimizer step a minibatch, no accumulation
+        gradient_accumulation_steps=1,
+        num_mini_batches=settings["batch"] // settings["minibatch"],
+        num_ppo_epochs=settings["ppo_epochs"],
+        total_episodes=updates * settings["batch"],
+        learning_rate=settings["learning_rate"],
+        kl_coef=kl,
+        response_length=settings["response_tokens"],
+        temperature=settings["temperature"],
+        local_rollout_forward_batch_size=settings["batch"],
+        stop_token="eos",
+        num_sample_generations=0,
+        gradient_checkpointing=False,
+        bf16=False,
+        use_cpu=device.type == "cpu",
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed % 2**32,
+    )
 
 
 def _left_padded(features: list[dict], pad: int, longest: int) -> dict[str, Tensor]:

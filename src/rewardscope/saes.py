@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
 from rewardscope import sae as sae_module
-from rewardscope import graphs, shards, states
-from rewardscope.adam import Adam
+from rewardscope import shards, states
 from rewardscope.job import log, progress
 from rewardscope.numerics import precision_of
 from rewardscope.sae import SAE
@@ -33,19 +31,10 @@ def train(
     """
     precision = precision_of(settings["precision"], torch.device(device))
     model = sae_module.new(width, d, seeds, settings["tied"]).to(device)
-    optimizer = Adam(model.parameters(), settings["learning_rate"])
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
     rows = _restore_(work, model, optimizer, orders) if work else []
     tokens, first = (rows[-1]["tokens"], rows[-1]["epoch"] + 1) if rows else (0, 0)
-
-    def one_step(x: Float[Tensor, "S B d"]) -> Float[Tensor, "losses S"]:
-        parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
-        optimizer.step()
-        if not settings["frozen_decoder"]:
-            model.normalise_()
-        return torch.stack([parts[name] for name in LOSSES])
-
-    step = graphs.repeated(one_step, torch.device(device))
     for epoch in progress(range(first, settings["epochs"]), f"epochs of {len(seeds)} autoencoders of width {width}"):
         for buffer in source(epoch):
             permutations = torch.stack([torch.randperm(len(buffer), generator=order) for order in orders]).to(device)
@@ -54,7 +43,11 @@ def train(
             losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
             for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
                 x = buffer.index_select(0, rows_of.flatten()).view(*rows_of.shape, d)  # four times as fast as buffer[rows_of]
-                losses[i] = step(x)
+                parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
+                optimizer.step()
+                if not settings["frozen_decoder"]:
+                    model.normalise_()
+                losses[i] = torch.stack([parts[name] for name in LOSSES])
                 tokens += x.shape[1]
                 rows.append({"step": len(rows), "epoch": epoch, "tokens": tokens})
             for row, values in zip(rows[-batches:], losses.tolist(), strict=True):
@@ -66,13 +59,13 @@ def train(
     return model, rows
 
 
-def _save(work: Path, done: int, model: SAE, optimizer: Adam, orders: list[torch.Generator], rows: list[dict]) -> None:
+def _save(work: Path, done: int, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator], rows: list[dict]) -> None:
     tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of_adam(optimizer)
     tensors |= {f"order.{s}": order.get_state() for s, order in enumerate(orders)}
     states.save(work, done, tensors, rows=rows)
 
 
-def _restore_(work: Path, model: SAE, optimizer: Adam, orders: list[torch.Generator]) -> list[dict]:
+def _restore_(work: Path, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator]) -> list[dict]:
     """Put everything where `_save` saw it last; returns the rows until then."""
     state = states.latest(work)
     if state is None:

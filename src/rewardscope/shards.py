@@ -1,8 +1,5 @@
 """Activation shards: safetensors files of `[tokens, d_model]` rows, one part (`fit` or `held`) a file."""
-import itertools
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,33 +103,20 @@ def shape(file: Path) -> tuple[int, int]:
         return tuple(shard.get_slice("x").get_shape())
 
 
-def read_ahead(found: list[Path]) -> Iterator[Tensor]:
-    """The shards in this order, up to `BUFFER` of them read by threads while the caller computes."""
-    with ThreadPoolExecutor(BUFFER) as pool:
-        under_way: deque[Future] = deque()
-        for file in found:
-            under_way.append(pool.submit(read, file))
-            if len(under_way) > BUFFER:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-
-
 def buffers(folder: Path, part: str, rng: torch.Generator | None, device: str | torch.device = "cpu") -> Iterator[Tensor]:
     """One epoch of float32 rows `[n, d]`: `BUFFER` shards at a time, in an order drawn from `rng` (None: row order).
 
     Every buffer lies where the one before it lay, so that memory does not depend on how many there are: keep a copy of
-    what you need of one after the next is asked for. For another device shards are read ahead (a CPU has no time to spare).
+    what you need of one after the next is asked for.
     """
     found = files(folder, part)
     order = range(len(found)) if rng is None else torch.randperm(len(found), generator=rng).tolist()
     tokens, d = shape(found[0])  # no other is larger
     room = torch.empty(min(BUFFER, len(found)) * tokens, d, device=device)
-    in_order = [found[i] for i in order]
-    rows_of = map(read, in_order) if room.device.type == "cpu" else read_ahead(in_order)
     for start in range(0, len(found), BUFFER):
         filled = 0
-        for rows in itertools.islice(rows_of, BUFFER):
+        for i in order[start : start + BUFFER]:
+            rows = read(found[i])
             room[filled : filled + len(rows)] = rows
             filled += len(rows)
         yield room[:filled]

@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rewardscope import checksums
-from rewardscope.adam import Adam
 from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.job import log
@@ -57,13 +56,13 @@ def _all(work: Path) -> list[Path]:
     return sorted(work.glob("state*"))
 
 
-def of_adam(optimizer: torch.optim.Adam | Adam) -> dict[str, Tensor]:
+def of_adam(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
     """Step and moments of every parameter, by its place in the optimizer."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return {f"adam.{i}.{key}": value for i, p in enumerate(parameters) for key, value in optimizer.state[p].items()}
 
 
-def restore_adam_(optimizer: torch.optim.Adam | Adam, tensors: dict[str, Tensor]) -> None:
+def restore_adam_(optimizer: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
     """Give the optimizer what `of_adam` found."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for i, p in enumerate(parameters):

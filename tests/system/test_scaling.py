@@ -2,7 +2,6 @@
 import os
 import shutil
 
-import pandas as pd
 from workflow_runs import PAIR, ROOT, planned, snakemake
 
 
@@ -33,17 +32,3 @@ def test_a_split_extraction_changes_no_byte(finished, tmp_path):
     run = snakemake(tmp_path, *options[:-1], f"{folder}/part0")
     assert run.returncode == 0, run.stderr
     assert [path.name for path in (tmp_path / folder).iterdir()] == ["part0"]
-
-
-def test_rlhf_in_two_processes(finished, tmp_path):
-    """What the rule writes is of the same form; its processes' progress is in its log."""
-    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
-    (tmp_path / "overlay.yaml").write_text("rlhf: {processes: 2, fsdp: true}")
-    run = snakemake(tmp_path, "--configfile", str(ROOT / "tests/small.yaml"), "overlay.yaml", "--", f"{PAIR}/divergence.csv")
-    assert run.returncode == 0, run.stderr
-    ours, theirs = (pd.read_parquet(folder / PAIR / "rlhf/training.parquet") for folder in (tmp_path, finished))
-    assert ours[["update", "episode"]].equals(theirs[["update", "episode"]]) and not ours["reward"].equals(theirs["reward"])
-    assert "PPO updates: 4 of 4: " in (tmp_path / "results/logs/rlhf/pairs/tiny/utility/run1.log").read_text()
-    names = [{file.name for file in (folder / PAIR / "rlhf/model").iterdir()} for folder in (tmp_path, finished)]
-    assert names[0] == names[1] and pd.read_csv(tmp_path / PAIR / "divergence.csv")["distance"].min() > 0

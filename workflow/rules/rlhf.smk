@@ -58,7 +58,6 @@ rule rlhf:
         run=lambda w: int(w.pair.rsplit("run", 1)[1]),
         reward=reward_of,
         settings=lambda w: section(CONFIG.rlhf_of(parts(w)["reward"])),
-        gpus=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).processes,
         work=at(".work/rlhf/{pair}"),
     threads: threads_of("rlhf")
     priority: CHAIN

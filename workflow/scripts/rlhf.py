@@ -7,7 +7,7 @@ import json
 
 import pandas as pd
 
-from rewardscope import checksums, launch, models, rewards, rlhf
+from rewardscope import checksums, models, rewards, rlhf
 from rewardscope.files import finished, resumable, whole
 from rewardscope.numerics import device_of
 from rewardscope.seeds import derive
@@ -16,11 +16,6 @@ params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
 work = resumable(params.work, inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 seed = derive(params.seed, "rlhf", params.run)
-if launch.needed(params.settings):
-    launch.run(
-        work, params.torch_threads, device.type == "cuda", model=str(files.model), train=str(files.train), reward=params.reward,
-        reward_file=str(files.reward), settings=params.settings, seed=seed,
-    )  # fmt: skip
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
 policy, training = rlhf.train(files.model, texts, rewards.load(params.reward, files.reward, device), params.settings, seed, work, device)
 with whole(snakemake.output.training) as file:

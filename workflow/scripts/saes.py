@@ -26,9 +26,9 @@ shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_memory(
     saes.memory(len(params.seeds), width, d, batch, shard_tokens),
     f"training {len(params.seeds)} autoencoders of width {width}",
-    "lower sae_seeds, the width, activations.shard_tokens or the gpu_share of profiles/local",
+    "lower sae_seeds, the width or activations.shard_tokens",
     snakemake.resources.get("mem_mb"),
-    gpu_memory(device, snakemake.resources.get("gpu_share", 1)),
+    gpu_memory(device),
 )
 
 

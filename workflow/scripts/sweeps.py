@@ -26,7 +26,7 @@ need_memory(
     f"training {params.seeds} autoencoders of width {width}",
     "lower sweeps.seeds, the width or activations.shard_tokens",
     snakemake.resources.get("mem_mb"),
-    gpu_memory(device, snakemake.resources.get("gpu_share", 1)),
+    gpu_memory(device),
 )
 
 
