@@ -1,7 +1,11 @@
 """Shapes in signatures are checked while tests run: the hook must be there before the modules are imported."""
 from jaxtyping import install_import_hook
 
-install_import_hook(["rewardscope.sae", "rewardscope.features"], "beartype.beartype")
+MODULES = """
+    sae features codes
+    corpus documents hub grammar rewards classifier logits accuracy checkpoints agreement models perplexity trigram completions divergence picks moments
+"""
+install_import_hook([f"rewardscope.{name}" for name in MODULES.split()], "beartype.beartype")
 
 import pytest
 import staleness

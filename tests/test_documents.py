@@ -242,7 +242,7 @@ def test_text_that_is_not_text(tmp_path):
 WHOLE = "every row has a label, a whole number from -128 to 127, or none (label names its column)"
 
 
-@pytest.mark.parametrize("label", [1.5, "pos", None, 300, True])
+@pytest.mark.parametrize("label", [1.5, "pos", None, 300, 128, -129, True])
 def test_label_that_is_no_small_whole_number(tmp_path, label):
     file = raw(tmp_path, "jsonl", "".join(json.dumps({"text": "x", "label": x}) + "\n" for x in (1, label)).encode())
     assert complaint(file) == f"{file}, row 2: label is {label!r}; {WHOLE}"

@@ -118,6 +118,6 @@ class Sparse:
         return self.values.new_zeros(self.shape[0]).index_add_(0, self.replicate, self.values)
 
 
-def _added(rows: Float[Tensor, "m d"], chosen: Int[Tensor, "N"], weights: Float[Tensor, "N"], bounds: Int[Tensor, "n+1"]) -> Float[Tensor, "n d"]:
+def _added(rows: Float[Tensor, "m d"], chosen: Int[Tensor, "N"], weights: Float[Tensor, "N"], bounds: Int[Tensor, "n"]) -> Float[Tensor, "n-1 d"]:
     """Sums of chosen rows with weights, one between each two bounds."""
     return embedding_bag(chosen, rows, bounds, mode="sum", per_sample_weights=weights, include_last_offset=True)

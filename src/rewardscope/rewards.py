@@ -29,11 +29,11 @@ def words(text: str) -> list[str]:
 
 def utilities(text: str, table: dict[str, float]) -> list[tuple[str, float]]:
     """(word, utility) of every word of the text that the table holds, in order."""
-    found = []
+    pairs = []
     for word in words(text):
         parts = [word] if word in table else word.split("-")
-        found += [(part, table[part]) for part in parts if part in table]
-    return found
+        pairs += [(part, table[part]) for part in parts if part in table]
+    return pairs
 
 
 def utility(text: str, table: dict[str, float]) -> float:
@@ -144,16 +144,16 @@ def _function(source: str) -> Callable:
 def _checked(texts: list[str], function: Callable, source: str) -> list[float]:
     """What the function says, if that is one finite number per text."""
     try:
-        said = list(function(list(texts)))
+        values = list(function(list(texts)))
     except Exception as error:
         raise UserError(f"{source} failed on {len(texts)} texts ({type(error).__name__}: {brief(error)})") from error
-    if len(said) != len(texts):
-        raise UserError(f"{source} returned {len(said)} rewards for {len(texts)} texts; it must return one number per text, in order")
-    for i, value in enumerate(said):
+    if len(values) != len(texts):
+        raise UserError(f"{source} returned {len(values)} rewards for {len(texts)} texts; it must return one number per text, in order")
+    for i, value in enumerate(values):
         try:
-            said[i] = float(value)
+            values[i] = float(value)
         except (TypeError, ValueError):
-            said[i] = math.nan
-        if not math.isfinite(said[i]):
+            values[i] = math.nan
+        if not math.isfinite(values[i]):
             raise UserError(f"{source} returned {value!r:.40} for {texts[i]!r:.60}; a reward is a finite number")
-    return said
+    return values
