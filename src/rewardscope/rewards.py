@@ -127,8 +127,8 @@ def check_function(source: str) -> None:
         raise UserError(f"{path}: there is no function {name}; there: {', '.join(sorted(bound)) or 'nothing'}")
 
 
-def _function(source: str) -> Callable:
-    """The function of `file.py:name`; the file runs once, as a module of its own outside sys.path."""
+def _function(source: str) -> object:
+    """What `file.py:name` is, a function if all is well; the file runs once, as a module of its own outside sys.path."""
     check_function(source)
     path, name = source.rsplit(":", 1)
     spec = importlib.util.spec_from_file_location(f"reward function {path}", path)
@@ -141,7 +141,7 @@ def _function(source: str) -> Callable:
         raise UserError(f"{path}: the file fails when it is loaded ({type(error).__name__}: {brief(error)})") from error
 
 
-def _checked(texts: list[str], function: Callable, source: str) -> list[float]:
+def _checked(texts: list[str], function: object, source: str) -> list[float]:
     """What the function says, if that is one finite number per text."""
     try:
         values = list(function(list(texts)))
