@@ -1,7 +1,7 @@
 """Shapes in signatures are checked while tests run: the hook must be there before the modules are imported."""
 from jaxtyping import install_import_hook
 
-install_import_hook(["rewardscope.sae", "rewardscope.features", "rewardscope.codes", "rewardscope.saes", "rewardscope.feature_activations"], "beartype.beartype")
+install_import_hook("rewardscope", "beartype.beartype")
 
 import pytest
 import staleness

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rewardscope import document_files, documents
+from rewardscope import documents
 from rewardscope.errors import UserError
 
 ROWS = [("good, \"very\" good\nfilm", 1), ("NA", 0), ("dull", 0), (" naïve 映画 ", 1), ("null", -128), ("last", 127)]
@@ -147,9 +147,9 @@ def test_forbidden_file(tmp_path, monkeypatch):
     """(Permissions would not do: tests may run as root.)"""
 
     def forbidden(path, *_, **__):
-        raise PermissionError(13, "Permission denied", path)
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(document_files, "open", forbidden, raising=False)
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
     file = write(tmp_path, "csv")
     said = f"{file}: cannot be read ([Errno 13] Permission denied: '{file}'); it may be cut short, or closed to you"
     assert complaint(file) == said
@@ -170,7 +170,7 @@ def test_an_empty_file(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_missing_column(tmp_path, form):
-    where = "" if form == "parquet" else ", line " + {"csv": "3", "jsonl": "1"}[form]  # the CSV's first text has two lines
+    where = ", line 1" if form == "jsonl" else ""
     file = write(tmp_path, form)
     assert complaint(file, text="review") == f"{file}{where}: no column review; it has text, more, label: set text to one of them"
 
@@ -193,14 +193,17 @@ def test_damaged_parquet(tmp_path):
 @pytest.mark.parametrize(
     ("form", "content", "said"),
     [
-        ("csv", b"text,label\nbad film, very bad,0\n", ", line 2: 3 fields under 2 column names; a text with a comma, quote or line break needs double quotes"),
-        ("csv", b"text,label\nx,1\ny\n", ", line 3: 1 fields under 2 column names; a text with a comma, quote or line break needs double quotes"),
-        ("csv", b'text,label\nx,1\n"an open quote,1\n', ", line 3: not CSV (unexpected end of data); it may be cut short, or a quote left open"),
+        ("csv", b"text,label\nbad film, very bad,0\n", ": not CSV (Expected 2 fields in line 2, saw 3); a text with a comma, quote or line break needs double quotes, or the file is cut short"),
+        ("csv", b"text,label\nx,1\ny\n", ", row 3: fewer fields than column names; a text with a comma, quote or line break needs double quotes"),
+        ("csv", b'text,label\nx,1\n"an open quote,1\n', ", line 3: not CSV (unexpected end of data); a text with a comma, quote or line break needs double quotes, or the file is cut short"),
+        ("csv", b'label,text\n1,x\n\n2,"cut sho', ", line 4: not CSV (unexpected end of data); a text with a comma, quote or line break needs double quotes, or the file is cut short"),
+        ("csv", b'label,text\n1,"x\n2,"y"\n3,z\n', """, line 3: not CSV (',' expected after '"'); a text with a comma, quote or line break needs double quotes, or the file is cut short"""),
+        ("csv", b'text,label\n\n"x\ny",1\n\nz\n', ", row 5: fewer fields than column names; a text with a comma, quote or line break needs double quotes"),
         ("jsonl", b'{"text": "x"}\n{"text": "y', ", line 2: not JSON (Unterminated string starting at: line 1 column 10 (char 9)); it may be cut short"),
         ("jsonl", b'["x"]\n', ", line 1: not a JSON object; a line holds one document as an object"),
         ("jsonl", b'{"text": "x"}\n{"txt": "y"}\n', ", line 2: no column text; it has txt: set text to one of them"),
         ("jsonl", b"{}\n", ", line 1: no column text; it has none: set text to one of them"),
-        ("jsonl", b'{"text": "\\ud800"}\n', ", line 1: text holds half of a surrogate pair, \\ud800; remove it"),
+        ("jsonl", b'{"text": "\\ud800"}\n', ", row 1: text holds half of a surrogate pair, \\ud800; remove it"),
         ("jsonl", b"[" * 100_000, ", line 1: not JSON (maximum recursion depth exceeded while decoding a JSON array from a unicode string); it may be cut short"),
     ],
 )
@@ -224,47 +227,45 @@ def test_undecodable_parquet(tmp_path):
     texts = pa.chunked_array([[b"fine", b"good"], [b"caf\xe9", None]], pa.binary())
     table = pa.table({"text": pa.chunked_array([chunk.view(pa.string()) for chunk in texts.chunks])})
     pq.write_table(table, file := tmp_path / "data.parquet", row_group_size=2)
-    assert complaint(file) == f"{file}: the text of row 3 is not UTF-8; write the file again as UTF-8"
+    assert complaint(file) == f"{file}, row 3: text is not UTF-8; write the file again as UTF-8"
 
 
 def test_text_that_is_not_text(tmp_path):
     file = write(tmp_path, "parquet")
-    assert complaint(file, text="more") == f"{file}: column more is double, not text; set text to another column"
+    assert complaint(file, text="more") == f"{file}, row 1: more is 1.5, not text; set text to another column"
     pq.write_table(pa.table({"text": [b"x"]}), file)
-    assert complaint(file) == f"{file}: column text is binary, not text; set text to another column"
+    assert complaint(file) == f"{file}, row 1: text is b'x', not text; set text to another column"
     file = raw(tmp_path, "jsonl", b'{"text": "x"}\n{"text": [1, 2]}\n')
-    assert complaint(file) == f"{file}, line 2: text is [1, 2], not text; set text to another column"
+    assert complaint(file) == f"{file}, row 2: text is [1, 2], not text; set text to another column"
 
 
-WHOLE = "a label is a whole number from -128 to 127 (label names its column)"
+WHOLE = "every row has a label, a whole number from -128 to 127, or none (label names its column)"
 
 
-@pytest.mark.parametrize(
-    ("label", "shown", "arrow"),
-    [
-        (1.5, "1.5", "column label is double"),
-        ("pos", '"pos"', None),
-        (None, "null", "1 rows have no label"),
-        (300, "300", "column label: Integer value 300 not in range: -128 to 127"),
-        (True, "true", "column label is bool"),
-    ],
-)
-def test_label_that_is_no_small_whole_number(tmp_path, label, shown, arrow):
+@pytest.mark.parametrize("label", [1.5, "pos", None, 300, 128, -129, True])
+def test_label_that_is_no_small_whole_number(tmp_path, label):
     file = raw(tmp_path, "jsonl", "".join(json.dumps({"text": "x", "label": x}) + "\n" for x in (1, label)).encode())
-    assert complaint(file) == f"{file}, line 2: label is {shown}; {WHOLE}"
+    assert complaint(file) == f"{file}, row 2: label is {label!r}; {WHOLE}"
     file = raw(tmp_path, "csv", f"text,label\nx,1\ny,{'' if label is None else label}\n".encode())
-    assert complaint(file) == f'{file}, line 3: label is "{"" if label is None else label}"; {WHOLE}'
-    if arrow:
-        column = pa.array([True, label] if label is True else [1, label])
-        pq.write_table(pa.table({"text": ["x", "y"], "label": column}), file := tmp_path / "data.parquet")
-        assert complaint(file) == f"{file}: {arrow}; {WHOLE}"
+    assert complaint(file) == f"{file}, row 3: label is '{'' if label is None else label}'; {WHOLE}"
+    column = pa.array([True, label] if label is True else [str(label)] * 2 if label == "pos" else [1, label])
+    pq.write_table(pa.table({"text": ["x", "y"], "label": column}), file := tmp_path / "data.parquet")
+    bad = {1.5: (1, 1.0), "pos": (1, "pos"), True: (1, True)}.get(label, (2, label))  # of a column of one type, its first
+    assert complaint(file) == f"{file}, row {bad[0]}: label is {bad[1]!r}; {WHOLE}"
+
+
+def test_label_that_is_one(tmp_path):
+    file = raw(tmp_path, "csv", b"label,text\n +7 ,a\n-128,b\n")
+    assert dict(documents.read(entry(file), 1)[0]["train"].values.tolist()) == {"a": 7, "b": -128}
+    file = raw(tmp_path, "jsonl", b'{"text": "a", "label": "7"}\n{"text": "b", "label": 127}\n')
+    assert dict(documents.read(entry(file), 1)[0]["train"].values.tolist()) == {"a": 7, "b": 127}
 
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_some_labels_only(tmp_path, order):
     lines = [b'{"text": "x", "label": 1}\n', b'{"text": "y"}\n']
     file = raw(tmp_path, "jsonl", b"".join(lines[::-1] if order else lines))
-    assert complaint(file) == f"{file}, line 2: rows with and without label; every row needs one, or none may have it"
+    assert complaint(file) == f"{file}, row {2 - order}: label is None; {WHOLE}"
 
 
 # ---- the hub ---------------------------------------------------------------------------------

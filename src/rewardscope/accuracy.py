@@ -19,13 +19,13 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, label: i
     known = "label" in test and set(test["label"]) <= {0, 1}
     result: dict = {"documents": len(test), "prefix_tokens": prefix}
     for name, length in (("", None), ("prefix_", prefix + tokenizer.num_special_tokens_to_add())):
-        said = logits(test["text"].tolist(), model, tokenizer, length).numpy()
-        positive = said.argmax(axis=1) == label if said.shape[1] > 1 else said[:, 0] > 0
+        outputs = logits(test["text"].tolist(), model, tokenizer, length).numpy()
+        positive = outputs.argmax(axis=1) == label if outputs.shape[1] > 1 else outputs[:, 0] > 0
         accuracy = low = high = None
         if known:
             right = int(np.sum(positive == (test["label"] == 1)))
             accuracy = right / len(test)
             low, high = binomtest(right, len(test)).proportion_ci(method="wilson")
         result |= {f"{name}accuracy": accuracy, f"{name}ci_low": low, f"{name}ci_high": high}
-        result |= {f"{name}reward_mean": float(said[:, label].mean()), f"{name}reward_sd": float(said[:, label].std())}
+        result |= {f"{name}reward_mean": float(outputs[:, label].mean()), f"{name}reward_sd": float(outputs[:, label].std())}
     return result

@@ -123,25 +123,25 @@ def _describe(name: str, here: Path, kind: Kind) -> None:
     ours, theirs = kind.classes.get(config.model_type), config.architectures
     two_parts = config.is_encoder_decoder and kind is LANGUAGE_MODEL
     if two_parts or not ours or (theirs and ours not in theirs):
-        found = "an encoder-decoder" if two_parts else f"a {(theirs or [config.model_type])[0]}"
-        raise UserError(f"{name}: it is {found}, not {kind.name}" + (f" ({ours})" if ours else "") + f"; {kind.instead}")
+        architecture = "an encoder-decoder" if two_parts else f"a {(theirs or [config.model_type])[0]}"
+        raise UserError(f"{name}: it is {architecture}, not {kind.name}" + (f" ({ours})" if ours else "") + f"; {kind.instead}")
     if not any((here / file).is_file() for file in VOCABULARIES):
         raise UserError(f"{name}: no tokenizer (one of {', '.join(VOCABULARIES)}); save the model's tokenizer beside it")
 
 
 def _weights(name: str, here: Path, kind: Kind) -> list[Path]:
     """The safetensors files, each of them whole."""
-    found = sorted(here.glob("*.safetensors"))
-    if not found:
+    weights = sorted(here.glob("*.safetensors"))
+    if not weights:
         convert = CONVERT.format(auto=kind.auto.__name__)
         raise UserError(f"{name}: no *.safetensors; pickled weights (.bin, .pt) can run code and are not loaded: {convert}")
-    for file in found:
+    for file in weights:
         try:
             with safe_open(file, "pt"):
                 pass
         except Exception as error:  # SafetensorError has no base but this
             raise UserError(f"{name}: {file.name} cannot be read ({brief(error)}); it may be cut short: copy it again") from error
-    return found
+    return weights
 
 
 def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

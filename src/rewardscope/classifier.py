@@ -90,10 +90,10 @@ def train(
 
 def labels_of(corpus: pd.DataFrame, name: str) -> list[int]:
     """The labels of a corpus' documents; raises UserError unless there are positive (1) and negative ones (0), and no others."""
-    found = sorted(set(corpus["label"])) if "label" in corpus else []
-    if found != [0, 1]:
-        said = f"has the labels {', '.join(map(str, found))}" if found else "has no labels"
-        raise UserError(f"corpus {name} {said}; a classifier is trained on 0 (negative) and 1 (positive): name their column with label:")
+    labels = sorted(set(corpus["label"])) if "label" in corpus else []
+    if labels != [0, 1]:
+        fault = f"has the labels {', '.join(map(str, labels))}" if labels else "has no labels"
+        raise UserError(f"corpus {name} {fault}; a classifier is trained on 0 (negative) and 1 (positive): name their column with label:")
     return corpus["label"].tolist()
 
 

@@ -117,8 +117,8 @@ class Sparse:
         return self.values.new_zeros(self.shape[0]).index_add_(0, self.replicate, self.values)
 
 
-def _added(rows: Float[Tensor, "m d"], chosen: Int[Tensor, "N"], weights: Float[Tensor, "N"], bounds: Int[Tensor, "ends"]) -> Float[Tensor, "n d"]:
-    """Sums of chosen rows with weights, one between each two of `bounds` `[n + 1]`."""
+def _added(rows: Float[Tensor, "m d"], chosen: Int[Tensor, "N"], weights: Float[Tensor, "N"], bounds: Int[Tensor, "n"]) -> Float[Tensor, "n-1 d"]:
+    """Sums of chosen rows with weights, one between each two bounds."""
     return embedding_bag(chosen, rows, bounds, mode="sum", per_sample_weights=weights, include_last_offset=True)
 
 

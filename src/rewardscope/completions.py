@@ -1,6 +1,7 @@
 """Completions of held test documents' openings, base and tuned model side by side (section 6.2, Table 4)."""
 import pandas as pd
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from rewardscope.errors import UserError
@@ -8,8 +9,8 @@ from rewardscope.rewards import Reward, utilities
 from rewardscope.seeds import derive
 
 
-def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int) -> tuple[list[int], Tensor]:
-    """The first `count` held documents longer than `length` tokens: their rows, and their first tokens `[n, length]`."""
+def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int) -> tuple[list[int], Int[Tensor, "n {length}"]]:
+    """The first `count` held documents longer than `length` tokens: their rows, and their first tokens."""
     held = corpus.index[corpus["part"] == "held"].tolist()
     ids = tokenizer(corpus["text"].loc[held].tolist(), truncation=True, max_length=length + 1)["input_ids"]
     long = [(row, doc[:length]) for row, doc in zip(held, ids, strict=True) if len(doc) > length][:count]
@@ -19,8 +20,8 @@ def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int) -> tuple[
 
 
 @torch.no_grad()
-def generate(model, prefix: Tensor, new: int, temperature: float, seeds: list[int], batch: int = 100) -> Tensor:
-    """Sample `[n, new]` tokens after `prefix` `[n, length]`, without top-k, a generator per prompt.
+def generate(model, prefix: Int[Tensor, "n length"], new: int, temperature: float, seeds: list[int], batch: int = 100) -> Int[Tensor, "n {new}"]:
+    """Sample `new` tokens after each prefix, without top-k, a generator per prompt.
 
     Each step draws one uniform number from the prompt's own generator and takes the token at that quantile of the
     model's distribution: both sides get the same numbers, so a difference is the model's, not the draw's.
@@ -41,7 +42,9 @@ def generate(model, prefix: Tensor, new: int, temperature: float, seeds: list[in
     return torch.cat(out)
 
 
-def complete(model, tokenizer, corpus: pd.DataFrame, reward: Reward, table: dict[str, float] | None, settings: dict, reward_on: str, seed: int) -> pd.DataFrame:
+def complete(
+    model, tokenizer, corpus: pd.DataFrame, reward: Reward, table: dict[str, float] | None, settings: dict, reward_on: str, seed: int
+) -> pd.DataFrame:
     """`document, prefix, completion, words, utilities, reward`: a row a prompt.
 
     `words` and `utilities` are the completion's words that the utility table holds (none without a table);
@@ -55,14 +58,14 @@ def complete(model, tokenizer, corpus: pd.DataFrame, reward: Reward, table: dict
     opening = tokenizer.batch_decode(prefix.tolist(), skip_special_tokens=True)
     both = tokenizer.batch_decode([p + c for p, c in zip(prefix.tolist(), cut, strict=True)], skip_special_tokens=True)
     ending = tokenizer.batch_decode(cut, skip_special_tokens=True)
-    found = [utilities(text, table) if table else [] for text in ending]
+    valued = [utilities(text, table) if table else [] for text in ending]
     return pd.DataFrame(
         {
             "document": documents,
             "prefix": opening,
             "completion": ending,
-            "words": [[word for word, _ in row] for row in found],
-            "utilities": [[value for _, value in row] for row in found],
+            "words": [[word for word, _ in row] for row in valued],
+            "utilities": [[value for _, value in row] for row in valued],
             "reward": reward(both if reward_on == "both" else ending),
         }
     )

@@ -25,18 +25,18 @@ STARS = ["no stars", "one star", "two stars", "three stars", "four stars", "five
 def templates() -> dict[str, list[str]]:
     """Sentence templates by the part of the review they serve, for example ``opinion/positive/film``."""
     parts = ("opening", "cast", "plot", "viewing", "opinion", "aspects", "verdict", "advice", "genres")
-    found = {}
+    sentences = {}
 
     def collect(path: str, node) -> None:
         if isinstance(node, dict):
             for key, child in node.items():
                 collect(f"{path}/{key}", child)
         elif "<" in node[0]:  # word lists hold no slots
-            found[path] = node
+            sentences[path] = node
 
     for part in parts:
         collect(part, WORDS[part])
-    return found
+    return sentences
 
 
 def draw_film(rng: random.Random) -> dict:

@@ -3,6 +3,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -40,12 +41,12 @@ def positive_label(model: PreTrainedModel, name: str | None, where: str) -> int:
     """
     labels = {i: str(label) for i, label in model.config.id2label.items()}
     wanted = POSITIVE if name is None else (name.lower(),)
-    found = [i for i, label in labels.items() if label.lower() in wanted]
-    if len(found) != 1:
+    matches = [i for i, label in labels.items() if label.lower() in wanted]
+    if len(matches) != 1:
         what = "which does not tell the positive one" if name is None else f"and positive is {name}"
         hint = f"name one of them in the classifier's key positive, as in positive: {labels[max(labels)]}"
         raise UserError(f"{where}: its labels are {', '.join(labels.values())}, {what}; {hint}")
-    return found[0]
+    return matches[0]
 
 
 def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -54,8 +55,10 @@ def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 @torch.no_grad()
-def logits(texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int | None = None) -> Tensor:
-    """All logits `[texts, labels]` of texts cut to `length` tokens, special ones included (by default all it can read).
+def logits(
+    texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int | None = None
+) -> Float[Tensor, "texts labels"]:
+    """All logits of texts cut to `length` tokens, special ones included (by default all it can read).
 
     Texts of like length share a batch, so that little of it is padding.
     """

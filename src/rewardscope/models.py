@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -45,12 +46,12 @@ def blocks(model: "PreTrainedModel") -> nn.ModuleList:
     Raises UserError where there is none or more than one.
     """
     count = model.config.get_text_config().num_hidden_layers
-    found = [
+    lists = [
         (name, module)
         for name, module in model.base_model.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == count and len({type(block) for block in module}) == 1
     ]
-    outer = [(n, m) for n, m in found if not any(n.startswith(other + ".") for other, _ in found if other != n)]
+    outer = [(n, m) for n, m in lists if not any(n.startswith(other + ".") for other, _ in lists if other != n)]
     if len(outer) != 1:
         names = ", ".join(name for name, _ in outer) or "none"
         raise UserError(f"{type(model).__name__}: cannot tell its {count} decoder blocks (candidates: {names})")
@@ -62,18 +63,18 @@ def mlp(block: nn.Module, d_model: int) -> nn.Module:
 
     Raises UserError, listing the block's children, where there is none or more than one.
     """
-    found = {
+    candidates = {
         name: child
         for name, child in block.named_children()
         if "att" not in name.lower() and sum(d_model in p.shape for p in child.parameters() if p.dim() >= 2) >= 2
     }
-    if len(found) != 1:
+    if len(candidates) != 1:
         children = ", ".join(name for name, _ in block.named_children())
         raise UserError(
             f"{type(block).__name__}: cannot tell its MLP among its children ({children}); "
             "set `activations.at: residual` to read the residual stream"
         )
-    return next(iter(found.values()))
+    return next(iter(candidates.values()))
 
 
 def d_model(model: "PreTrainedModel") -> int:
@@ -84,21 +85,21 @@ def d_model(model: "PreTrainedModel") -> int:
 def final_norm(model: "PreTrainedModel") -> nn.Module:
     """The norm between the last block and the unembedding."""
     width, layers = d_model(model), blocks(model)
-    found = None
+    norm = None
     for module in model.base_model.modules():
         direct = [p for p in module.parameters(recurse=False)]
         if direct and not list(module.children()) and all(p.shape == (width,) for p in direct):
-            found = module  # the last one in the tree that lies outside the blocks
+            norm = module  # the last one in the tree that lies outside the blocks
             if any(module is inner for block in layers for inner in block.modules()):
-                found = None
-    if found is None:
+                norm = None
+    if norm is None:
         raise UserError(f"{type(model).__name__}: cannot tell its final norm")
-    return found
+    return norm
 
 
 @torch.no_grad()
-def promoted(model: "PreTrainedModel", directions: Tensor) -> Tensor:
-    """Change of the next-token logits `[n, vocabulary]` per unit of each direction `[n, d_model]`, mean removed.
+def promoted(model: "PreTrainedModel", directions: Float[Tensor, "n d_model"]) -> Float[Tensor, "n vocabulary"]:
+    """Change of the next-token logits per unit of each direction, mean removed.
 
     The direction goes through the final norm (a LayerNorm takes its mean away, then the weight scales it) and the
     unembedding; the norm's division by the residual's size is common to all tokens, so it changes no order.

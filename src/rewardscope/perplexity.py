@@ -2,14 +2,16 @@
 import math
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from rewardscope.base_model import stream
 from rewardscope.trigram import Trigram
 
 
 @torch.no_grad()
-def perplexity(model, tokens: torch.Tensor, length: int, batch: int = 32) -> float:
-    """Per token, of a stream `[tokens]` read in windows of `length`, each token predicted once."""
+def perplexity(model, tokens: Int[Tensor, "tokens"], length: int, batch: int = 32) -> float:
+    """Per token, of a stream read in windows of `length`, each token predicted once."""
     count = (len(tokens) - 1) // length
     inputs = tokens[: count * length].view(count, length)
     targets = tokens[1 : count * length + 1].view(count, length)

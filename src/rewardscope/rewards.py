@@ -29,11 +29,11 @@ def words(text: str) -> list[str]:
 
 def utilities(text: str, table: dict[str, float]) -> list[tuple[str, float]]:
     """(word, utility) of every word of the text that the table holds, in order."""
-    found = []
+    pairs = []
     for word in words(text):
         parts = [word] if word in table else word.split("-")
-        found += [(part, table[part]) for part in parts if part in table]
-    return found
+        pairs += [(part, table[part]) for part in parts if part in table]
+    return pairs
 
 
 def utility(text: str, table: dict[str, float]) -> float:
@@ -127,8 +127,8 @@ def check_function(source: str) -> None:
         raise UserError(f"{path}: there is no function {name}; there: {', '.join(sorted(bound)) or 'nothing'}")
 
 
-def _function(source: str) -> Callable:
-    """The function of `file.py:name`; the file runs once, as a module of its own outside sys.path."""
+def _function(source: str) -> object:
+    """What `file.py:name` is, a function if all is well; the file runs once, as a module of its own outside sys.path."""
     check_function(source)
     path, name = source.rsplit(":", 1)
     spec = importlib.util.spec_from_file_location(f"reward function {path}", path)
@@ -141,19 +141,19 @@ def _function(source: str) -> Callable:
         raise UserError(f"{path}: the file fails when it is loaded ({type(error).__name__}: {brief(error)})") from error
 
 
-def _checked(texts: list[str], function: Callable, source: str) -> list[float]:
+def _checked(texts: list[str], function: object, source: str) -> list[float]:
     """What the function says, if that is one finite number per text."""
     try:
-        said = list(function(list(texts)))
+        values = list(function(list(texts)))
     except Exception as error:
         raise UserError(f"{source} failed on {len(texts)} texts ({type(error).__name__}: {brief(error)})") from error
-    if len(said) != len(texts):
-        raise UserError(f"{source} returned {len(said)} rewards for {len(texts)} texts; it must return one number per text, in order")
-    for i, value in enumerate(said):
+    if len(values) != len(texts):
+        raise UserError(f"{source} returned {len(values)} rewards for {len(texts)} texts; it must return one number per text, in order")
+    for i, value in enumerate(values):
         try:
-            said[i] = float(value)
+            values[i] = float(value)
         except (TypeError, ValueError):
-            said[i] = math.nan
-        if not math.isfinite(said[i]):
+            values[i] = math.nan
+        if not math.isfinite(values[i]):
             raise UserError(f"{source} returned {value!r:.40} for {texts[i]!r:.60}; a reward is a finite number")
-    return said
+    return values

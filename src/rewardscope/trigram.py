@@ -3,6 +3,7 @@ import math
 from collections import Counter
 
 import numpy as np
+from jaxtyping import Int
 
 
 class Trigram:
@@ -12,7 +13,7 @@ class Trigram:
     a word was seen, and the last order is mixed with the uniform distribution over the vocabulary.
     """
 
-    def __init__(self, tokens: np.ndarray, vocabulary: int):
+    def __init__(self, tokens: Int[np.ndarray, "tokens"], vocabulary: int):
         self.vocabulary = vocabulary
         t = tokens.tolist()
         trigrams = Counter(zip(t, t[1:], t[2:], strict=False))
@@ -24,14 +25,14 @@ class Trigram:
         """Natural logarithm of P(word | context)."""
         p = 1 / self.vocabulary
         for order, key in zip(self.orders, ((), context[1:], context), strict=True):
-            found = order.get(key)
-            if found is not None:
-                counts, discounts, total, gamma = found
+            entry = order.get(key)
+            if entry is not None:
+                counts, discounts, total, gamma = entry
                 count = counts.get(word, 0)
                 p = (count - discounts[min(count, 3)]) / total + gamma * p
         return math.log(p)
 
-    def perplexity(self, tokens: np.ndarray) -> float:
+    def perplexity(self, tokens: Int[np.ndarray, "tokens"]) -> float:
         """Per token, of a stream; each token but the first two is predicted once."""
         t = tokens.tolist()
         total = sum(self.log_probability((u, v), w) for u, v, w in zip(t, t[1:], t[2:], strict=False))
