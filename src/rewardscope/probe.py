@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from rewardscope.activations import encode
+from rewardscope.batches import encode
 from rewardscope.rewards import Reward
 from rewardscope.stats import paired, t_interval
 
@@ -50,8 +50,8 @@ def token_counts(tokens: pd.DataFrame, documents: np.ndarray) -> np.ndarray:
     """
     counts = tokens.loc[tokens["part"] == "fit", "token"].value_counts()
     frequent = np.sort(counts.sort_index().nlargest(VOCABULARY).index)
-    read = tokens[tokens["token"].isin(frequent)]
-    cell = np.searchsorted(documents, read["document"]) * len(frequent) + np.searchsorted(frequent, read["token"])
+    bag = tokens[tokens["token"].isin(frequent)]
+    cell = np.searchsorted(documents, bag["document"]) * len(frequent) + np.searchsorted(frequent, bag["token"])
     return np.bincount(cell, minlength=len(documents) * len(frequent)).reshape(len(documents), len(frequent)).astype(float)
 
 
@@ -107,14 +107,14 @@ def side_scores(layers: dict[int, pd.DataFrame], documents: np.ndarray, y: np.nd
     }
     rows = []
     for layer in (*sorted(layers), "total"):
-        found = {}
+        scores = {}
         for kind, of in sums.items():
             x = np.hstack([of[n] for n in (sorted(layers) if layer == "total" else [layer])])
-            found[kind] = {"columns": x.shape[1], **score(predictions(x, y, held), y[held])}
-        features, controls = found["features"], found["controls"]
+            scores[kind] = {"columns": x.shape[1], **score(predictions(x, y, held), y[held])}
+        features, controls = scores["features"], scores["controls"]
         fair = features["columns"] == controls["columns"]
-        found["features - controls"] = {m: features[m] - controls[m] if fair else np.nan for m in ("tau", "r2")}
-        rows += [{"layer": layer, "predictors": kind, **values} for kind, values in found.items()]
+        scores["features - controls"] = {m: features[m] - controls[m] if fair else np.nan for m in ("tau", "r2")}
+        rows += [{"layer": layer, "predictors": kind, **values} for kind, values in scores.items()]
     return rows
 
 
@@ -147,8 +147,8 @@ def rows(scores: pd.DataFrame, text: list[dict], held: np.ndarray, names: dict) 
                 low, high = t_interval(replicates[side].to_numpy())
                 row |= {side: replicates[side].mean(), f"{side}_low": low, f"{side}_high": high}
             out.append({**row, **paired((replicates["rlhf"] - replicates["base"]).to_numpy()), **columns, **common})
-    for found in text:
+    for line in text:
         for metric in ("tau", "r2"):
-            same = {"base": found[metric], "rlhf": found[metric], "columns": found["columns"]}
-            out.append({**names, "predictors": found["predictors"], "metric": metric, **same, **common})
+            same = {"base": line[metric], "rlhf": line[metric], "columns": line["columns"]}
+            out.append({**names, "predictors": line["predictors"], "metric": metric, **same, **common})
     return out
