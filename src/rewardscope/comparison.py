@@ -10,14 +10,14 @@ from rewardscope.features import cosines
 from rewardscope.sae import SAE
 
 
-def nearest(own: np.ndarray, other: np.ndarray, other_ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row of `own` `[n, d]`, the index of its nearest ranked row of `other` and their cosine."""
+def nearest(rows: np.ndarray, other: np.ndarray, other_ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of `rows` `[n, d]`, the index of its nearest ranked row of `other` and their cosine."""
     candidates = np.flatnonzero(other_ranked)
     if not len(candidates):
-        return np.full(len(own), -1), np.full(len(own), np.nan)
-    similarity = cosines(own, other[candidates])
+        return np.full(len(rows), -1), np.full(len(rows), np.nan)
+    similarity = cosines(rows, other[candidates])
     best = similarity.argmax(axis=1)
-    return candidates[best], similarity[np.arange(len(own)), best]
+    return candidates[best], similarity[np.arange(len(rows)), best]
 
 
 @torch.no_grad()
@@ -36,17 +36,17 @@ def activity(models: list[SAE], buffers: Callable[[], Iterator[Tensor]]) -> tupl
     return torch.stack(sums).numpy() / tokens, torch.stack(fires).numpy() / tokens
 
 
-def compare(side: str, table: pd.DataFrame, own: tuple, other: tuple, null: tuple | None, means: dict, rates: dict) -> pd.DataFrame:
+def compare(side: str, table: pd.DataFrame, dictionary: tuple, other: tuple, null: tuple | None, means: dict, rates: dict) -> pd.DataFrame:
     """A row per ranked feature of one side, seed and place.
 
-    `table` is the side's matched features; `own`, `other`, `null` are (dictionary `[F, d]`, ranked `[F]`) of this
+    `table` is the side's matched features; `dictionary`, `other`, `null` are (dictionary `[F, d]`, ranked `[F]`) of this
     SAE, of the same seed on the other side, and of another seed on the same side (the null: what an equal model
     gives; None where there is one seed). `means` and `rates` map base and rlhf to `[F]`: this feature on either model's activations.
     """
     ranked = table[table["place"].notna()]
     rows = ranked["small"].to_numpy()
-    index, cosine = nearest(own[0][rows], *other)
-    null_index, null_cosine = nearest(own[0][rows], *(null or (own[0], np.zeros(len(own[0]), dtype=bool))))
+    index, cosine = nearest(dictionary[0][rows], *other)
+    null_index, null_cosine = nearest(dictionary[0][rows], *(null or (dictionary[0], np.zeros(len(dictionary[0]), dtype=bool))))
     return pd.DataFrame(
         {
             "side": side,

@@ -31,11 +31,11 @@ def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], 
     parts: list[list[pd.DataFrame]] = [[] for _ in models]
     start = 0
     for x in shards:
-        for found, model, features in zip(parts, models, chosen, strict=True):
+        for firings, model, features in zip(parts, models, chosen, strict=True):
             w, b = model.w_enc[0, features], model.b_enc[0, features]
             f = torch.relu(x @ w.T + b)
             row, column = (t.cpu().numpy() for t in f.nonzero(as_tuple=True))
-            found.append(
+            firings.append(
                 pd.DataFrame(
                     {
                         "feature": features[column].astype(np.int32),
@@ -48,4 +48,4 @@ def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], 
         start += len(x)
     if start != len(tokens):
         raise ValueError(f"{start} activation rows, {len(tokens)} in the token index")
-    return [pd.concat(found, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True) for found in parts]
+    return [pd.concat(firings, ignore_index=True).sort_values(["feature", "document", "position"], ignore_index=True) for firings in parts]

@@ -25,7 +25,7 @@ def changes(model, layer: int, at: str, directions: Tensor, input_ids: Tensor) -
     """
     block = models.blocks(model)[layer]
     place = models.mlp(block, models.d_model(model)) if at == "mlp" else block
-    before, found = model(input_ids=input_ids, use_cache=False).logits, []
+    before, rows = model(input_ids=input_ids, use_cache=False).logits, []
     for direction in directions.to(before):
         added = torch.zeros_like(direction).expand(input_ids.shape[1], -1).clone()
         added[1:] = direction
@@ -39,8 +39,8 @@ def changes(model, layer: int, at: str, directions: Tensor, input_ids: Tensor) -
         finally:
             handle.remove()
         change = (after - before)[:, 1:].double().mean(dim=(0, 1))
-        found.append(change - change.mean())
-    return torch.stack(found) if found else torch.empty(0, before.shape[-1])
+        rows.append(change - change.mean())
+    return torch.stack(rows) if rows else torch.empty(0, before.shape[-1])
 
 
 def token_ids(tokenizer, vocabulary: int) -> dict[str, int]:
@@ -78,5 +78,5 @@ def _claimed(tokens: list[dict], ids: dict[str, int]) -> Tensor:
 
 def means(fires: pd.DataFrame, features: Iterable[int]) -> Tensor:
     """Mean activation `[n]` of each feature where it fires; 0 of one that never does."""
-    found = fires.groupby("feature")["value"].mean()
-    return torch.tensor([float(found.get(feature, 0.0)) for feature in features], dtype=torch.float32)
+    by_feature = fires.groupby("feature")["value"].mean()
+    return torch.tensor([float(by_feature.get(feature, 0.0)) for feature in features], dtype=torch.float32)

@@ -50,13 +50,13 @@ def page(
         groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
     several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
     shown = []
-    for (model, reward), own in groups.items():
-        sides = list(zip(*(completed[pair] for pair in own if pair in completed), strict=True))
+    for (model, reward), runs in groups.items():
+        sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
-        found = _found(tables.get("tables/step4.csv"), model, reward)
-        written = words_written(*sides) if sides and own[0] in words else None
-        screen = first_screen(row3, row4, verdict.sentences(row3, row4, found, own[0] in words))
-        shown.append({"model": model, "reward": reward, "likes": described(rewards[own[0]], sides), "written": written, **screen})
+        gained = _gained(tables.get("tables/step4.csv"), model, reward)
+        written = words_written(*sides) if sides and runs[0] in words else None
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words))
+        shown.append({"model": model, "reward": reward, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
@@ -80,7 +80,7 @@ def page(
     return {
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
         "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
-        "contents": [(key, said) for key, said in CONTENTS.items() if present[key]],
+        "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
         "pairs": shown,
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
@@ -104,23 +104,23 @@ def _row(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     return next((row for row in _rows(table) if (row["model"], row["reward"]) == (model, reward)), None)
 
 
-def _found(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+def _gained(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     """Step 4's count of features that only the tuned model has: of the top k, in all layers."""
-    own = () if table is None else table[table["among"].str.startswith("top")]
-    rows = _rows(own[(own["layer"] == "total") & (own["change"] == "found") & (own["kept_at"] == "chance")]) if len(own) else []
+    top = () if table is None else table[table["among"].str.startswith("top")]
+    rows = _rows(top[(top["layer"] == "total") & (top["change"] == "found") & (top["kept_at"] == "chance")]) if len(top) else []
     return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
 
 
 def compared(runs: int, table3: list[dict]) -> str:
     """What this report is about, for a reader who knows neither RLHF nor autoencoders."""
-    said = (
+    text = (
         "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
         f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(runs, 'RLHF run')}"
     )
     if not table3:
-        return f"{said}."
+        return f"{text}."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
-    return f"{said}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
+    return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
 
 
 def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
@@ -140,8 +140,8 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         sides = ("reward_base", "reward_rlhf") if prefix == "reward_" else (f"{prefix}m_base", f"{prefix}m_rlhf")
         base, rlhf = (row[name] for name in sides)
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
-        said = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
-        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, said)})
+        label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
+        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
     return {"sentences": sentences, "figures": drawn}
 
 
@@ -168,9 +168,9 @@ def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list
         layers = table.groupby("layer")["distance"].sum()
         chosen = sorted({layer for pick, layer in picks.items() if not pick.startswith("low")} or set(picks.values()))
         line = charts.Line(name, "rlhf", layers.index.tolist(), layers.tolist())
-        said = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
+        label = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
         axes = ("layer (0 is nearest the input)", "divergence")
-        out.append({"title": name, "svg": charts.lines([line], axes, said, chosen, integers=True), "layers": chosen})
+        out.append({"title": name, "svg": charts.lines([line], axes, label, chosen, integers=True), "layers": chosen})
     return out
 
 
@@ -185,28 +185,28 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
         marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
         rows.append((name, marks))
         lines.append({"name": name, **line})
-    said = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
-    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", said), "rows": lines}
+    label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
+    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines}
 
 
 def step4(table: pd.DataFrame, several: bool) -> list[dict]:
     """What RLHF changed among the top features, all layers together: counts beside another SAE seed's."""
-    own = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
-    own = own[(own["kept_at"] == "chance") | own["change"].str.startswith("moved")]
+    counts = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
+    counts = counts[(counts["kept_at"] == "chance") | counts["change"].str.startswith("moved")]
     named = {
         "found": "found only in RLHF", "lost": "lost from base", "kept": "kept",
         "moved base": "firing rate moved (base)", "moved rlhf": "firing rate moved (RLHF)",
     }  # fmt: skip
     out = []
-    for (model, reward), rows in own.groupby(["model", "reward"], sort=False):
+    for (model, reward), rows in counts.groupby(["model", "reward"], sort=False):
         drawn, lines = [], []
         for row in rows.to_dict("records"):
             lines.append({"name": named[row["change"]], **row, "says": says(row)})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
-        said = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
+        label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
         axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.counted(rows['sae_seeds'].iloc[0], 'SAE seed')}"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "rows": lines})
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines})
     return out
 
 
@@ -223,15 +223,15 @@ def scores(table: pd.DataFrame, several: bool) -> list[dict]:
     out = []
     for (model, reward), rows in table[table["layer"] == "all"].groupby(["model", "reward"], sort=False):
         drawn, lines = [], []
-        for (scorer, measure), found in rows.groupby(["scorer", "measure"], sort=False):
-            own, other = (found[found["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
+        for (scorer, measure), group in rows.groupby(["scorer", "measure"], sort=False):
+            score, other = (group[group["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
             name = f"{scorer}: {measure.replace('_', ' ').replace('auroc', 'AUROC')}"
             null = charts.Dot("explanations of other features", "null-covariance", (other["base"] + other["rlhf"]) / 2)
-            marks = [charts.Dot(SIDES[side], side, own[side], own[f"{side}_low"], own[f"{side}_high"]) for side in SIDES]
+            marks = [charts.Dot(SIDES[side], side, score[side], score[f"{side}_low"], score[f"{side}_high"]) for side in SIDES]
             drawn.append((name, [null, *marks]))
-            lines.append({"name": name, "base": own["base"], "rlhf": own["rlhf"], "other": null.x, "says": says(own)})
-        said = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
-        svg = charts.dots(drawn, "mean score of an explanation, all layers", said, 0.0)
+            lines.append({"name": name, "base": score["base"], "rlhf": score["rlhf"], "other": null.x, "says": says(score)})
+        label = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
+        svg = charts.dots(drawn, "mean score of an explanation, all layers", label, 0.0)
         out.append({"title": f"{model}, {reward}" * several, "svg": svg, "rows": lines})
     return out
 
@@ -245,9 +245,9 @@ def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
             for r in rows.to_dict("records")
         ]
         last = rows.iloc[-1]
-        said = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
+        label = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
         axis = f"explanations (of {last['texts']:.0f} in all layers)"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "change": says(last.to_dict())})
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "change": says(last.to_dict())})
     return out
 
 

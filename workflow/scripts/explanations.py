@@ -16,8 +16,8 @@ documents = pd.read_parquet(files.corpus, columns=["text", "part"])
 corpus = explanations.Corpus(documents, tokenizer, params.tokens)
 fit = set(documents.index[documents["part"] == "fit"])
 for side in ("base", "rlhf"):
-    own = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
-    seeds = evidence.of_seeds(*own, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.settings["promoted"])
+    inputs = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
+    seeds = evidence.of_seeds(*inputs, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.settings["promoted"])
     for output, features in zip(snakemake.output[side], seeds, strict=True):
         with whole(output) as file, open(file, "w", encoding="utf-8") as out:
             for place, feature in enumerate(features, start=1):

@@ -20,8 +20,8 @@ pieces = llm_explanations.pieces(documents["text"], tokenizer, params.tokens)
 texts = {kind: prompts.load(files[kind], kind) for kind in prompts.EXPLAINING if kind in files.keys()}
 features, where = [], []
 for side in ("base", "rlhf"):
-    own = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
-    seeds = evidence.of_seeds(*own, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.promoted)
+    inputs = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
+    seeds = evidence.of_seeds(*inputs, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.promoted)
     for s, ranked in enumerate(seeds):
         features += [llm_explanations.shown(pieces=pieces, tokens=params.first, reviews=params.reviews, **feature) for feature in ranked]
         where += [(side, s, place) for place in range(1, len(ranked) + 1)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import llm, models, prompts, scores, table3, windows
+from rewardscope import explained, llm, models, prompts, scores, windows
 from rewardscope.files import whole
 from rewardscope.seeds import derive
 
@@ -24,7 +24,7 @@ for side in ("base", "rlhf"):
         for sample in range(params.samples):
             file = s * params.samples + sample
             rng = derive(params.seed, here.scorer, side, here.pick, seed)  # the same windows for every sample
-            lines = table3.read(files[side][file])
+            lines = explained.read(files[side][file])
             cases.append(scores.cases(here.scorer, lines, fires, fit, held, params.windows, rng))
             outputs.append(snakemake.output[side][file])
 every = [case for of in cases for case in of]
@@ -38,11 +38,11 @@ if here.explainer == "openai":
 
     prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
     order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)
-    said, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
+    answers, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
 else:
-    said, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
+    answers, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
 start = 0
 for of, output in zip(cases, outputs, strict=True):
-    own = slice(start, start := start + len(of))
+    rows = slice(start, start := start + len(of))
     with whole(output) as file:
-        scores.score(here.scorer, of, said[own]).assign(cost=costs[own]).to_parquet(file, index=False)
+        scores.score(here.scorer, of, answers[rows]).assign(cost=costs[rows]).to_parquet(file, index=False)
