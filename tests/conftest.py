@@ -1,7 +1,10 @@
 """Shapes in signatures are checked while tests run: the hook must be there before the modules are imported."""
 from jaxtyping import install_import_hook
 
-install_import_hook(["rewardscope.sae", "rewardscope.features"], "beartype.beartype")
+SHAPED = (
+    "activations", "batches", "comparison", "feature_activations", "features", "moments", "nulls", "probe", "promotes", "sae", "shards", "windows",
+)  # fmt: skip
+install_import_hook([f"rewardscope.{module}" for module in SHAPED], "beartype.beartype")
 
 import pytest
 import staleness

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -15,8 +16,8 @@ class Moments:
         self.sum = torch.zeros(d, dtype=torch.float64, device=device)
         self.products = torch.zeros(d, d, dtype=torch.float64, device=device)
 
-    def add(self, x: Tensor, documents: int) -> None:
-        """Rows `[n, d]` of so many documents."""
+    def add(self, x: Float[Tensor, "n d"], documents: int) -> None:
+        """Rows of so many documents."""
         x = x.double()
         self.documents += documents
         self.count += len(x)
@@ -51,8 +52,8 @@ def save(moments: dict[str, Tensor], file: str | Path) -> None:
     save_file(moments, file)
 
 
-def gaussian(moments: dict[str, Tensor], tokens: int, rng: torch.Generator, chunk: int = 65536) -> Iterator[Tensor]:
-    """`tokens` rows `[n, d]`, in chunks, of a Gaussian with these moments."""
+def gaussian(moments: dict[str, Tensor], tokens: int, rng: torch.Generator, chunk: int = 65536) -> Iterator[Float[Tensor, "_ d"]]:
+    """`tokens` rows, in chunks, of a Gaussian with these moments."""
     values, vectors = torch.linalg.eigh(moments["covariance"].double())
     root = (vectors * values.clamp_min(0).sqrt()).float()  # covariance = root root^T
     for start in range(0, tokens, chunk):

@@ -1,39 +1,20 @@
 """The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
-import base64
 from math import isfinite, isnan
-from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup
 
 from rewardscope import report_charts as charts
 from rewardscope import verdict
 from rewardscope.lineage import Chain
 from rewardscope.report_completions import SIDES, completions, described, words_written
 from rewardscope.report_provenance import made
+from rewardscope.report_tables import listing, pictured
 
-ROWS = 60  # of a table
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
     "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
     "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
 }  # fmt: skip
-TITLES = {
-    "table1": "Table 1: settings of RLHF beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
-    "table3": "Table 3: utility of what features fire on and promote", "table4": "Table 4: utility and reward of completions",
-    "table5": "Table 5: explanations of the best matched features", "table6": "Table 6: tied against untied weights",
-    "table7": "Table 7: the most divergent layers against the lowest", "section5.3": "Section 5.3: words of the reward in the explanations",
-    "section5.3.words": "Section 5.3: the words", "section6.1": "Section 6.1: explanations about opinions on films",
-    "section6.2": "Section 6.2: Table 3's differences against Table 4's", "step4": "Step 4: features found, lost, kept, moved",
-    "quality": "Autoencoders: reconstruction, sparsity, MMCS and its nulls", "probe": "Probe: the reward read off the features",
-    "perplexity": "The base model's perplexity beside a trigram model's", "metrics": "Accuracy of a reward classifier",
-    "scores": "Scores of the explanations on held documents",
-}  # fmt: skip
-PICTURES = {
-    "figure4": "Figure 4: the L1 coefficient against reconstruction and sparsity",
-    "table6": "Table 6: tied and untied weights, their losses",
-    "section6.2": "Section 6.2: Table 3's differences against Table 4's, over RLHF runs",
-}
 
 
 def page(
@@ -49,14 +30,6 @@ def page(
     for pair in pairs:
         groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
     several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
-    shown = []
-    for (model, reward), runs in groups.items():
-        sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
-        row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
-        gained = _gained(tables.get("tables/step4.csv"), model, reward)
-        written = words_written(*sides) if sides and runs[0] in words else None
-        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words))
-        shown.append({"model": model, "reward": reward, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
@@ -66,7 +39,7 @@ def page(
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
         "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
         "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
-        "pictures": [{"title": PICTURES[Path(file).stem], "source": picture(file)} for file in pictures],
+        "pictures": [pictured(file) for file in pictures],
         "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
         "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
         "tables": [listing(file, table) for file, table in tables.items()],
@@ -81,7 +54,7 @@ def page(
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
         "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": shown,
+        "pairs": screens(groups, tables, completed, words, rewards),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
         "changed": changed[:CHANGED],
@@ -91,9 +64,20 @@ def page(
     }
 
 
-def read_table(file: str | Path) -> pd.DataFrame:
-    """A table of the workflow: CSV, or JSON with one value a field."""
-    return pd.read_json(file, typ="series").to_frame().T if Path(file).suffix == ".json" else pd.read_csv(file)
+def screens(
+    groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict],
+) -> list[dict]:  # fmt: skip
+    """The first screen of every model and reward; `groups` holds the pairs of their runs, the rest is as `page` takes it."""
+    shown = []
+    for (model, reward), runs in groups.items():
+        sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
+        row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
+        gained = _gained(tables.get("tables/step4.csv"), model, reward)
+        written = words_written(*sides) if sides and runs[0] in words else None
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words))
+        shown.append({"model": model, "reward": reward, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
+    return shown
 
 
 def _rows(table: pd.DataFrame | None) -> list[dict]:
@@ -249,21 +233,3 @@ def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
         axis = f"explanations (of {last['texts']:.0f} in all layers)"
         out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "change": says(last.to_dict())})
     return out
-
-
-def picture(file: str | Path) -> Markup:
-    """A figure as the address of an image: what it holds cannot run or ask for anything."""
-    return Markup("data:image/svg+xml;base64," + base64.b64encode(Path(file).read_bytes()).decode())
-
-
-def listing(file: str, table: pd.DataFrame) -> dict:
-    """A table as text, its first rows."""
-    columns = [[_cell(value) for value in table[column].head(ROWS)] for column in table]
-    name, rows = Path(file).stem, list(zip(*columns, strict=True))
-    return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS)}
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.4g}"
-    return "" if pd.isna(value) else str(value)
