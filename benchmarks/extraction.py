@@ -26,7 +26,7 @@ from sae_training import HERE, environment
 from safetensors.torch import load_file
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rewardscope import activations, base_model, corpus, grammar, models, shards
+from rewardscope import activations, base_model, batches, corpus, grammar, models, shards
 
 LAYERS = [1, 2, 3, 4, 5]
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "float32", "batch_tokens": 4096, "shard_tokens": 65536}
@@ -64,13 +64,13 @@ def ours(folder: Path, tokenizer, frame: pd.DataFrame, dtype: torch.dtype) -> tu
     model = models.load(folder, dtype)
     with tempfile.TemporaryDirectory() as out:
         begun = time.perf_counter()
-        activations.extract(model, tokenizer, frame, {f"layer{n}": n for n in LAYERS}, SETTINGS, 1, Path(out), "reviews")
+        activations.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "reviews"), {f"layer{n}": n for n in LAYERS}, SETTINGS, Path(out))
         seconds = time.perf_counter() - begun
         index = pd.read_parquet(Path(out) / "tokens.parquet")
         order = torch.from_numpy(index.sort_values(["document", "position"], kind="stable").index.to_numpy().copy())
         rows = {}
         for n in LAYERS:
-            files = [file for part in activations.PARTS for file in shards.files(Path(out) / f"layer{n}", part)]
+            files = [file for part in batches.PARTS for file in shards.files(Path(out) / f"layer{n}", part)]
             rows[n] = torch.cat([load_file(file)["x"] for file in files])[order]
     return seconds, rows
 

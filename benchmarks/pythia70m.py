@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rewardscope import activations, corpus, features, saes, shards
+from rewardscope import activations, batches, corpus, features, moments, saes, shards
 
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "bfloat16", "batch_tokens": 8192, "shard_tokens": 65536}
 RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.001, "frozen_decoder": False, "precision": "float32"}
@@ -42,7 +42,8 @@ def main() -> None:
     times = {}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        sums = activations.extract(model, tokenizer, frame, {"top1": arguments.layer}, SETTINGS, 1, Path(folder), "imdb")["top1"]
+        activations.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "imdb"), {"top1": arguments.layer}, SETTINGS, Path(folder))
+        sums = moments.total(sorted((Path(folder) / "top1/sums").iterdir()))
         times["extraction"] = time.perf_counter() - start
         rows = Path(folder) / "top1"
         tokens = sum(shards.shape(file)[0] for part in ("fit", "held") for file in shards.files(rows, part))

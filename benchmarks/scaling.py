@@ -43,15 +43,15 @@ def extraction(folder: Path) -> tuple[int, float]:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    from rewardscope import activations, models, moments
+    from rewardscope import activations, batches, models, moments
 
     model, tokenizer = models.load(folder / "model"), models.load_tokenizer(folder / "model")
     frame = pd.read_parquet(folder / "test.parquet", columns=["text", "part"])
     (folder / "activations").mkdir()
     begun = time.perf_counter()
-    sums = activations.extract(model, tokenizer, frame, {"top1": 3}, SETTINGS, 1, folder / "activations", "reviews")
+    activations.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "reviews"), {"top1": 3}, SETTINGS, folder / "activations")
     seconds = time.perf_counter() - begun
-    moments.save(sums["top1"], folder / "moments.safetensors")
+    moments.save(moments.total(sorted((folder / "activations/top1/sums").iterdir())), folder / "moments.safetensors")
     return pq.read_metadata(folder / "activations/tokens.parquet").num_rows, seconds
 
 

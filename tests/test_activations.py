@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from rewardscope import activations, models, shards
-from rewardscope.activations import batches, capture, extract
+from rewardscope.activations import capture
+from rewardscope.batches import ALONE, Share, plan
 from rewardscope.errors import UserError
 from rewardscope.moments import total
 
@@ -123,29 +124,6 @@ def test_hooks_are_removed(at):
     assert hooks(model) == before
 
 
-@pytest.mark.parametrize("budget", [1, 10, 37, 64, 10_000])
-def test_batches(budget):
-    lengths = np.random.default_rng(0).integers(1, 40, size=50)
-    groups = batches(lengths, budget, np.random.default_rng(1))
-    assert sorted(np.concatenate(groups).tolist()) == list(range(50))  # every document once
-    for group in groups:
-        assert len(group) * lengths[group].max() <= budget or len(group) == 1
-    if budget == 10_000:
-        assert len(groups) == 1
-    if budget == 64:
-        # as full as they can be: sorted by length, the next shorter document would not have fitted
-        ordered = sorted(groups, key=lambda group: -lengths[group].max())
-        assert all((len(group) + 1) * lengths[group].max() > budget for group in ordered[:-1])
-
-
-def test_batches_are_shuffled():
-    lengths = np.arange(1, 31)
-    one, two, again = (batches(lengths, 60, np.random.default_rng(seed)) for seed in (1, 2, 1))
-    assert [g.tolist() for g in one] == [g.tolist() for g in again] != [g.tolist() for g in two]
-    firsts = [lengths[group].max() for group in one]
-    assert firsts not in (sorted(firsts), sorted(firsts, reverse=True))
-
-
 def corpus() -> pd.DataFrame:
     """12 documents: some longer than 20 tokens, one with special tokens inside, one of a single token."""
     texts = [text[:n] for text, n in zip(tiny.texts(), (15, 200, 30, 60, 200, 22, 45, 80, 33, 70), strict=False)]
@@ -154,11 +132,20 @@ def corpus() -> pd.DataFrame:
     return pd.DataFrame({"text": texts, "part": part})
 
 
+def extract(model, tokenizer, documents, layers, settings, seed, out, share=ALONE) -> None:
+    activations.extract(model, plan(tokenizer, documents, settings, seed, "films"), layers, settings, out, share)
+
+
+def moments_of(out, picks) -> dict[str, dict[str, torch.Tensor]]:
+    return {pick: total(sorted((out / pick / "sums").iterdir())) for pick in picks}
+
+
 @pytest.mark.parametrize(("kind", "at"), [("gpt_neox", "mlp"), ("gpt_neo", "residual"), ("llama", "mlp"), ("gpt2", "residual")])
 def test_extract(tmp_path, kind, at):
     model, tokenizer, documents = models.load(tiny.checkpoint(kind)), models.load_tokenizer(tiny.checkpoint(kind)), corpus()
     layers = {"top1": 1, "top2": 0, "low1": 0}
-    moments = extract(model, tokenizer, documents, layers, {**SETTINGS, "at": at}, 5, tmp_path, "films")
+    extract(model, tokenizer, documents, layers, {**SETTINGS, "at": at}, 5, tmp_path)
+    moments = moments_of(tmp_path, layers)
     tokens = pd.read_parquet(tmp_path / "tokens.parquet")
 
     # the index: every token of every document, but not position 0, special tokens, or anything after 20 tokens
@@ -186,6 +173,7 @@ def test_extract(tmp_path, kind, at):
         # the moments: numpy's, of the fit rows
         x = wanted[:fit].double().numpy()
         assert moments[pick]["tokens"] == fit
+        assert moments[pick]["documents"] == tokens["document"].iloc[:fit].nunique()  # each has a row
         np.testing.assert_allclose(moments[pick]["mean"].numpy(), x.mean(0), atol=1e-5)
         np.testing.assert_allclose(moments[pick]["covariance"].numpy(), np.cov(x.T, bias=True), atol=1e-5)
         assert np.abs(np.cov(x.T, bias=True)).max() > 1e-3
@@ -196,7 +184,7 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
     read = {}
     for name, dtype, seed in (("a", "float32", 5), ("b", "float32", 5), ("c", "bfloat16", 5), ("d", "float32", 6)):
         (tmp_path / name).mkdir()
-        extract(model, tokenizer, corpus(), {"top1": 1}, {**SETTINGS, "dtype": dtype}, seed, tmp_path / name, "films")
+        extract(model, tokenizer, corpus(), {"top1": 1}, {**SETTINGS, "dtype": dtype}, seed, tmp_path / name)
         read[name] = pd.read_parquet(tmp_path / name / "tokens.parquet"), torch.cat([shards.read(file) for file in shards.files(tmp_path / name / "top1", "fit")])
     assert torch.equal(read["a"][1], read["b"][1]) and read["a"][0].equals(read["b"][0])
     assert read["c"][1].dtype == torch.bfloat16 and torch.equal(read["c"][1], read["a"][1].to(torch.bfloat16))
@@ -206,8 +194,8 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
 LAYERS = {"top1": 1, "top2": 0, "low1": 0}
 
 
-def extracted(out, monkeypatch, dies_at=None, shard_tokens=32, share=(0, 1)):
-    """The moments (none if it was killed, before its n-th batch) and the sizes of the batches that went through the model."""
+def extracted(out, monkeypatch, dies_at=None, shard_tokens=32, share=ALONE):
+    """Whether it ended (it may be killed before its n-th batch), and the sizes of the batches that went through the model."""
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
     settings = {**SETTINGS, "batch_tokens": 20, "shard_tokens": shard_tokens}
     sizes = []
@@ -221,9 +209,10 @@ def extracted(out, monkeypatch, dies_at=None, shard_tokens=32, share=(0, 1)):
     monkeypatch.setattr(activations, "capture", counted)
     out.mkdir(exist_ok=True)
     try:
-        return extract(model, tokenizer, corpus(), LAYERS, settings, 5, out, "films", share), sizes
+        extract(model, tokenizer, corpus(), LAYERS, settings, 5, out, share)
     except KeyboardInterrupt:
-        return None, sizes
+        return False, sizes
+    return True, sizes
 
 
 def content(out) -> dict[str, bytes]:
@@ -232,19 +221,18 @@ def content(out) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("dies_at", range(1, 12))
-@pytest.mark.parametrize(("shard_tokens", "most"), [(32, 2), (8, 0)], ids=["shards of two batches", "shards of half a batch"])
+@pytest.mark.parametrize(
+    ("shard_tokens", "most"), [(32, 2), (8, 0), (7, 0)], ids=["shards of two batches", "shards of half a batch", "a rest at the end of a part"]
+)
 def test_a_killed_extraction_ends_as_an_undisturbed_one(tmp_path, monkeypatch, dies_at, shard_tokens, most):
-    moments, sizes = extracted(tmp_path / "whole", monkeypatch, None, shard_tokens)
+    _, sizes = extracted(tmp_path / "whole", monkeypatch, None, shard_tokens)
     files = content(tmp_path / "whole")
-    assert len(sizes) == 11 and len([file for file in files if "/sums/" not in file]) == 1 + 3 * (1 + {32: 6, 8: 23}[shard_tokens])
+    assert len(sizes) == 11 and len([file for file in files if "/sums/" not in file]) == 1 + 3 * (1 + {32: 6, 8: 23, 7: 27}[shard_tokens])
     _, before = extracted(tmp_path / "killed", monkeypatch, dies_at, shard_tokens)
     for name, data in content(tmp_path / "killed").items():
         assert files[name] == data  # what is there already is there for good
-    resumed, after = extracted(tmp_path / "killed", monkeypatch, None, shard_tokens)
-    assert content(tmp_path / "killed") == files
-    for pick in LAYERS:
-        assert resumed[pick].keys() == moments[pick].keys()
-        assert all(torch.equal(resumed[pick][n], moments[pick][n]) for n in moments[pick])
+    _, after = extracted(tmp_path / "killed", monkeypatch, None, shard_tokens)
+    assert content(tmp_path / "killed") == files  # the sums of the moments among them
     repeated = len(before) + len(after) - len(sizes)
     assert before + after[repeated:] == sizes and 0 <= repeated <= most
 
@@ -257,7 +245,7 @@ def split(out, jobs: int, shard_tokens: int) -> dict[str, dict[str, torch.Tensor
     for p in range(jobs):
         work = out / f"job{p}"
         work.mkdir(parents=True)
-        extract(model, tokenizer, corpus(), LAYERS, settings, 5, work, "films", (p, jobs))
+        extract(model, tokenizer, corpus(), LAYERS, settings, 5, work, Share(p, jobs))
         for pick in LAYERS:
             (out / pick).mkdir(exist_ok=True)
             (work / pick / f"part{p}").rename(out / pick / f"part{p}")
@@ -285,25 +273,17 @@ def test_a_split_extraction_has_the_bytes_of_one_job(tmp_path, jobs, shard_token
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
 def test_a_killed_part_ends_as_an_undisturbed_one(tmp_path, monkeypatch, dies_at):
-    extracted(tmp_path / "whole", monkeypatch, None, 8, (1, 3))
-    _, before = extracted(tmp_path / "killed", monkeypatch, dies_at, 8, (1, 3))
+    extracted(tmp_path / "whole", monkeypatch, None, 8, Share(1, 3))
+    _, before = extracted(tmp_path / "killed", monkeypatch, dies_at, 8, Share(1, 3))
     assert len(before) == dies_at - 1
-    extracted(tmp_path / "killed", monkeypatch, None, 8, (1, 3))
+    extracted(tmp_path / "killed", monkeypatch, None, 8, Share(1, 3))
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
-
-
-def test_borders():
-    """7 shards of 10 rows and 3 of the held part, in 16 groups: some are empty, the last ends behind the last row."""
-    in_shards, in_rows = activations.borders([65, 21], 10)
-    assert in_shards.tolist() == [g * 10 // 16 for g in range(17)]
-    starts = [0, 10, 20, 30, 40, 50, 60, 65, 75, 85, 87]
-    assert in_rows.tolist() == [starts[s] for s in in_shards]
 
 
 def test_an_extraction_killed_again_and_again_gets_there(tmp_path, monkeypatch):
     extracted(tmp_path / "whole", monkeypatch)
     runs = 0
-    while extracted(tmp_path / "killed", monkeypatch, dies_at=4)[0] is None:
+    while not extracted(tmp_path / "killed", monkeypatch, dies_at=4)[0]:
         runs += 1
     assert 3 <= runs < 11 and content(tmp_path / "killed") == content(tmp_path / "whole")
 
@@ -356,7 +336,7 @@ def test_the_model_goes_on_while_shards_are_written(tmp_path, monkeypatch):
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
     monkeypatch.setattr(shards, "save_file", slow)
     monkeypatch.setattr(activations, "capture", counted)
-    extract(model, tokenizer, corpus(), LAYERS, {**SETTINGS, "batch_tokens": 20, "shard_tokens": 32}, 5, tmp_path, "films")
+    extract(model, tokenizer, corpus(), LAYERS, {**SETTINGS, "batch_tokens": 20, "shard_tokens": 32}, 5, tmp_path)
     assert len(batches) == 11
 
 
@@ -365,11 +345,11 @@ def test_extract_refuses(tmp_path):
     for folder in "ab":
         (tmp_path / folder).mkdir()
     with pytest.raises(UserError, match="^corpus films: no held document of two tokens or more$"):
-        extract(model, tokenizer, corpus().query("part == 'fit'"), {"top1": 1}, SETTINGS, 5, tmp_path / "a", "films")
+        extract(model, tokenizer, corpus().query("part == 'fit'"), {"top1": 1}, SETTINGS, 5, tmp_path / "a")
     with torch.no_grad():
         block("gpt_neox", model, 1).mlp.dense_4h_to_h.bias[3] = torch.nan
     with pytest.raises(UserError, match="^layer 1 gives activations that are not finite; "):
-        extract(model, tokenizer, corpus(), {"top1": 1}, SETTINGS, 5, tmp_path / "b", "films")
+        extract(model, tokenizer, corpus(), {"top1": 1}, SETTINGS, 5, tmp_path / "b")
 
 
 def test_dtypes_are_those_of_the_config():

@@ -114,7 +114,7 @@ def test_every_form_of_import(tmp_path, package, line):
 def test_closure_of_a_script(tmp_path, package):
     script = tmp_path / "script.py"
     script.write_text("import numpy\nfrom rewardscope.table4 import row\n")
-    own = {"table4", "table3", "stats", "rewards", "errors"}
+    own = {"table4", "table3", "explained", "stats", "rewards", "errors"}
     assert code.closure(script) == own | {"logits", "models", "checksums", "files"}  # by an import inside a function
     script.write_text("import numpy, json\n")
     forget()

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from report_pages import HOSTILE, PAIR, STEP4, TABLE3, TABLE4, completions, fires, html, made_up
 
-from rewardscope import report, report_charts, report_completions, report_features, report_provenance, report_sections, verdict
+from rewardscope import report, report_charts, report_completions, report_features, report_provenance, report_sections, report_tables, verdict
 from rewardscope.errors import UserError
 
 
@@ -283,7 +283,7 @@ def test_a_pair_of_checkpoints_has_no_curves():
 
 
 def test_a_long_table_is_cut_and_says_so():
-    found = report_sections.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
+    found = report_tables.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
     assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import tiny
-from explained import line, place
+from explanation_lines import line, place
 
 from rewardscope.section5_3 import COLUMNS, MEASURES, WORD_COLUMNS, chance, measure, occurrences, odds, read_words, rows, word_rows
 from rewardscope.table3 import row as table3_row

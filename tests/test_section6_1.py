@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from explained import place
+from explanation_lines import place
 
 from rewardscope import explanations
 from rewardscope.film_opinions import FILMS, OPINIONS, WORDS, about

@@ -5,29 +5,26 @@ attention sink with an outlying norm), special tokens and padding are left out.
 """
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rewardscope import models, states
+from rewardscope.batches import ALONE, PARTS, Batch, Plan, Share
 from rewardscope.budget import need_disk
 from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.job import progress
-from rewardscope.moments import Moments, total
-from rewardscope.seeds import derive
+from rewardscope.moments import Moments
 from rewardscope.shards import Writer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PARTS = ("fit", "held")
-GROUPS = 16  # of shards: each has moments of its own, and an extraction is split between them, so that no split changes a sum
 NAME = pa.dictionary(pa.int32(), pa.string())
 INDEX = pa.schema(
     [("document", pa.int32()), ("part", NAME), ("corpus", NAME), ("position", pa.int32()), ("token", pa.int32())]
@@ -39,8 +36,8 @@ class _Enough(Exception):
 
 
 @torch.no_grad()
-def capture(model, layers: list[int], at: str, input_ids: Tensor) -> dict[int, Tensor]:
-    """Activations `[batch, position, d_model]` of each layer, at a block's `mlp` output or its `residual` output.
+def capture(model, layers: list[int], at: str, input_ids: Int[Tensor, "batch position"]) -> dict[int, Float[Tensor, "batch position d_model"]]:
+    """Activations of each layer, at a block's `mlp` output or its `residual` output.
 
     Rows may be padded on the right: attention is causal, so no real token sees the padding.
     """
@@ -67,158 +64,102 @@ def capture(model, layers: list[int], at: str, input_ids: Tensor) -> dict[int, T
     return seen
 
 
-def batches(lengths: np.ndarray, budget: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Documents grouped by length so that rows x longest <= budget (a single longer document stands alone).
+def extract(model, plan: Plan, layers: dict[str, int], settings: dict, out: Path, share: Share = ALONE) -> None:
+    """Write the shards of every pick under `out/{pick}/part0`, their moments and the index `out/tokens.parquet`.
 
-    The groups are shuffled, so that a shard mixes short and long documents.
-    """
-    groups: list[list[int]] = []
-    for document in np.argsort(lengths, kind="stable")[::-1]:
-        if not groups or (len(groups[-1]) + 1) * lengths[groups[-1][0]] > budget:
-            groups.append([])
-        groups[-1].append(int(document))
-    return [np.array(groups[i]) for i in rng.permutation(len(groups))]
+    `layers` maps picks to layers; `settings` is the `activations:` section. Sums of the moments of the fit rows lie in
+    `out/{pick}/sums`, a file a group, for `moments.total`. Memory does not grow with the activations. Raises UserError
+    where the activations are not finite, or the disk has no room for them.
 
-
-def encode(tokenizer, texts: list[str], limit: int, chunk: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids of all texts in a row `[tokens]`, int32, and where each text begins `[texts + 1]`; `limit` a text."""
-    parts, lengths = [], []
-    for start in range(0, len(texts), chunk):  # Python lists of ids take nine times the memory
-        ids = tokenizer(texts[start : start + chunk], truncation=True, max_length=limit)["input_ids"]
-        lengths += map(len, ids)
-        parts.append(np.fromiter(chain.from_iterable(ids), dtype=np.int32))
-    return np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)])
-
-
-def _rows(ids: np.ndarray, starts: np.ndarray, special: list[int]) -> np.ndarray:
-    """How many activation rows each document has: tokens but the first and special ones."""
-    kept = ~np.isin(ids, special)
-    kept[starts[:-1][np.diff(starts) > 0]] = False
-    before = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum(kept, out=before[1:])
-    return np.diff(before[starts])
-
-
-def borders(rows: list[int], shard_tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of the GROUPS begins, and the last one ends: in shards, and in rows of all parts (so many `rows` each) together.
-
-    A group is a run of whole shards; with fewer shards than GROUPS some are empty.
-    """
-    starts = [first + np.arange(0, n, shard_tokens) for first, n in zip(np.cumsum([0, *rows[:-1]]), rows, strict=True)]
-    shards = np.concatenate([*starts, [sum(rows) + 1]])  # batches without a row may stand at the very end
-    groups = np.arange(GROUPS + 1) * (len(shards) - 1) // GROUPS
-    return groups, shards[groups]
-
-
-def extract(
-    model, tokenizer, corpus: pd.DataFrame, layers: dict[str, int], settings: dict, seed: int, out: Path, name: str,
-    share: tuple[int, int] = (0, 1),
-) -> dict[str, dict[str, Tensor]]:  # fmt: skip
-    """Write the shards of every pick under `out/{pick}/part0` and the index `out/tokens.parquet`; return the moments.
-
-    `corpus` has the columns text and part; `layers` maps picks to layers; `settings` is the `activations:` section.
-    The index has a row per activation row, in shard order (fit first, then held): document (row of the corpus),
-    part, corpus, position (in the document, from 0), token. Moments are the mean `[d]` and covariance `[d, d]` of
-    the fit rows, accumulated in float64. Memory does not grow with the activations. Raises UserError where a part
-    is empty, the activations are not finite, or the disk has no room for them.
-
-    With `share` (p, n) it is the p-th of n jobs, from 0: a run of whole shards, in `out/{pick}/part{p}`, named and filled as one
-    job would, since batches are fixed before they are shared out. A batch on a border is computed twice. Sums of the
-    moments lie in `out/{pick}/sums`, a file a group: `moments.total` of all jobs' files, in order, is what one job returns.
-    The index is always the whole one.
+    A `share` of several is a run of whole shards, in `out/{pick}/part{p}`, named and filled as one job would. A batch on a
+    border is computed twice. The index is always the whole one.
 
     Shards are written in the background, and after each the state is saved in `out`, from which a killed extraction goes on: what it
-    repeats is less than two shards, or two batches where that is more. The index needs no model and is written anew.
+    repeats is less than two shards, or two batches where that is more.
     """
-    ids, starts = encode(tokenizer, corpus["text"].tolist(), settings["tokens"])
-    special = torch.tensor(sorted(tokenizer.all_special_ids))
-    lengths = np.diff(starts)
-    width, dtype = models.d_model(model), DTYPES[settings["dtype"]]
-    p, jobs = share  # the place of this job, and how many there are
-    written = sum(file.stat().st_size for file in out.glob("*/part*/*.safetensors"))
-    need_disk(
-        out, len(ids) * width * dtype.itemsize * len(layers) // jobs - written, f"activations of {len(ids):,} tokens at {len(layers)} layers",
-        "lower activations.tokens or max_documents, or set activations.dtype: bfloat16",
-    )  # fmt: skip
-    planned = {}
-    for part in PARTS:
-        members = np.flatnonzero((corpus["part"] == part).to_numpy() & (lengths > 1))
-        rng = np.random.default_rng(derive(seed, "batches", name, part))
-        planned[part] = [members[group] for group in batches(lengths[members], settings["batch_tokens"], rng)]
-    rows_of = _rows(ids, starts, tokenizer.all_special_ids)
-    counts = [sum(int(rows_of[documents].sum()) for documents in planned[part]) for part in PARTS]
-    for part, count in zip(PARTS, counts, strict=True):
-        if not count:
-            raise UserError(f"corpus {name}: no {part} document of two tokens or more")
-    shards, rows = borders(counts, settings["shard_tokens"])
-    begin, end = p * GROUPS // jobs, (p + 1) * GROUPS // jobs
-    low, high = rows[begin], rows[end]  # this job's
-
-    chosen = sorted(set(layers.values()))
-    writers = {pick: Writer(out / pick / f"part{p}", settings["shard_tokens"], first=shards[begin]) for pick in layers}
-    for pick in layers:
-        (out / pick / "sums").mkdir(exist_ok=True)
-    moments = {n: Moments(width, model.device) for n in chosen}
-    done, batch = _restore_(out, writers, moments), 0  # batches whose activations are kept; batches so far
-    after, group = 0, None  # rows so far; the group whose moments are being summed
-    with _Background(out, writers) as background, whole(out / "tokens.parquet") as file, pq.ParquetWriter(file, INDEX) as index:
+    _need_room(model, plan, layers, settings, out, share)
+    write_index(plan, out / "tokens.parquet")
+    last = {batch.group: number for number, batch in enumerate(plan.batches, start=1) if batch.part == "fit"}  # of each group
+    with _Output(model, plan, layers, settings, out, share) as output:
         for part in PARTS:
-            for documents in progress(planned[part], f"batches of {part} documents"):
-                padded = torch.zeros(len(documents), lengths[documents].max(), dtype=torch.long)
-                wanted = torch.zeros_like(padded, dtype=torch.bool)
-                for row, document in enumerate(documents):
-                    padded[row, : lengths[document]] = torch.from_numpy(ids[starts[document] : starts[document + 1]])
-                    wanted[row, 1 : lengths[document]] = True
-                wanted &= ~torch.isin(padded, special)
-                row, position = (t.numpy().astype(np.int32) for t in wanted.nonzero(as_tuple=True))
-                columns = [documents[row].astype(np.int32), [part] * len(row), [name] * len(row), position, padded[wanted].numpy().astype(np.int32)]
-                index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
-                batch += 1
-                first, after = after, after + len(row)
-                own = low <= first < high
-                if part == "fit" and own:
-                    before, group = group, np.searchsorted(rows, first, side="right") - 1
-                    if before not in (None, group) and batch > done:
-                        _keep(out, layers, moments, before)
-                if batch <= done or not (own or first < low < after):
+            batches = [(number, batch) for number, batch in enumerate(plan.batches, start=1) if batch.part == part]
+            for number, batch in progress(batches, f"batches of {part} documents"):
+                if number <= output.done or not share.needs(batch, plan):
                     continue
-                seen = capture(model, chosen, settings["at"], padded.to(model.device))
-                found = {n: x[wanted.to(x.device)] for n, x in seen.items()}
-                for n, x in found.items():
-                    if not torch.isfinite(x).all():
-                        raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
-                    if part == "fit" and own:
-                        moments[n].add(x, len(documents))
-                if any([writers[pick].add(found[n][max(0, low - first) : high - first].to("cpu", dtype), part) for pick, n in layers.items()]):
-                    background.write(batch, moments)
-            if batch >= done:  # a state of a later part was saved after this part's last shard
-                for writer in writers.values():
-                    writer.flush(part)
-    if group is not None:
-        _keep(out, layers, moments, group)
-    return {pick: total(sorted((out / pick / "sums").iterdir())) for pick in layers} if jobs == 1 else {}
+                rows = _rows(model, sorted(set(layers.values())), settings["at"], plan, batch)
+                if part == "fit" and batch.group in share.groups:
+                    output.sum(rows, len(batch.documents))
+                    if number == last[batch.group]:
+                        output.end_group(batch.group)
+                output.add({n: x[share.rows(batch, plan)] for n, x in rows.items()}, part, number)
+            if number >= output.done:  # a state of a later part was saved after this part's last shard
+                output.flush(part)
 
 
-def _keep(out: Path, layers: dict[str, int], moments: dict[int, Moments], group: int) -> None:
-    """Write a group's moments and begin the next one's."""
-    for pick, n in layers.items():
-        with whole(out / pick / "sums" / f"{group:02d}.safetensors") as file:
-            save_file(moments[n].sums(), file)
-    for n, m in moments.items():
-        moments[n] = Moments(len(m.sum), m.sum.device)
+def _need_room(model, plan: Plan, layers: dict[str, int], settings: dict, out: Path, share: Share) -> None:
+    """Raise UserError where the disk lacks the room for what is not yet written."""
+    written = sum(file.stat().st_size for file in out.glob("*/part*/*.safetensors"))
+    size = len(plan.ids) * models.d_model(model) * DTYPES[settings["dtype"]].itemsize * len(layers) // share.jobs
+    what = f"activations of {len(plan.ids):,} tokens at {len(layers)} layers"
+    need_disk(out, size - written, what, "lower activations.tokens or max_documents, or set activations.dtype: bfloat16")
 
 
-class _Background:
-    """Writes what is full, a thread a layer, and then the state, while the model goes on; one such task at a time.
+def write_index(plan: Plan, file: Path) -> None:
+    """The token index: a row per activation row, in shard order (fit first, then held).
 
-    At its end, unless by an error, the writers are closed.
+    Columns: document (row of the corpus), part, corpus, position (in the document, from 0), token.
+    """
+    with whole(file) as partial, pq.ParquetWriter(partial, INDEX) as index:
+        for batch in plan.batches:
+            ids, kept = plan.inputs(batch)
+            row, position = (t.numpy().astype(np.int32) for t in kept.nonzero(as_tuple=True))
+            names = [batch.part] * len(row), [plan.corpus] * len(row)
+            columns = [batch.documents[row].astype(np.int32), *names, position, ids[kept].numpy().astype(np.int32)]
+            index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
+
+
+def _rows(model, layers: list[int], at: str, plan: Plan, batch: Batch) -> dict[int, Float[Tensor, "rows d_model"]]:
+    """The activation rows of a batch at each layer. Raises UserError where one is not finite."""
+    ids, kept = plan.inputs(batch)
+    rows = {n: x[kept.to(x.device)] for n, x in capture(model, layers, at, ids.to(model.device)).items()}
+    for n, x in rows.items():
+        if not torch.isfinite(x).all():
+            raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
+    return rows
+
+
+class _Output:
+    """What an extraction writes: shards of every pick, sums of the moments of every layer, and states to go on from.
+
+    Full shards, and then the state, are written in the background, a thread a pick, while the model goes on; one such task at a
+    time. At its end, unless by an error, the writers are closed.
     """
 
-    def __init__(self, out: Path, writers: dict[str, Writer]):
-        self.out, self.writers = out, writers
-        self.pool, self.task = ThreadPoolExecutor(1 + len(writers)), None
+    def __init__(self, model, plan: Plan, layers: dict[str, int], settings: dict, out: Path, share: Share):
+        self.out, self.layers, self.dtype = out, layers, DTYPES[settings["dtype"]]
+        first, part = int(plan.shards[share.groups.start]), f"part{share.p}"
+        self.writers = {pick: Writer(out / pick / part, plan.shard_tokens, first=first) for pick in layers}
+        self.moments = {n: Moments(models.d_model(model), model.device) for n in sorted(set(layers.values()))}
+        for pick in layers:
+            (out / pick / "sums").mkdir(exist_ok=True)
+        self.done = self._resume()  # batches after which the last state was saved
+        self.pool, self.task = ThreadPoolExecutor(1 + len(layers)), None
 
-    def __enter__(self) -> "_Background":
+    def _resume(self) -> int:
+        """Put writers and moments where the last state has them; returns how many batches that was after."""
+        state = states.latest(self.out)
+        if state is None:
+            return 0
+        tensors, facts = load_file(state.tensors), state.facts
+        for pick, writer in self.writers.items():
+            self.writers[pick] = Writer(writer.folder, writer.shard_tokens, facts["shards"][pick], tensors[f"{pick}.rows"], writer.first)
+        for n, m in self.moments.items():
+            m.count, m.documents = facts["counts"][str(n)]
+            m.sum.copy_(tensors[f"{n}.sum"])
+            m.products.copy_(tensors[f"{n}.products"])
+        return facts["done"]
+
+    def __enter__(self) -> "_Output":
         return self
 
     def __exit__(self, error, *_) -> None:
@@ -228,34 +169,42 @@ class _Background:
             if error is None:
                 list(self.pool.map(Writer.close, self.writers.values()))
 
+    def sum(self, rows: dict[int, Float[Tensor, "rows d_model"]], documents: int) -> None:
+        """Add to the moments of each layer its rows of so many fit documents."""
+        for n, x in rows.items():
+            self.moments[n].add(x, documents)
+
+    def end_group(self, group: int) -> None:
+        """Write the group's moments and begin the next one's."""
+        for pick, n in self.layers.items():
+            with whole(self.out / pick / "sums" / f"{group:02d}.safetensors") as file:
+                save_file(self.moments[n].sums(), file)
+        for n, m in self.moments.items():
+            self.moments[n] = Moments(len(m.sum), m.sum.device)
+
+    def add(self, rows: dict[int, Float[Tensor, "rows d_model"]], part: str, batch: int) -> None:
+        """Append rows of each layer, those of the batch of that number, and begin to write what is then full."""
+        if any([self.writers[pick].add(rows[n].to("cpu", self.dtype), part) for pick, n in self.layers.items()]):
+            self._begin(batch)
+
+    def flush(self, part: str) -> None:
+        """End the part with smaller shards."""
+        for writer in self.writers.values():
+            writer.flush(part)
+
+    def _begin(self, batch: int) -> None:
+        """Begin to write full shards and the state after so many batches: rows that fill no shard yet, and the sums of the moments."""
+        self._wait()
+        tensors = {f"{pick}.rows": torch.cat(writer.rows) for pick, writer in self.writers.items()}
+        for n, m in self.moments.items():
+            tensors |= {f"{n}.sum": m.sum.clone(), f"{n}.products": m.products.clone()}
+        counts = {n: [m.count, m.documents] for n, m in self.moments.items()}
+        self.task = self.pool.submit(self._write, batch, [writer.take() for writer in self.writers.values()], tensors, counts)
+
     def _wait(self) -> None:
         if self.task is not None:
             self.task.result()
 
-    def write(self, batch: int, moments: dict[int, Moments]) -> None:
-        """Begin to write full shards and the state after so many batches: rows that fill no shard yet, and the sums of the moments."""
-        self._wait()
-        tensors = {f"{pick}.rows": torch.cat(writer.rows) for pick, writer in self.writers.items()}
-        for n, m in moments.items():
-            tensors |= {f"{n}.sum": m.sum.clone(), f"{n}.products": m.products.clone()}
-        counts = {n: [m.count, m.documents] for n, m in moments.items()}
-        self.task = self.pool.submit(self._write, batch, [writer.take() for writer in self.writers.values()], tensors, counts)
-
     def _write(self, batch: int, full: list[list[tuple[str, Tensor]]], tensors: dict[str, Tensor], counts: dict[int, list[int]]) -> None:
         list(self.pool.map(Writer.write, self.writers.values(), full))
         states.save(self.out, batch, tensors, shards={pick: writer.sums for pick, writer in self.writers.items()}, counts=counts)
-
-
-def _restore_(out: Path, writers: dict[str, Writer], moments: dict[int, Moments]) -> int:
-    """Put writers and moments where the last state has them; returns how many batches that was after."""
-    state = states.latest(out)
-    if state is None:
-        return 0
-    tensors, facts = load_file(state.tensors), state.facts
-    for pick, writer in writers.items():
-        writers[pick] = Writer(writer.folder, writer.shard_tokens, facts["shards"][pick], tensors[f"{pick}.rows"], writer.first)
-    for n, m in moments.items():
-        m.count, m.documents = facts["counts"][str(n)]
-        m.sum.copy_(tensors[f"{n}.sum"])
-        m.products.copy_(tensors[f"{n}.products"])
-    return facts["done"]

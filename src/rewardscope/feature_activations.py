@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.sae import SAE
@@ -22,7 +23,9 @@ def selection(table: pd.DataFrame, top_k: int, seed: int) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def fire(models: list[SAE], chosen: list[np.ndarray], shards: Iterable[Tensor], tokens: pd.DataFrame) -> list[pd.DataFrame]:
+def fire(
+    models: list[SAE], chosen: list[Int[np.ndarray, "_"]], shards: Iterable[Float[Tensor, "_ d"]], tokens: pd.DataFrame
+) -> list[pd.DataFrame]:
     """`feature, document, position, value` (> 0) of the features `chosen` of each SAE (S = 1) on all rows in order.
 
     The shards are read once for all of them. `tokens` is the token index; its rows are those of the shards, in order.

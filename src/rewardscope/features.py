@@ -55,7 +55,14 @@ def mmcs(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
     return float(cosines(a, b).max(axis=1).mean()) if len(a) and len(b) else float("nan")
 
 
-def summary(table: pd.DataFrame, small, large, small_ranked, large_ranked, top_k: int) -> dict:
+def summary(
+    table: pd.DataFrame,
+    small: Float[np.ndarray, "n d"],
+    large: Float[np.ndarray, "m d"],
+    small_ranked: Bool[np.ndarray, "n"],
+    large_ranked: Bool[np.ndarray, "m"],
+    top_k: int,
+) -> dict:
     """One line about a match: MMCS, of the top k alone, in the other direction, and one to one."""
     return {
         "ranked": int(small_ranked.sum()),
@@ -67,7 +74,7 @@ def summary(table: pd.DataFrame, small, large, small_ranked, large_ranked, top_k
     }
 
 
-def load(folder: str | Path, min_fires: int) -> tuple[np.ndarray, np.ndarray]:
-    """Dictionary rows `[F, d]` of a stored SAE, and which of its features are ranked `[F]`."""
+def load(folder: str | Path, min_fires: int) -> tuple[Float[np.ndarray, "F d"], Bool[np.ndarray, "F"]]:
+    """Dictionary rows of a stored SAE, and which of its features are ranked."""
     tensors = load_file(intact(Path(folder) / "sae.safetensors"))
     return tensors.get("w_dec", tensors["w_enc"]), tensors["fires"] >= min_fires

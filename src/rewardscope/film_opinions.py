@@ -23,5 +23,5 @@ def about(text: str) -> tuple[bool, bool]:
 
     Section 6.1 asks for both: "detecting opinions or reviews in the context of movies".
     """
-    found = {part for word in words(text) for part in (word, *word.split("-"))}
-    return any(map(FILMS.fullmatch, found)), any(map(OPINIONS.fullmatch, found))
+    parts = {part for word in words(text) for part in (word, *word.split("-"))}
+    return any(map(FILMS.fullmatch, parts)), any(map(OPINIONS.fullmatch, parts))

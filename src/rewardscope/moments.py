@@ -52,7 +52,7 @@ def save(moments: dict[str, Tensor], file: str | Path) -> None:
     save_file(moments, file)
 
 
-def gaussian(moments: dict[str, Tensor], tokens: int, rng: torch.Generator, chunk: int = 65536) -> Iterator[Float[Tensor, "n d"]]:
+def gaussian(moments: dict[str, Tensor], tokens: int, rng: torch.Generator, chunk: int = 65536) -> Iterator[Float[Tensor, "_ d"]]:
     """`tokens` rows, in chunks, of a Gaussian with these moments."""
     values, vectors = torch.linalg.eigh(moments["covariance"].double())
     root = (vectors * values.clamp_min(0).sqrt()).float()  # covariance = root root^T

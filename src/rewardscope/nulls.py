@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rewardscope import features, saes
@@ -15,7 +16,7 @@ from rewardscope.moments import gaussian
 EMPTY = {"draw": 0, "mmcs": np.nan, "mmcs_top_k": np.nan, "cosines": []}  # no living feature in one dictionary
 
 
-def row(kind: str, draw: int, small: np.ndarray, large: np.ndarray, top_k: int) -> dict:
+def row(kind: str, draw: int, small: Float[np.ndarray, "n d"], large: Float[np.ndarray, "m d"], top_k: int) -> dict:
     """`kind, draw, mmcs, mmcs_top_k, cosines` of one pair of dictionaries, every row of them ranked."""
     best = np.sort(features.cosines(small, large).max(axis=1))[::-1]
     return {

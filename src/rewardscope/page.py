@@ -46,22 +46,22 @@ def write(folders: list[str | Path], remarks: str | Path, file: str | Path) -> N
     Raises UserError where no folder holds a section at all, or the remarks cannot be read.
     """
     try:
-        said = yaml.safe_load(Path(remarks).read_text(encoding="utf-8")) or {}
+        texts = yaml.safe_load(Path(remarks).read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{remarks}: cannot be read ({error})") from error
-    out = [said.get("head", "")]
+    out = [texts.get("head", "")]
     for name, (title, source, columns) in SECTIONS.items():
-        found = next((Path(folder) for folder in folders if (Path(folder) / source).exists()), None)
-        if found is None:
+        run = next((Path(folder) for folder in folders if (Path(folder) / source).exists()), None)
+        if run is None:
             continue
         out += ["", f"## {title}", ""]
-        if (picture := found / f"figures/{name}.png").exists():
+        if (picture := run / f"figures/{name}.png").exists():
             (copies := Path(file).parent / "figures").mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, copies / picture.name)
             out += [f"![{title}](figures/{picture.name})", ""]
-        out += [table(pd.read_csv(found / source), columns, ROWS.get(name)), *theirs(name)]
-        if name in said:
-            out += ["", said[name].strip()]
+        out += [table(pd.read_csv(run / source), columns, ROWS.get(name)), *theirs(name)]
+        if name in texts:
+            out += ["", texts[name].strip()]
     if len(out) == 1:
         raise UserError(f"{', '.join(map(str, folders))}: no table or figure there")
     with whole(file) as partial:

@@ -12,9 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Int
 from scipy.stats import kendalltau
 
-from rewardscope.activations import encode
+from rewardscope.batches import encode
 from rewardscope.rewards import Reward
 from rewardscope.stats import paired, t_interval
 
@@ -26,37 +27,40 @@ PENALTIES = np.logspace(-4, 4, 33)  # of the ridge, a fit document
 VOCABULARY = 2000  # tokens in the bag, the most frequent ones: keeps it small where there are 50,000
 
 
-def read(corpus: pd.DataFrame, documents: np.ndarray, tokenizer, limit: int, reward: Reward) -> np.ndarray:
-    """Rewards `[documents]` of the text that features were read from: the first `limit` tokens of a document."""
+def read(
+    corpus: pd.DataFrame, documents: Int[np.ndarray, "documents"], tokenizer, limit: int, reward: Reward
+) -> Float[np.ndarray, "documents"]:
+    """Rewards of the text that features were read from: the first `limit` tokens of a document."""
     ids, starts = encode(tokenizer, corpus["text"].iloc[documents].tolist(), limit)
     texts = [ids[start:end].tolist() for start, end in pairwise(starts)]
     return np.array(reward(tokenizer.batch_decode(texts, skip_special_tokens=True)))
 
 
-def feature_sums(fires: pd.DataFrame, documents: np.ndarray) -> np.ndarray:
-    """Summed activations `[documents, features]` over a document's positions, of the features in `fires`.
+def feature_sums(fires: pd.DataFrame, documents: Int[np.ndarray, "documents"]) -> Float[np.ndarray, "documents features"]:
+    """Summed activations over a document's positions, of the features in `fires`.
 
     `fires` has a row per firing: feature, document, value; `documents` are sorted. The sum, as rewards sum over words.
     """
     features, column = np.unique(fires["feature"], return_inverse=True)
     cell = np.searchsorted(documents, fires["document"]) * len(features) + column
-    return np.bincount(cell, fires["value"], len(documents) * len(features)).reshape(len(documents), len(features))
+    sums = np.bincount(cell, fires["value"], len(documents) * len(features)).astype(float, copy=False)  # of no firing it makes integers
+    return sums.reshape(len(documents), len(features))
 
 
-def token_counts(tokens: pd.DataFrame, documents: np.ndarray) -> np.ndarray:
-    """How often each token stands in each document `[documents, tokens]`: the most frequent tokens of fit documents.
+def token_counts(tokens: pd.DataFrame, documents: Int[np.ndarray, "documents"]) -> Float[np.ndarray, "documents tokens"]:
+    """How often each token stands in each document: the most frequent tokens of fit documents.
 
     `tokens` has a row per token read: document, part, token; `documents` are sorted.
     """
     counts = tokens.loc[tokens["part"] == "fit", "token"].value_counts()
     frequent = np.sort(counts.sort_index().nlargest(VOCABULARY).index)
-    read = tokens[tokens["token"].isin(frequent)]
-    cell = np.searchsorted(documents, read["document"]) * len(frequent) + np.searchsorted(frequent, read["token"])
+    bag = tokens[tokens["token"].isin(frequent)]
+    cell = np.searchsorted(documents, bag["document"]) * len(frequent) + np.searchsorted(frequent, bag["token"])
     return np.bincount(cell, minlength=len(documents) * len(frequent)).reshape(len(documents), len(frequent)).astype(float)
 
 
-def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Coefficients `[p]`, intercept and penalty of ridge regression of `y` `[n]` on `x` `[n, p]`.
+def ridge(x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n"]) -> tuple[Float[np.ndarray, "p"], float, float]:
+    """Coefficients, intercept and penalty of ridge regression of `y` on `x`.
 
     Columns are scaled to unit variance and the intercept is free. The penalty is that of `PENALTIES` (times n) with
     the least squared error when each document is left out in turn, which needs no refits: with the centred and scaled
@@ -78,14 +82,16 @@ def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float, float]:
     return coefficients, y.mean() - mean @ coefficients, penalty
 
 
-def predictions(x: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Rewards predicted for the `held` rows of `x` `[n, p]` from `y` `[n]` of the other rows alone."""
+def predictions(
+    x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n"], held: Bool[np.ndarray, "n"]
+) -> Float[np.ndarray, "held"]:
+    """Rewards predicted for the `held` rows of `x` from `y` of the other rows alone."""
     coefficients, intercept, _ = ridge(x[~held], y[~held])
     return x[held] @ coefficients + intercept
 
 
-def score(predicted: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Kendall's tau-b with `y` `[n]`, and R^2 = 1 - squared error / squared deviation from the mean; nan for a constant `y`.
+def score(predicted: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> dict[str, float]:
+    """Kendall's tau-b with `y`, and R^2 = 1 - squared error / squared deviation from the mean; nan for a constant `y`.
 
     The mean reward of other documents has no tau and an R^2 of 0 at most.
     """
@@ -94,7 +100,12 @@ def score(predicted: np.ndarray, y: np.ndarray) -> dict[str, float]:
     return {"tau": float(kendalltau(predicted, y).statistic), "r2": float(r2)}
 
 
-def side_scores(layers: dict[int, pd.DataFrame], documents: np.ndarray, y: np.ndarray, held: np.ndarray) -> list[dict]:
+def side_scores(
+    layers: dict[int, pd.DataFrame],
+    documents: Int[np.ndarray, "documents"],
+    y: Float[np.ndarray, "documents"],
+    held: Bool[np.ndarray, "documents"],
+) -> list[dict]:
     """`layer, predictors, columns, tau, r2` of one side and seed: every layer alone, and all of them together (`total`).
 
     `layers` maps a layer to its feature activations (with `control`: whether a random one, not of the top k).
@@ -107,18 +118,23 @@ def side_scores(layers: dict[int, pd.DataFrame], documents: np.ndarray, y: np.nd
     }
     rows = []
     for layer in (*sorted(layers), "total"):
-        found = {}
+        scores = {}
         for kind, of in sums.items():
             x = np.hstack([of[n] for n in (sorted(layers) if layer == "total" else [layer])])
-            found[kind] = {"columns": x.shape[1], **score(predictions(x, y, held), y[held])}
-        features, controls = found["features"], found["controls"]
+            scores[kind] = {"columns": x.shape[1], **score(predictions(x, y, held), y[held])}
+        features, controls = scores["features"], scores["controls"]
         fair = features["columns"] == controls["columns"]
-        found["features - controls"] = {m: features[m] - controls[m] if fair else np.nan for m in ("tau", "r2")}
-        rows += [{"layer": layer, "predictors": kind, **values} for kind, values in found.items()]
+        scores["features - controls"] = {m: features[m] - controls[m] if fair else np.nan for m in ("tau", "r2")}
+        rows += [{"layer": layer, "predictors": kind, **values} for kind, values in scores.items()]
     return rows
 
 
-def text_scores(tokens: pd.DataFrame, documents: np.ndarray, y: np.ndarray, held: np.ndarray) -> list[dict]:
+def text_scores(
+    tokens: pd.DataFrame,
+    documents: Int[np.ndarray, "documents"],
+    y: Float[np.ndarray, "documents"],
+    held: Bool[np.ndarray, "documents"],
+) -> list[dict]:
     """`predictors, columns, tau, r2` of what needs no features: a bag of `tokens`, and the `mean` reward."""
     x = token_counts(tokens, documents)
     mean = np.full(held.sum(), y[~held].mean())
@@ -128,7 +144,7 @@ def text_scores(tokens: pd.DataFrame, documents: np.ndarray, y: np.ndarray, held
     ]
 
 
-def rows(scores: pd.DataFrame, text: list[dict], held: np.ndarray, names: dict) -> list[dict]:
+def rows(scores: pd.DataFrame, text: list[dict], held: Bool[np.ndarray, "documents"], names: dict) -> list[dict]:
     """The rows of one model and reward, `names` first: for every layer, predictors and metric the two sides.
 
     `scores` holds the rows of `side_scores` with run, side and seed; `text` those of `text_scores`, which no side and
@@ -147,8 +163,8 @@ def rows(scores: pd.DataFrame, text: list[dict], held: np.ndarray, names: dict) 
                 low, high = t_interval(replicates[side].to_numpy())
                 row |= {side: replicates[side].mean(), f"{side}_low": low, f"{side}_high": high}
             out.append({**row, **paired((replicates["rlhf"] - replicates["base"]).to_numpy()), **columns, **common})
-    for found in text:
+    for line in text:
         for metric in ("tau", "r2"):
-            same = {"base": found[metric], "rlhf": found[metric], "columns": found["columns"]}
-            out.append({**names, "predictors": found["predictors"], "metric": metric, **same, **common})
+            same = {"base": line[metric], "rlhf": line[metric], "columns": line["columns"]}
+            out.append({**names, "predictors": line["predictors"], "metric": metric, **same, **common})
     return out

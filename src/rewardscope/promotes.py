@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope import models
@@ -16,16 +17,18 @@ from rewardscope.scores import about
 
 
 @torch.no_grad()
-def changes(model, layer: int, at: str, directions: Tensor, input_ids: Tensor) -> Tensor:
-    """Change of the next-token logits `[n, vocabulary]` when each of `directions` `[n, d_model]` is added at `layer`.
+def changes(
+    model, layer: int, at: str, directions: Float[Tensor, "n d_model"], input_ids: Int[Tensor, "W T"]
+) -> Float[Tensor, "n vocabulary"]:
+    """Change of the next-token logits when each of `directions` is added at `layer`.
 
-    Added at every position but the first (an attention sink, which the autoencoder never sees) of the windows `input_ids`
-    `[W, T]`; the mean over those positions, less the mean over all tokens. The sign of that says whether a token rises
+    Added at every position but the first (an attention sink, which the autoencoder never sees) of the windows
+    `input_ids`; the mean over those positions, less the mean over all tokens. The sign of that says whether a token rises
     more than the mean of all tokens, in logits and in log-probabilities alike: they differ by a number per position.
     """
     block = models.blocks(model)[layer]
     place = models.mlp(block, models.d_model(model)) if at == "mlp" else block
-    before, centred = model(input_ids=input_ids, use_cache=False).logits, []
+    before, rows = model(input_ids=input_ids, use_cache=False).logits, []
     for direction in directions.to(before):
         added = torch.zeros_like(direction).expand(input_ids.shape[1], -1).clone()
         added[1:] = direction
@@ -39,8 +42,8 @@ def changes(model, layer: int, at: str, directions: Tensor, input_ids: Tensor) -
         finally:
             handle.remove()
         change = (after - before)[:, 1:].double().mean(dim=(0, 1))
-        centred.append(change - change.mean())
-    return torch.stack(centred) if centred else torch.empty(0, before.shape[-1])
+        rows.append(change - change.mean())
+    return torch.stack(rows) if rows else torch.empty(0, before.shape[-1])
 
 
 def token_ids(tokenizer, vocabulary: int) -> dict[str, int]:
@@ -50,11 +53,11 @@ def token_ids(tokenizer, vocabulary: int) -> dict[str, int]:
     return {piece: token for piece, token in reversed(pieces) if WORD.search(piece)}
 
 
-def score(lines: list[dict], others: list[dict], changes: Tensor, ids: dict[str, int]) -> pd.DataFrame:
+def score(lines: list[dict], others: list[dict], changes: Float[Tensor, "n vocabulary"], ids: dict[str, int]) -> pd.DataFrame:
     """A row per explanation: which share of the tokens that it claims to be `raised` (`lowered`) are so.
 
     `raised`: the share that rise above the mean of all tokens, as a sign. `most_raised`: the share that are among as many of
-    the tokens of `ids` that rise most. `changes` `[n, vocabulary]`: of each explanation's feature, mean removed. Baselines:
+    the tokens of `ids` that rise most. `changes`: of each explanation's feature, mean removed. Baselines:
     the claims of another explanation (`*_other`), and of none (`*_empty`): any token of `ids`. nan where nothing is claimed.
     """
     every, rows = torch.tensor(sorted(ids.values())), []
@@ -76,7 +79,7 @@ def _claimed(tokens: list[dict], ids: dict[str, int]) -> Tensor:
     return torch.tensor([ids[token["token"]] for token in tokens], dtype=torch.long)
 
 
-def means(fires: pd.DataFrame, features: Iterable[int]) -> Tensor:
-    """Mean activation `[n]` of each feature where it fires; 0 of one that never does."""
-    mean = fires.groupby("feature")["value"].mean()
-    return torch.tensor([float(mean.get(feature, 0.0)) for feature in features], dtype=torch.float32)
+def means(fires: pd.DataFrame, features: Iterable[int]) -> Float[Tensor, "n"]:
+    """Mean activation of each feature where it fires; 0 of one that never does."""
+    by_feature = fires.groupby("feature")["value"].mean()
+    return torch.tensor([float(by_feature.get(feature, 0.0)) for feature in features], dtype=torch.float32)

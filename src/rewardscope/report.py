@@ -56,14 +56,14 @@ def features(addresses: list[str], file: str | Path) -> str:
     An address as in the report: `tiny/utility/run1/rlhf/layer3/seed1/feature115`. Raises UserError where it has none.
     """
     data = read(file)
-    found = {entry["id"]: entry for entry in data["features"]}
+    entries = {entry["id"]: entry for entry in data["features"]}
     if not addresses:
-        raise UserError(f"which feature? An address as in the report, such as {next(iter(found), 'MODEL/REWARD/run1/rlhf/layer3/seed1/feature115')}")
+        raise UserError(f"which feature? An address as in the report, such as {next(iter(entries), 'MODEL/REWARD/run1/rlhf/layer3/seed1/feature115')}")
     for address in addresses:
-        if address not in found:
-            near = [name for name in found if name.rsplit("/", 1)[0] == address.rsplit("/", 1)[0]] or list(found)
+        if address not in entries:
+            near = [name for name in entries if name.rsplit("/", 1)[0] == address.rsplit("/", 1)[0]] or list(entries)
             raise UserError(f"{file}: no feature {address} in it; there are {', '.join(near[:3])}{', ...' * (len(near) > 3)}")
-    return "\n\n".join("\n".join(_lines(found[address], data["tokens"][address.split("/")[0]])) for address in addresses)
+    return "\n\n".join("\n".join(_lines(entries[address], data["tokens"][address.split("/")[0]])) for address in addresses)
 
 
 def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     yield f"  place {entry['place']} of {entry['of']} by MMCS, cosine {entry['cosine']}" + "".join(
         f"; null ({kind}) {value} at this place" for kind, value in entry["null"].items()
     )
-    yield from (f"  {_plain(said)}" for said in (entry["on"], entry["makes"]) if said)
+    yield from (f"  {_plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
     for name, key in (("raises", "up"), ("lowers", "down")):
         yield f"  {name}: " + ", ".join(_plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
     if entry.get("near"):

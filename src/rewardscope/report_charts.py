@@ -57,9 +57,9 @@ def _label(value: float) -> str:
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _svg(width: float, height: float, said: str, body: list[str]) -> Markup:
+def _svg(width: float, height: float, label: str, body: list[str]) -> Markup:
     return Markup(
-        f'<svg class="chart" role="img" aria-label="{escape(said)}" viewBox="0 0 {width:g} {height:g}" width="{width:g}">{"".join(body)}</svg>'
+        f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" width="{width:g}">{"".join(body)}</svg>'
     )
 
 
@@ -68,9 +68,9 @@ def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") 
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
 
 
-def _mark(look: str, x: float, y: float, said: str) -> str:
+def _mark(look: str, x: float, y: float, label: str) -> str:
     """A mark whose shape tells its kind too: a circle for base, a diamond for RLHF, a stroke for a null."""
-    title = f"<title>{escape(said)}</title>"
+    title = f"<title>{escape(label)}</title>"
     if look == "rlhf":
         return f'<path class="mark rlhf" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z">{title}</path>'
     if look.startswith("null"):
@@ -78,7 +78,7 @@ def _mark(look: str, x: float, y: float, said: str) -> str:
     return f'<circle class="mark {look}" cx="{x:.1f}" cy="{y:.1f}" r="5">{title}</circle>'
 
 
-def dots(rows: list[tuple[str, list[Dot]]], axis: str, said: str, start: float | None = None, width: float = 430) -> Markup:
+def dots(rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float | None = None, width: float = 430) -> Markup:
     """A row per name with marks on one axis, whiskers from `low` to `high` where there are any; `start`: a value the axis holds."""
     values = [v for _, marks in rows for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
     values += [start] if start is not None else []
@@ -105,10 +105,10 @@ def dots(rows: list[tuple[str, list[Dot]]], axis: str, said: str, start: float |
                 told += f" ({number(mark.low)} to {number(mark.high)})"
             body.append(_mark(mark.look, x(mark.x), y, told))
     body.append(_text(min((left + right) / 2, width - TEXT * len(axis) / 2), height + 32, axis, "axis", "middle"))
-    return _svg(width, height + 38, said, body)
+    return _svg(width, height + 38, label, body)
 
 
-def change(base: float, rlhf: float, difference: float, low: float, high: float, said: str, width: float = 320) -> Markup:
+def change(base: float, rlhf: float, difference: float, low: float, high: float, label: str, width: float = 320) -> Markup:
     """Base and RLHF as bars from 0 and, on the same scale below them, the difference with its interval."""
     values = [v for v in (0.0, base, rlhf, difference, low, high) if isfinite(v)]
     at = ticks(min(values), max(values), 4)
@@ -131,10 +131,10 @@ def change(base: float, rlhf: float, difference: float, low: float, high: float,
         body.append(f'<circle class="mark difference" cx="{x(difference):.1f}" cy="77" r="4.5"/>')
         end = max(difference, high) if isfinite(high) else difference
         body.append(_text(x(end) + 8, 81, signed(difference), "value"))
-    return _svg(width, 116, said, body)
+    return _svg(width, 116, label, body)
 
 
-def lines(series: list[Line], axes: tuple[str, str], said: str, marked: Sequence[float] = (), integers: bool = False) -> Markup:
+def lines(series: list[Line], axes: tuple[str, str], label: str, marked: Sequence[float] = (), integers: bool = False) -> Markup:
     """A line chart from 0 or below; `axes` names x and y, `marked` are x with a band behind them, `integers` are the x ticks."""
     points = [(a, b) for line in series for a, b in zip(line.x, line.y, strict=True) if isfinite(a) and isfinite(b)]
     if not points:
@@ -170,7 +170,7 @@ def lines(series: list[Line], axes: tuple[str, str], said: str, marked: Sequence
             at, row = left, row + 17
         key += [f'<path class="line {line.look}" d="M{at:.1f} {row - 4:.1f}h18"/>', _text(at + 23, row, line.name)]
         at += 38 + TEXT * len(line.name)
-    return _svg(width, (row if key else bottom + 36) + 8, said, [*body, *key])
+    return _svg(width, (row if key else bottom + 36) + 8, label, [*body, *key])
 
 
 def layered(edges: dict[str, set[str]], notes: dict[str, str]) -> Markup:

@@ -16,9 +16,9 @@ def described(reward: dict, sides: list) -> str:
     """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
     if reward["function"]:
         return f"texts to which the Python function {reward['function']} gives a large number."
-    if own := reward["classifier"]:
-        where = own["hub"] or own["path"] or "one trained here on labelled documents"
-        return f"texts that a classifier ({where}) takes for {own['positive'] or 'positive'}. The reward is its logit for that label."
+    if classifier := reward["classifier"]:
+        where = classifier["hub"] or classifier["path"] or "one trained here on labelled documents"
+        return f"texts that a classifier ({where}) takes for {classifier['positive'] or 'positive'}. The reward is its logit for that label."
     source = "the VADER lexicon, where people rated words from −4 to 4" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
     common = [pair for pair, _ in uses([frame for frames in sides for frame in frames]).most_common()]
     some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
@@ -40,11 +40,11 @@ def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]
 def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None) -> dict:
     """The first prompts with both sides' completions of one run, words of the lexicon with their utility."""
 
-    def said(side: str, own: pd.DataFrame) -> list[dict]:
-        shown = zip(own["completion"].head(SHOWN), own["reward"].head(SHOWN), strict=True)
+    def of_side(side: str, frame: pd.DataFrame) -> list[dict]:
+        shown = zip(frame["completion"].head(SHOWN), frame["reward"].head(SHOWN), strict=True)
         return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": reward} for text, reward in shown]
 
-    sides = said("base", base), said("rlhf", rlhf)
+    sides = of_side("base", base), of_side("rlhf", rlhf)
     rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
     return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base)}
 

@@ -8,8 +8,8 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
+from rewardscope.explained import promoted, score, spoken
 from rewardscope.rewards import utilities
-from rewardscope.table3 import promoted, score, spoken
 
 BINS = 24  # of the activation histogram
 BEFORE, AFTER = 14, 8  # tokens shown around a peak
@@ -69,8 +69,8 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
     tokens' numbers, `v` percent of the feature's largest activation per token, `m` whether it is a middling one.
     """
     documents, positions, values = (fires[name].to_numpy() for name in ("document", "position", "value"))
-    found, starts = np.unique(documents, return_index=True)
-    if not len(found):
+    firing, starts = np.unique(documents, return_index=True)
+    if not len(firing):
         return []
     ends = np.append(starts[1:], len(documents))
     peaks = np.array([start + values[start:end].argmax() for start, end in zip(starts, ends, strict=True)])
@@ -82,16 +82,16 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
         for i in order:
             if len(shown) == count:
                 break
-            near, ids = tokens.around(int(found[i]), int(positions[peaks[i]]))
+            near, ids = tokens.around(int(firing[i]), int(positions[peaks[i]]))
             peak = int(np.searchsorted(near, positions[peaks[i]]))
             before = tuple(ids[max(0, peak + 1 - ALIKE) : peak + 1].tolist())
             if before in seen:
                 continue
             seen.add(before)
-            own = slice(starts[i], ends[i])
-            activation = dict(zip(positions[own].tolist(), values[own].tolist(), strict=True))
+            rows = slice(starts[i], ends[i])
+            activation = dict(zip(positions[rows].tolist(), values[rows].tolist(), strict=True))
             percent = [ceil(100 * activation.get(p, 0.0) / float(values.max())) for p in near.tolist()]
-            shown.append({"d": int(found[i]), "p": peak, "t": [tokens.texts.number(t) for t in ids.tolist()], "v": percent, "m": int(middling)})
+            shown.append({"d": int(firing[i]), "p": peak, "t": [tokens.texts.number(t) for t in ids.tolist()], "v": percent, "m": int(middling)})
         return shown
 
     return some(strongest, TOP, False) + some(strongest[len(strongest) // 2 :], MIDDLE, True)
@@ -107,10 +107,10 @@ def rounded(value: float, digits: int = 4) -> float | None:
     return round(float(value), digits) if np.isfinite(value) else None
 
 
-def weighed(found: list[dict], table: dict[str, float] | None) -> list[list]:
+def weighed(tokens: list[dict], table: dict[str, float] | None) -> list[list]:
     """`[token, change of logit, utility]` of promoted tokens; no utility where the lexicon holds no word of the token."""
     out = []
-    for token in found:
+    for token in tokens:
         known = utilities(token["token"], table or {})
         out.append([token["token"].strip(), rounded(token["logit"], 2), rounded(sum(u for _, u in known), 1) if known else None])
     return out
@@ -122,19 +122,19 @@ def entries(
 ) -> list[dict]:  # fmt: skip
     """The explained features of one side at one place and SAE seed, the best matched first.
 
-    `place`: pair, layer, seed and the side's explanations (`table3.places`); `matched`: its features table; `fires`: the
+    `place`: pair, layer, seed and the side's explanations (`explained.places`); `matched`: its features table; `fires`: the
     feature activations; `nulls`: the place's null dictionaries; `changes`: the rows of the comparison of this side,
     pick and seed; `table`: the reward's words; `scores`: of each scorer, a row an explanation.
     """
-    own, ranked = fires.groupby("feature"), int(matched["place"].notna().sum())
+    firings, ranked = fires.groupby("feature"), int(matched["place"].notna().sum())
     cosine = matched.set_index("small")["cosine"]
     changed = changes.set_index("feature") if changes is not None else pd.DataFrame()
     null = {kind: pd.DataFrame(rows["cosines"].to_list()).mean() for kind, rows in nulls.groupby("kind")} if nulls is not None else {}
     other = "base" if side == "rlhf" else "rlhf"
-    found = []
+    shown = []
     for line in place[side]:
         feature, number = line["feature"], line["place"]
-        here = own.get_group(feature) if feature in own.groups else fires.iloc[:0]
+        here = firings.get_group(feature) if feature in firings.groups else fires.iloc[:0]
         values = here["value"].to_numpy()
         entry = {
             "id": address(place["pair"], side, place["layer"], place["seed"], feature),
@@ -161,5 +161,5 @@ def entries(
             entry["rate"] = [rounded(row["rate_on_base"], 6), rounded(row["rate_on_rlhf"], 6)]
         own_scores = {SCORES[scorer][0]: rows.loc[rows["feature"] == feature, SCORES[scorer][1]] for scorer, rows in scores.items()}
         entry |= {"scores": {name: rounded(column.iloc[0]) for name, column in own_scores.items() if len(column)}} if scores else {}
-        found.append(entry)
-    return found
+        shown.append(entry)
+    return shown

@@ -12,7 +12,7 @@ def direct(reads: dict[str, set[str]]) -> dict[str, set[str]]:
     def behind(rule: str) -> set[str]:
         return reads[rule].union(*(behind(other) for other in reads[rule]))
 
-    return {rule: {other for other in own if not any(other in behind(by) for by in own)} for rule, own in reads.items()}
+    return {rule: {other for other in sources if not any(other in behind(by) for by in sources)} for rule, sources in reads.items()}
 
 
 def made(chain: Chain) -> dict:

@@ -1,39 +1,20 @@
 """The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
-import base64
 from math import isfinite, isnan
-from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup
 
 from rewardscope import report_charts as charts
 from rewardscope import verdict
 from rewardscope.lineage import Chain
 from rewardscope.report_completions import SIDES, completions, described, words_written
 from rewardscope.report_provenance import made
+from rewardscope.report_tables import listing, pictured
 
-ROWS = 60  # of a table
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
     "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
     "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
 }  # fmt: skip
-TITLES = {
-    "table1": "Table 1: settings of RLHF beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
-    "table3": "Table 3: utility of what features fire on and promote", "table4": "Table 4: utility and reward of completions",
-    "table5": "Table 5: explanations of the best matched features", "table6": "Table 6: tied against untied weights",
-    "table7": "Table 7: the most divergent layers against the lowest", "section5.3": "Section 5.3: words of the reward in the explanations",
-    "section5.3.words": "Section 5.3: the words", "section6.1": "Section 6.1: explanations about opinions on films",
-    "section6.2": "Section 6.2: Table 3's differences against Table 4's", "step4": "Step 4: features found, lost, kept, moved",
-    "quality": "Autoencoders: reconstruction, sparsity, MMCS and its nulls", "probe": "Probe: the reward read off the features",
-    "perplexity": "The base model's perplexity beside a trigram model's", "metrics": "Accuracy of a reward classifier",
-    "scores": "Scores of the explanations on held documents",
-}  # fmt: skip
-PICTURES = {
-    "figure4": "Figure 4: the L1 coefficient against reconstruction and sparsity",
-    "table6": "Table 6: tied and untied weights, their losses",
-    "section6.2": "Section 6.2: Table 3's differences against Table 4's, over RLHF runs",
-}
 
 
 def page(
@@ -49,14 +30,6 @@ def page(
     for pair in pairs:
         groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
     several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
-    shown = []
-    for (model, reward), own in groups.items():
-        sides = list(zip(*(completed[pair] for pair in own if pair in completed), strict=True))
-        row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
-        found = _found(tables.get("tables/step4.csv"), model, reward)
-        written = words_written(*sides) if sides and own[0] in words else None
-        screen = first_screen(row3, row4, verdict.sentences(row3, row4, found, own[0] in words))
-        shown.append({"model": model, "reward": reward, "likes": described(rewards[own[0]], sides), "written": written, **screen})
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
@@ -66,7 +39,7 @@ def page(
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
         "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
         "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
-        "pictures": [{"title": PICTURES[Path(file).stem], "source": picture(file)} for file in pictures],
+        "pictures": [pictured(file) for file in pictures],
         "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
         "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
         "tables": [listing(file, table) for file, table in tables.items()],
@@ -80,8 +53,8 @@ def page(
     return {
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
         "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
-        "contents": [(key, said) for key, said in CONTENTS.items() if present[key]],
-        "pairs": shown,
+        "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
+        "pairs": screens(groups, tables, completed, words, rewards),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
         "changed": changed[:CHANGED],
@@ -91,9 +64,20 @@ def page(
     }
 
 
-def read_table(file: str | Path) -> pd.DataFrame:
-    """A table of the workflow: CSV, or JSON with one value a field."""
-    return pd.read_json(file, typ="series").to_frame().T if Path(file).suffix == ".json" else pd.read_csv(file)
+def screens(
+    groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict],
+) -> list[dict]:  # fmt: skip
+    """The first screen of every model and reward; `groups` holds the pairs of their runs, the rest is as `page` takes it."""
+    shown = []
+    for (model, reward), runs in groups.items():
+        sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
+        row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
+        gained = _gained(tables.get("tables/step4.csv"), model, reward)
+        written = words_written(*sides) if sides and runs[0] in words else None
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words))
+        shown.append({"model": model, "reward": reward, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
+    return shown
 
 
 def _rows(table: pd.DataFrame | None) -> list[dict]:
@@ -104,23 +88,23 @@ def _row(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     return next((row for row in _rows(table) if (row["model"], row["reward"]) == (model, reward)), None)
 
 
-def _found(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+def _gained(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     """Step 4's count of features that only the tuned model has: of the top k, in all layers."""
-    own = () if table is None else table[table["among"].str.startswith("top")]
-    rows = _rows(own[(own["layer"] == "total") & (own["change"] == "found") & (own["kept_at"] == "chance")]) if len(own) else []
+    top = () if table is None else table[table["among"].str.startswith("top")]
+    rows = _rows(top[(top["layer"] == "total") & (top["change"] == "found") & (top["kept_at"] == "chance")]) if len(top) else []
     return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
 
 
 def compared(runs: int, table3: list[dict]) -> str:
     """What this report is about, for a reader who knows neither RLHF nor autoencoders."""
-    said = (
+    text = (
         "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
         f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(runs, 'RLHF run')}"
     )
     if not table3:
-        return f"{said}."
+        return f"{text}."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
-    return f"{said}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
+    return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
 
 
 def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
@@ -140,8 +124,8 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         sides = ("reward_base", "reward_rlhf") if prefix == "reward_" else (f"{prefix}m_base", f"{prefix}m_rlhf")
         base, rlhf = (row[name] for name in sides)
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
-        said = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
-        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, said)})
+        label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
+        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
     return {"sentences": sentences, "figures": drawn}
 
 
@@ -168,9 +152,9 @@ def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list
         layers = table.groupby("layer")["distance"].sum()
         chosen = sorted({layer for pick, layer in picks.items() if not pick.startswith("low")} or set(picks.values()))
         line = charts.Line(name, "rlhf", layers.index.tolist(), layers.tolist())
-        said = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
+        label = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
         axes = ("layer (0 is nearest the input)", "divergence")
-        out.append({"title": name, "svg": charts.lines([line], axes, said, chosen, integers=True), "layers": chosen})
+        out.append({"title": name, "svg": charts.lines([line], axes, label, chosen, integers=True), "layers": chosen})
     return out
 
 
@@ -185,28 +169,28 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
         marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
         rows.append((name, marks))
         lines.append({"name": name, **line})
-    said = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
-    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", said), "rows": lines}
+    label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
+    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines}
 
 
 def step4(table: pd.DataFrame, several: bool) -> list[dict]:
     """What RLHF changed among the top features, all layers together: counts beside another SAE seed's."""
-    own = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
-    own = own[(own["kept_at"] == "chance") | own["change"].str.startswith("moved")]
+    counts = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
+    counts = counts[(counts["kept_at"] == "chance") | counts["change"].str.startswith("moved")]
     named = {
         "found": "found only in RLHF", "lost": "lost from base", "kept": "kept",
         "moved base": "firing rate moved (base)", "moved rlhf": "firing rate moved (RLHF)",
     }  # fmt: skip
     out = []
-    for (model, reward), rows in own.groupby(["model", "reward"], sort=False):
+    for (model, reward), rows in counts.groupby(["model", "reward"], sort=False):
         drawn, lines = [], []
         for row in rows.to_dict("records"):
             lines.append({"name": named[row["change"]], **row, "says": says(row)})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
-        said = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
+        label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
         axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.counted(rows['sae_seeds'].iloc[0], 'SAE seed')}"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "rows": lines})
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines})
     return out
 
 
@@ -223,15 +207,15 @@ def scores(table: pd.DataFrame, several: bool) -> list[dict]:
     out = []
     for (model, reward), rows in table[table["layer"] == "all"].groupby(["model", "reward"], sort=False):
         drawn, lines = [], []
-        for (scorer, measure), found in rows.groupby(["scorer", "measure"], sort=False):
-            own, other = (found[found["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
+        for (scorer, measure), group in rows.groupby(["scorer", "measure"], sort=False):
+            score, other = (group[group["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
             name = f"{scorer}: {measure.replace('_', ' ').replace('auroc', 'AUROC')}"
             null = charts.Dot("explanations of other features", "null-covariance", (other["base"] + other["rlhf"]) / 2)
-            marks = [charts.Dot(SIDES[side], side, own[side], own[f"{side}_low"], own[f"{side}_high"]) for side in SIDES]
+            marks = [charts.Dot(SIDES[side], side, score[side], score[f"{side}_low"], score[f"{side}_high"]) for side in SIDES]
             drawn.append((name, [null, *marks]))
-            lines.append({"name": name, "base": own["base"], "rlhf": own["rlhf"], "other": null.x, "says": says(own)})
-        said = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
-        svg = charts.dots(drawn, "mean score of an explanation, all layers", said, 0.0)
+            lines.append({"name": name, "base": score["base"], "rlhf": score["rlhf"], "other": null.x, "says": says(score)})
+        label = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
+        svg = charts.dots(drawn, "mean score of an explanation, all layers", label, 0.0)
         out.append({"title": f"{model}, {reward}" * several, "svg": svg, "rows": lines})
     return out
 
@@ -245,25 +229,7 @@ def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
             for r in rows.to_dict("records")
         ]
         last = rows.iloc[-1]
-        said = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
+        label = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
         axis = f"explanations (of {last['texts']:.0f} in all layers)"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, said, 0.0), "change": says(last.to_dict())})
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "change": says(last.to_dict())})
     return out
-
-
-def picture(file: str | Path) -> Markup:
-    """A figure as the address of an image: what it holds cannot run or ask for anything."""
-    return Markup("data:image/svg+xml;base64," + base64.b64encode(Path(file).read_bytes()).decode())
-
-
-def listing(file: str, table: pd.DataFrame) -> dict:
-    """A table as text, its first rows."""
-    columns = [[_cell(value) for value in table[column].head(ROWS)] for column in table]
-    name, rows = Path(file).stem, list(zip(*columns, strict=True))
-    return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS)}
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.4g}"
-    return "" if pd.isna(value) else str(value)

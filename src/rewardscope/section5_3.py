@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from rewardscope.explained import paid, promoted, spoken
 from rewardscope.rewards import utilities, words
 from rewardscope.stats import against, counted, replicates
-from rewardscope.table3 import paid, promoted, spoken
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 WORD_COLUMNS = ["model", "reward", "word", "utility", "occurrences", "base", "rlhf", "promotes_base", "promotes_rlhf"]
@@ -28,11 +28,11 @@ def read_words(texts: list[str], tokenizer, limit: int) -> Counter[str]:
 
 def occurrences(corpus: Counter[str], table: dict[str, float]) -> Counter[str]:
     """How often each word of U stands in the corpus, as the reward counts it: parts of compounds too."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for word, count in corpus.items():
         for part, u in utilities(word, table):
-            found[part] += count if u else 0
-    return +found
+            counts[part] += count if u else 0
+    return +counts
 
 
 def measure(texts: list[str], table: dict[str, float], frequent: set[str]) -> dict[str, float]:
@@ -41,55 +41,55 @@ def measure(texts: list[str], table: dict[str, float], frequent: set[str]) -> di
     `share`: of the texts that name a word of U; `recall`: of the `frequent` words, those that some text names; both
     also for words of positive and of negative utility alone. `utility`: the sum of U over all texts, signed.
     """
-    said = [utilities(text, table) for text in texts]
-    found = {"utility": float(sum(u for text in said for _, u in text))}
+    uses = [utilities(text, table) for text in texts]
+    values = {"utility": float(sum(u for text in uses for _, u in text))}
     for sign, counts in SIGNS.items():
-        named = [{word for word, u in text if counts(u)} for text in said]
+        named = [{word for word, u in text if counts(u)} for text in uses]
         anywhere = set().union(*named)
-        found[f"share{sign}"] = _mean([bool(own) for own in named])
-        found[f"recall{sign}"] = _mean([word in anywhere for word in frequent if counts(table[word])])
-    return found
+        values[f"share{sign}"] = _mean([bool(group) for group in named])
+        values[f"recall{sign}"] = _mean([word in anywhere for word in frequent if counts(table[word])])
+    return values
 
 
 def odds(rate: dict[str, float], table: dict[str, float], frequent: set[str]) -> dict[str, np.ndarray]:
     """Of one word drawn with probability `rate`: its expected utility; the chance that it is of U; that it is each frequent word."""
     worth = [(p, utilities(word, table)) for word, p in rate.items()]
-    found = {"utility": np.array(sum(p * u for p, parts in worth for _, u in parts))}
+    values = {"utility": np.array(sum(p * u for p, parts in worth for _, u in parts))}
     for sign, counts in SIGNS.items():
-        found[f"share{sign}"] = np.array(sum(p for p, parts in worth if any(counts(u) for _, u in parts)))
+        values[f"share{sign}"] = np.array(sum(p for p, parts in worth if any(counts(u) for _, u in parts)))
         naming = {word: 0.0 for word in sorted(frequent) if counts(table[word])}
         for p, parts in worth:
             for word in {word for word, _ in parts} & naming.keys():
                 naming[word] += p
-        found[f"recall{sign}"] = np.array(list(naming.values()))
-    return found
+        values[f"recall{sign}"] = np.array(list(naming.values()))
+    return values
 
 
 def chance(lengths: list[int], one: dict[str, np.ndarray]) -> dict[str, float]:
     """The expected `measure` of texts of `lengths` words that are drawn one by one with the `odds` of `one`."""
     draws = {"share": np.array(lengths), "recall": sum(lengths)}
-    found = {name: _mean(1 - (1 - p) ** draws[name.split("_")[0]]) for name, p in one.items() if name != "utility"}
-    return found | {"utility": float(one["utility"] * sum(lengths))}
+    values = {name: _mean(1 - (1 - p) ** draws[name.split("_")[0]]) for name, p in one.items() if name != "utility"}
+    return values | {"utility": float(one["utility"] * sum(lengths))}
 
 
 def rows(places: list[dict], table: dict[str, float], corpus: Counter[str], least: int, top_k: int, names: dict) -> list[dict]:
     """A row per measure; `names` are its first columns.
 
-    `places`: as `table3.row` takes them; layers are pooled. `corpus`: the words of the held documents. A word of U is
+    `places`: as `explained.places` gives them; layers are pooled. `corpus`: the words of the held documents. A word of U is
     `frequent` where it occurs at least `least` times there: a feature that fires on it alone can then be ranked.
     `chance_tokens` and `chance_types` are the measure of as many words drawn from the corpus, by frequency and alike.
     """
     frequent = {word for word, count in occurrences(corpus, table).items() if count >= least}
     rates = {"tokens": {w: n / corpus.total() for w, n in corpus.items()}, "types": dict.fromkeys(corpus, 1 / len(corpus))}
     one = {kind: odds(rate, table, frequent) for kind, rate in rates.items()}
-    pooled, found, expected = _pooled(places, top_k), [], []
+    pooled, measured, expected = _pooled(places, top_k), [], []
     for key, lines in pooled.items():
         for prefix, text_of in TEXTS.items():
             texts = [text_of(line) for line in lines]
             lengths = [len(words(text)) for text in texts]
-            found.append({**dict(zip(KEY, key, strict=True)), "text": prefix, **measure(texts, table, frequent)})
-            expected += [{"text": prefix, "kind": kind, **chance(lengths, own)} for kind, own in one.items()]
-    frame, by_chance = pd.DataFrame(found), pd.DataFrame(expected).groupby(["text", "kind"]).mean()
+            measured.append({**dict(zip(KEY, key, strict=True)), "text": prefix, **measure(texts, table, frequent)})
+            expected += [{"text": prefix, "kind": kind, **chance(lengths, drawn)} for kind, drawn in one.items()]
+    frame, by_chance = pd.DataFrame(measured), pd.DataFrame(expected).groupby(["text", "kind"]).mean()
     sides = {prefix: replicates(frame[frame["text"] == prefix], MEASURES) for prefix in TEXTS}
     shared = {
         **counted(frame),
@@ -125,21 +125,21 @@ def word_rows(places: list[dict], table: dict[str, float], corpus: Counter[str],
             for line in lines:
                 counts[prefix + key[-1]].update({word for word, u in utilities(text_of(line), table) if u})
     repeats = len(pooled) / 2
-    found = []
+    listed = []
     for word in sorted(set().union(*counts.values())):
-        means = {side: own[word] / repeats for side, own in counts.items()}
-        found.append({**names, "word": word, "utility": table[word], "occurrences": often[word], **means})
-    return sorted(found, key=lambda row: row["base"] + row["promotes_base"] - row["rlhf"] - row["promotes_rlhf"])
+        means = {side: by_word[word] / repeats for side, by_word in counts.items()}
+        listed.append({**names, "word": word, "utility": table[word], "occurrences": often[word], **means})
+    return sorted(listed, key=lambda row: row["base"] + row["promotes_base"] - row["rlhf"] - row["promotes_rlhf"])
 
 
 def _pooled(places: list[dict], top_k: int) -> dict[tuple, list[dict]]:
     """The explanations of all layers by (run, seed, sample, side), equally many of both sides."""
-    found: dict[tuple, list[dict]] = {}
+    pooled: dict[tuple, list[dict]] = {}
     for place in places:
         k = min(top_k, len(place["base"]), len(place["rlhf"]))
         for side in ("base", "rlhf"):
-            found.setdefault((place["run"], place["seed"], place["sample"], side), []).extend(place[side][:k])
-    return found
+            pooled.setdefault((place["run"], place["seed"], place["sample"], side), []).extend(place[side][:k])
+    return pooled
 
 
 def _mean(values) -> float:

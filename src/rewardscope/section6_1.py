@@ -3,7 +3,7 @@ import pandas as pd
 
 from rewardscope.film_opinions import about
 from rewardscope.stats import against, counted, replicates
-from rewardscope.table3 import paid, promoted, spoken
+from rewardscope.explained import paid, promoted, spoken
 from rewardscope.table5 import TOP
 
 COLUMNS = ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
@@ -13,37 +13,37 @@ COUNTS = ["both", "films", "opinions", "promotes", "k"]
 def rows(places: list[dict], names: dict) -> list[dict]:
     """A row per layer and one for all of them; `names` are their first columns.
 
-    `places`: as `table3.row` takes them. `base` and `rlhf` count the explanations that name films and an opinion
+    `places`: as `explained.places` gives them. `base` and `rlhf` count the explanations that name films and an opinion
     (film_opinions.yaml), `films_*` and `opinions_*` those that name the one or the other; `promotes_*` counts, in
     place of what a feature fires on, the tokens that it promotes.
     """
     frame = pd.DataFrame(_counts(places))
     layers = [(layer, frame[frame["layer"] == layer]) for layer in sorted(frame["layer"].unique())]
-    return [{**names, "layer": layer, **_row(own)} for layer, own in [*layers, ("all", frame)]]
+    return [{**names, "layer": layer, **_row(group)} for layer, group in [*layers, ("all", frame)]]
 
 
 def _counts(places: list[dict]) -> list[dict]:
     """A row per place and side."""
-    found = []
+    counts = []
     for place in places:
         k = min(TOP, len(place["base"]), len(place["rlhf"]))
         for side in ("base", "rlhf"):
             lines = place[side][:k]
-            said = [about(spoken(line)) for line in lines]
-            found.append(
+            topics = [about(spoken(line)) for line in lines]
+            counts.append(
                 {
                     **{name: place[name] for name in ("run", "layer", "seed", "sample")},
                     "side": side,
                     "k": k,
-                    "both": sum(films and opinions for films, opinions in said),
-                    "films": sum(films for films, _ in said),
-                    "opinions": sum(opinions for _, opinions in said),
+                    "both": sum(films and opinions for films, opinions in topics),
+                    "films": sum(films for films, _ in topics),
+                    "opinions": sum(opinions for _, opinions in topics),
                     "promotes": sum(all(about(promoted(line))) for line in lines),
                     "explainer": " ".join(sorted({line["explainer"] for line in lines})),
                     **paid(lines),
                 }
             )
-    return found
+    return counts
 
 
 def _row(frame: pd.DataFrame) -> dict:

@@ -17,7 +17,7 @@ def point(
 ) -> dict:  # fmt: skip
     """One RLHF run: its differences in Table 3, over SAE seeds, and in Table 4, over prompts. `names` are the first columns.
 
-    `places` as of `table3.row`, `completions` (base, rlhf) as of `table4.row`.
+    `places` as `explained.places` gives them, `completions` (base, rlhf) as of `table4.row`.
     """
     three, four = table3.row(places, table, top_k, {}), table4.row([completions], table, resamples, seed, {})
     explained = {f"{text}_{end}": three[prefix + end] for text, prefix in TEXTS.items() for end in ENDS}
@@ -51,9 +51,9 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
             }
             axes.errorbar(x, y, **bars, elinewidth=0.7, **looks)
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
-        found = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
-        found = "too few or equal values for a correlation" if np.isnan(rho["ci_low"]) else found
-        axes.set_title(f"{text}, runs: {rho['points']}\n{found}")
+        title = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
+        title = "too few or equal values for a correlation" if np.isnan(rho["ci_low"]) else title
+        axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")
         axes.set_ylabel("explanations (Table 3):\nsum of |U|, RLHF - base")

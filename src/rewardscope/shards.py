@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -31,8 +32,8 @@ class Writer:
         self.full: list[tuple[str, Tensor]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, rows: Tensor, part: str) -> bool:
-        """Append rows `[n, d]` of `part`; says whether a shard got full."""
+    def add(self, rows: Float[Tensor, "n d"], part: str) -> bool:
+        """Append rows of `part`; says whether a shard got full."""
         self.rows.append(rows)
         self.waiting += len(rows)
         before = self.next
@@ -91,8 +92,8 @@ def _opened(file: Path):
         raise UserError(f"{file}: cannot be read ({error}); delete its folder and rerun") from error
 
 
-def read(file: Path) -> Tensor:
-    """The rows `[tokens, d]` of one shard, in their stored dtype, once its checksum is known to hold."""
+def read(file: Path) -> Float[Tensor, "tokens d"]:
+    """The rows of one shard, in their stored dtype, once its checksum is known to hold."""
     with _opened(checksums.intact(file)) as shard:
         return shard.get_tensor("x")
 

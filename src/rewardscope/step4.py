@@ -46,9 +46,9 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict) -> list[dict]:
             sums = counted.groupby(["run", "layer", "seed"])[["features", "count", "null"]].sum(min_count=1)
             sums = sums.reindex(replicates, fill_value=0)  # a dictionary without a living feature
             for layer in (*layers, "total"):
-                own = layers if layer == "total" else [layer]
-                threshold = counted.loc[counted["layer"].isin(own), "threshold"].drop_duplicates().mean()
-                summary = _summary(sums[sums.index.isin(own, level="layer")], unit)
+                summed = layers if layer == "total" else [layer]
+                threshold = counted.loc[counted["layer"].isin(summed), "threshold"].drop_duplicates().mean()
+                summary = _summary(sums[sums.index.isin(summed, level="layer")], unit)
                 out.append({**names, "layer": layer, "among": among, **change, "threshold": threshold, **summary})
     return out
 

@@ -26,8 +26,8 @@ def train(
     metrics, curves = [], []
     for i, recipe in enumerate(recipes):
         model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work and work / f"recipe{i:02d}")
-        found, _ = saes.evaluate(model, held)
-        for s, values in enumerate(found):
+        evaluated, _ = saes.evaluate(model, held)
+        for s, values in enumerate(evaluated):
             names = {"tied": recipe["tied"], "l1_on": recipe["l1_on"], "l1_coefficient": recipe["l1"], "seed": s + 1}
             metrics.append(names | values)
             log = saes.training_log(rows, s)
@@ -42,12 +42,12 @@ def gather(places: list[tuple[str, str, int]], files: list[str], layers: dict[st
     """
     if not places:
         raise UserError("no pair has a model that `sweeps` names")
-    found = []
+    frames = []
     for (pair, pick, width), file in zip(places, files, strict=True):
         _, model, reward, run = pair.split("/")
         place = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": layers[pair][pick], "width": width}
-        found.append(pd.read_parquet(file).assign(**place))
-    return pd.concat(found, ignore_index=True)
+        frames.append(pd.read_parquet(file).assign(**place))
+    return pd.concat(frames, ignore_index=True)
 
 
 def seed_means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -57,13 +57,13 @@ def seed_means(rows: pd.DataFrame) -> pd.DataFrame:
 
 def estimates(seeds: pd.DataFrame) -> dict[str, float]:
     """Mean and 95 % t interval over seeds of every column, and `l0_over_100`, the paper's scale of true sparsity."""
-    found = {}
+    estimate = {}
     for name, values in seeds.items():
-        found[name] = values.mean()
-        found[f"{name}_ci_low"], found[f"{name}_ci_high"] = t_interval(values.to_numpy())
+        estimate[name] = values.mean()
+        estimate[f"{name}_ci_low"], estimate[f"{name}_ci_high"] = t_interval(values.to_numpy())
         if name == "l0":
-            found["l0_over_100"] = values.mean() / 100
-    return found
+            estimate["l0_over_100"] = values.mean() / 100
+    return estimate
 
 
 def layers_of(rows: pd.DataFrame) -> str:

@@ -2,9 +2,9 @@
 import numpy as np
 import pandas as pd
 
+from rewardscope.explained import score
 from rewardscope.stats import bootstrap_interval, sign_flip_p
 from rewardscope.table3 import COLUMNS as SHARED
-from rewardscope.table3 import score
 
 ALWAYS = ("samples", "unit", "runs")  # known of every reward, beside `reward_*`
 COLUMNS = [*SHARED, "reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"]
@@ -33,7 +33,7 @@ def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float] |
     difference, gain, count = size[1] - size[0], reward[1] - reward[0], len(size[0])
     low, high = bootstrap_interval(difference, resamples, seed)
     reward_low, reward_high = bootstrap_interval(gain, resamples, seed)
-    found = {
+    values = {
         **names,
         "m_base": size[0].sum(),
         "m_rlhf": size[1].sum(),
@@ -57,5 +57,5 @@ def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float] |
         **{f"{name}_{side}": value for name, both in sums.items() for side, value in zip(("base", "rlhf"), both, strict=True)},
     }
     if table is None:
-        found |= {key: pd.NA for key in found if not key.startswith("reward_") and key not in (*names, *ALWAYS)}
-    return found
+        values |= {key: pd.NA for key in values if not key.startswith("reward_") and key not in (*names, *ALWAYS)}
+    return values

@@ -12,7 +12,7 @@ COLUMNS = ["model", "reward", "run", "side", "layer", "place", "feature", "large
 def rows(place: dict, features: dict[str, pd.DataFrame], names: dict) -> list[dict]:
     """A row per feature of either side at one place, the best matched first, equally many of both sides.
 
-    `place`: as `table3.row` takes it; `features`: by side, its matched features (`place, small, large, cosine`), whose
+    `place`: as `explained.places` gives it; `features`: by side, its matched features (`place, small, large, cosine`), whose
     `cosine` is what the feature contributes to MMCS (Equation 2). `names` are the first columns.
     """
     k = min(TOP, len(place["base"]), len(place["rlhf"]))

@@ -57,12 +57,12 @@ def settled(step: np.ndarray, loss: np.ndarray) -> int:
 
 def _speed(curves: pd.DataFrame) -> pd.DataFrame:
     """`loss_epoch` and `*_settled` of every seed."""
-    found = {}
+    speeds = {}
     for seed, group in curves.groupby("seed"):
         mean = group.groupby("step")[list(LOSSES)].mean()  # over layers
         speed = {f"{name}_settled": settled(mean.index.to_numpy(), mean[name].to_numpy()) for name in LOSSES}
-        found[seed] = {"loss_epoch": mean["loss"].mean(), **speed}
-    return pd.DataFrame.from_dict(found, orient="index")
+        speeds[seed] = {"loss_epoch": mean["loss"].mean(), **speed}
+    return pd.DataFrame.from_dict(speeds, orient="index")
 
 
 def _places(rows: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:

@@ -19,8 +19,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     for keys, group in rows.groupby(PLACE, sort=False):
         sets = {choice: group[group["pick"].str.startswith(choice)] for choice in ("top", "low")}
         shared = sets["top"].merge(sets["low"], on="layer")
-        seeds = {choice: sweeps.seed_means(own) for choice, own in sets.items()}
-        layers = {choice: sweeps.layers_of(own) for choice, own in sets.items()}
+        seeds = {choice: sweeps.seed_means(chosen) for choice, chosen in sets.items()}
+        layers = {choice: sweeps.layers_of(chosen) for choice, chosen in sets.items()}
         seeds["low - top"] = seeds["low"] - seeds["top"]
         common = dict(zip(PLACE, keys, strict=True))
         lines += [

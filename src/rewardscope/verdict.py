@@ -52,14 +52,14 @@ def learned(completions: dict) -> Sentence:
 
 def worded(features: dict) -> Sentence:
     """Do the features hold the reward's words? By the utility of what they fire on and of what they promote (Table 3)."""
-    parts, found = [], []
+    parts, judgements = [], []
     for prefix, what, unit in (("promotes_", "The tokens that they promote", "sum of |utility| "), ("", "The words that they fire on", "")):
         difference, low, high = (features[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
-        found.append(judged(low, high))
-        says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[found[-1]]
+        judgements.append(judged(low, high))
+        says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[judgements[-1]]
         parts.append(f"{what}: {says}, {unit}{spanned(difference, low, high)}.")
     answers = {(UP, UP): "Yes.", (UP, UNCLEAR): "In part.", (UNCLEAR, UP): "In part.", (UNCLEAR, UNCLEAR): "Not shown.", (DOWN, DOWN): "No, less."}
-    answer = answers.get(tuple(found), "This cannot tell." if UNKNOWN in found else "In one way more, in the other less." if UP in found else "No.")
+    answer = answers.get(tuple(judgements), "This cannot tell." if UNKNOWN in judgements else "In one way more, in the other less." if UP in judgements else "No.")
     return Sentence("Do its features hold more of the reward's words?", answer, " ".join(parts))
 
 
@@ -68,15 +68,15 @@ def replicates(features: dict) -> str:
     return counted(int(features["runs"] if features["unit"] == "RLHF run" else features["sae_seeds"]), features["unit"])
 
 
-def changed(found: dict | None) -> Sentence:
+def changed(row: dict | None) -> Sentence:
     """Of a reward without a word table: did the features change? By step 4's count of features found only in RLHF."""
     question, none = "Did its features change?", "This reward has no word list, so their words cannot be weighed (Table 3)."
-    if found is None:
+    if row is None:
         return Sentence(question, "This cannot tell.", none)
-    says = judged(found["ci_low"], found["ci_high"])
+    says = judged(row["ci_low"], row["ci_high"])
     answer = {UP: "Yes.", DOWN: "Less than by chance.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
-    count = f"Of the {found['features']:.0f} best matched features after RLHF, {number(found['count'])} have no match before it"
-    against = f"where another SAE seed gives {number(found['null'])}: {spanned(found['difference'], found['ci_low'], found['ci_high'])}"
+    count = f"Of the {row['features']:.0f} best matched features after RLHF, {number(row['count'])} have no match before it"
+    against = f"where another SAE seed gives {number(row['null'])}: {spanned(row['difference'], row['ci_low'], row['ci_high'])}"
     return Sentence(question, answer, f"{count}, {against}. {none}")
 
 
@@ -92,15 +92,15 @@ def sure(features: dict | None, completions: dict | None) -> Sentence:
     return Sentence("How sure is that?", f"{runs} RLHF runs.", f"{covers}{these}.")
 
 
-def sentences(features: dict | None, completions: dict | None, found: dict | None = None, words: bool = True) -> list[Sentence]:
+def sentences(features: dict | None, completions: dict | None, step4: dict | None = None, words: bool = True) -> list[Sentence]:
     """Three sentences, fewer where a table is not among the targets.
 
-    From a row of Table 3, one of Table 4 and, of a reward without a word table (`words`), step 4's `found` in all layers.
+    From a row of Table 3, one of Table 4 and, of a reward without a word table (`words`), step 4's of the features `found` in all layers.
     """
-    said = [learned(completions)] if completions is not None else []
+    answers = [learned(completions)] if completions is not None else []
     if features is not None:
-        said.append(worded(features))
-    elif not words and (said or found is not None):
-        said.append(changed(found))
-    over = features if features is not None else None if words else found
-    return [*said, sure(over, completions)] if said else []
+        answers.append(worded(features))
+    elif not words and (answers or step4 is not None):
+        answers.append(changed(step4))
+    over = features if features is not None else None if words else step4
+    return [*answers, sure(over, completions)] if answers else []

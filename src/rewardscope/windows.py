@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Int
 
 FIRES = 0.1  # of its largest activation on fit documents, from which a feature counts as firing: 1 on the explainers' scale of 0 to 10
 
@@ -13,20 +14,20 @@ FIRES = 0.1  # of its largest activation on fit documents, from which a feature 
 class Windows(NamedTuple):
     """W windows of T tokens, in the order of documents and positions."""
 
-    document: np.ndarray
-    """`[W]`: row of the corpus"""
-    position: np.ndarray
-    """`[W, T]`: place in the document"""
-    token: np.ndarray
-    """`[W, T]`: ids"""
+    document: Int[np.ndarray, "W"]
+    """row of the corpus"""
+    position: Int[np.ndarray, "W T"]
+    """place in the document"""
+    token: Int[np.ndarray, "W T"]
+    """ids"""
 
 
 class Chosen(NamedTuple):
-    """Windows for one feature: their numbers `[n]`, whether it fires there `[n]`, whether they are hard negatives `[n]`."""
+    """Windows for one feature: their numbers, whether it fires there, whether they are hard negatives."""
 
-    number: np.ndarray
-    fires: np.ndarray
-    hard: np.ndarray
+    number: Int[np.ndarray, "n"]
+    fires: Bool[np.ndarray, "n"]
+    hard: Bool[np.ndarray, "n"]
 
 
 def cut(index: pd.DataFrame, length: int) -> Windows:
@@ -39,22 +40,22 @@ def cut(index: pd.DataFrame, length: int) -> Windows:
     return Windows(document[:, 0], position, token)
 
 
-def activations(windows: Windows, fires: pd.DataFrame) -> np.ndarray:
-    """`[W, T]` of one feature: `fires` has a row per firing (document, position, value); firings outside of the windows are passed over."""
+def activations(windows: Windows, fires: pd.DataFrame) -> Float[np.ndarray, "W T"]:
+    """Of one feature: `fires` has a row per firing (document, position, value); firings outside of the windows are passed over."""
     width = 1 + max(windows.position.max(initial=0), fires["position"].max() if len(fires) else 0)
     cells = (windows.document[:, None].astype(np.int64) * width + windows.position).ravel()  # ascending
-    active = fires["document"].to_numpy(np.int64) * width + fires["position"].to_numpy()
-    at = np.searchsorted(cells, active)
-    inside = cells[np.minimum(at, len(cells) - 1)] == active if len(cells) else np.zeros(len(active), bool)
+    fired = fires["document"].to_numpy(np.int64) * width + fires["position"].to_numpy()
+    at = np.searchsorted(cells, fired)
+    inside = cells[np.minimum(at, len(cells) - 1)] == fired if len(cells) else np.zeros(len(fired), bool)
     values = np.zeros(len(cells))
     values[at[inside]] = fires["value"].to_numpy()[inside]
     return values.reshape(windows.position.shape)
 
 
-def for_simulation(values: np.ndarray, count: int, seed: int) -> Chosen:
+def for_simulation(values: Float[np.ndarray, "W T"], count: int, seed: int) -> Chosen:
     """The `count` windows with the largest activations, `count` random others that fire, `count` random ones of the rest.
 
-    `values` `[W, T]`: activations over the feature's largest on fit documents. Fewer where there are fewer.
+    `values`: activations over the feature's largest on fit documents. Fewer where there are fewer.
     """
     rng, peak = np.random.default_rng(seed), values.max(axis=1)
     top = np.argsort(-peak, kind="stable")[:count]
@@ -64,7 +65,7 @@ def for_simulation(values: np.ndarray, count: int, seed: int) -> Chosen:
     return Chosen(number, peak[number] >= FIRES, np.zeros(len(number), bool))
 
 
-def for_detection(values: np.ndarray, windows: Windows, count: int, seed: int) -> Chosen:
+def for_detection(values: Float[np.ndarray, "W T"], windows: Windows, count: int, seed: int) -> Chosen:
     """`count` random windows in which the feature fires and as many in which it does not, half of these hard where there are such.
 
     A hard negative holds a token at which the feature peaks in one of the chosen windows, yet it fires nowhere in it.
@@ -81,6 +82,6 @@ def for_detection(values: np.ndarray, windows: Windows, count: int, seed: int) -
     return Chosen(number, np.isin(number, positive), np.isin(number, hard))
 
 
-def some(rng: np.random.Generator, among: np.ndarray, count: int) -> np.ndarray:
+def some(rng: np.random.Generator, among: Int[np.ndarray, "_"], count: int) -> Int[np.ndarray, "_"]:
     """`count` of the numbers `among`, fewer where there are fewer, in order."""
     return np.sort(rng.choice(among, min(count, len(among)), replace=False))

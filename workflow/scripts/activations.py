@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import activations, models, moments
+from rewardscope import activations, batches, models, moments
 from rewardscope.checksums import known
 from rewardscope.files import finished, link, resumable, whole
 from rewardscope.numerics import device_of, precision_of
@@ -24,17 +24,18 @@ layers = json.loads(Path(files.layers).read_text()) if files.layers else pinned(
 model = models.load(files.model, precision_of(params.settings["precision"], device), device)
 tokenizer = models.load_tokenizer(files.model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
-part, jobs = params.share
-sums = activations.extract(model, tokenizer, corpus, layers, params.settings, params.seed, work, params.corpus, (part, jobs))
+share = batches.Share(*params.share)
+plan = batches.plan(tokenizer, corpus, params.settings, params.seed, params.corpus)
+activations.extract(model, plan, layers, params.settings, work, share)
 for p, (pick, shards_folder) in enumerate(zip(params.picks, output.shards, strict=True)):
     for further in Path(shards_folder).parent.glob("part*"):  # left by more jobs than there are now: they would be read
-        if int(further.name.removeprefix("part")) >= jobs:
+        if int(further.name.removeprefix("part")) >= share.jobs:
             shutil.rmtree(further, ignore_errors=True)
     with whole(shards_folder) as folder:
-        link(work / pick / f"part{part}", folder)
-    if jobs == 1:
+        link(work / pick / f"part{share.p}", folder)
+    if share.jobs == 1:
         with whole(output.moments[p]) as file:
-            moments.save(sums[pick], file)
+            moments.save(moments.total(sorted((work / pick / "sums").iterdir())), file)
     else:
         with whole(output.sums[p]) as folder:
             link(work / pick / "sums", folder)

@@ -25,6 +25,6 @@ for s, seed in enumerate(params.seeds):
     models.append(from_tensors(load_file(intact(snakemake.input.sae[s]))))
 rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None))
 fires = feature_activations.fire(models, [of["feature"].to_numpy() for of in chosen], rows, tokens)
-for found, of, path in zip(fires, chosen, snakemake.output.activations, strict=True):
+for firings, of, path in zip(fires, chosen, snakemake.output.activations, strict=True):
     with whole(path) as file:
-        found.merge(of[["feature", "control"]], on="feature").to_parquet(file, index=False, compression="zstd")
+        firings.merge(of[["feature", "control"]], on="feature").to_parquet(file, index=False, compression="zstd")

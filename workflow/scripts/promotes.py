@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from rewardscope import models, promotes, scores, table3, windows
+from rewardscope import explained, models, promotes, scores, windows
 from rewardscope.checksums import intact
 from rewardscope.files import whole
 from rewardscope.job import progress
@@ -34,7 +34,7 @@ for side in ("base", "rlhf"):
         rows = sae.get("w_dec", sae["w_enc"])
         for sample in range(params.samples):
             file = s * params.samples + sample
-            lines = table3.read(files[side][file])
+            lines = explained.read(files[side][file])
             features = [line["feature"] for line in lines]
             added = params.settings["multiple"] * promotes.means(fires[fires["document"].isin(fit)], features)
             changes = promotes.changes(model, layer, params.at, added[:, None] * rows[features], input_ids)

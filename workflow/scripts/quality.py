@@ -13,8 +13,8 @@ layers = picks.read(params.pairs, files.layers)
 seeds, rows = params.seeds, []
 for i, (pair, side, pick) in enumerate(params.places):
     _, model, reward, run = pair.split("/")
-    own = files.metrics[2 * i * seeds : 2 * (i + 1) * seeds]
+    metrics = files.metrics[2 * i * seeds : 2 * (i + 1) * seeds]
     names = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": layers[pair][pick]}
-    rows.append(quality.row({"small": own[:seeds], "large": own[seeds:]}, files.mmcs[i], files.nulls[i], names))
+    rows.append(quality.row({"small": metrics[:seeds], "large": metrics[seeds:]}, files.mmcs[i], files.nulls[i], names))
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)

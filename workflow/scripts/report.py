@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from rewardscope import lineage, models, picks, report, report_features, report_sections, rewards, table3
+from rewardscope import explained, lineage, models, picks, report, report_features, report_sections, report_tables, rewards
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
 results = Path(snakemake.output.report).parent
 layers = picks.read(params.pairs, files.layers)
 words = {pair: rewards.load_table(source) for pair, source in params.words.items()}
-tables = {os.path.relpath(file, results): report_sections.read_table(file) for file in files.tables}
+tables = {os.path.relpath(file, results): report_tables.read_table(file) for file in files.tables}
 completions = {
     pair: [pd.read_parquet(base), pd.read_parquet(rlhf)]
     for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=bool(files.base_completions))
@@ -32,8 +32,8 @@ nulls = {
     side: dict(zip([(pair, pick) for pick in params.picks for pair in params.browsed], files[f"{side}_nulls"], strict=bool(files[f"{side}_nulls"])))
     for side in ("base", "rlhf")
 }
-found = table3.places(params.shown, layers, files.base_explanations, files.rlhf_explanations)
-places = {(place["pair"], place["pick"], place["seed"]): place for group in found.values() for place in group}
+groups = explained.places(params.shown, layers, files.base_explanations, files.rlhf_explanations)
+places = {(place["pair"], place["pick"], place["seed"]): place for group in groups.values() for place in group}
 features = []
 for i, (pair, pick, seed, _) in enumerate(job.progress(params.shown, "places")):
     for side in ("base", "rlhf"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import llm, models, prompts, scores, table3, windows
+from rewardscope import explained, llm, models, prompts, scores, windows
 from rewardscope.files import whole
 from rewardscope.seeds import derive
 
@@ -24,7 +24,7 @@ for side in ("base", "rlhf"):
         for sample in range(params.samples):
             file = s * params.samples + sample
             rng = derive(params.seed, here.scorer, side, here.pick, seed)  # the same windows for every sample
-            lines = table3.read(files[side][file])
+            lines = explained.read(files[side][file])
             cases.append(scores.cases(here.scorer, lines, fires, fit, held, params.windows, rng))
             outputs.append(snakemake.output[side][file])
 every = [case for of in cases for case in of]

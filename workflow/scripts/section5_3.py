@@ -5,13 +5,13 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import models, picks, rewards, section5_3, table3
+from rewardscope import explained, models, picks, rewards, section5_3
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
 sources = dict(zip(params.pairs, zip(files.models, files.corpora, strict=True), strict=True))
 rows, words = [], []
-for (model, reward), places in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
+for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
     pair, names = places[0]["pair"], {"model": model, "reward": reward}
     folder, corpus = sources[pair]
     documents = pd.read_parquet(corpus, columns=["text", "part"])

@@ -5,12 +5,12 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import picks, section6_1, table3
+from rewardscope import explained, picks, section6_1
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
 rows = []
-for (model, reward), places in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
+for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
     rows += section6_1.rows(places, {"model": model, "reward": reward})
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)

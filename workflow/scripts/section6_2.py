@@ -5,14 +5,14 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import picks, plots, rewards, section6_2, table3
+from rewardscope import explained, picks, plots, rewards, section6_2
 from rewardscope.files import whole
 from rewardscope.seeds import derive
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 places: dict[str, list[dict]] = {pair: [] for pair in params.pairs}
-for found in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).values():
-    for place in found:
+for group in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).values():
+    for place in group:
         places[place["pair"]].append(place)
 points = []
 for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=True):

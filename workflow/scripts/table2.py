@@ -17,7 +17,7 @@ cfgs: dict[str, list[dict]] = {}
 for model, file in zip(params.models, files.cfg, strict=True):
     cfgs.setdefault(model, []).append(json.loads(Path(file).read_text()))
 rows = []
-for model, own in cfgs.items():
-    rows += table2.rows(model, own, [chosen for pair, chosen in layers.items() if pair.split("/")[1] == model])
+for model, trained in cfgs.items():
+    rows += table2.rows(model, trained, [chosen for pair, chosen in layers.items() if pair.split("/")[1] == model])
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)

@@ -5,13 +5,13 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import picks, rewards, table3
+from rewardscope import explained, picks, rewards, table3
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
 rows = [
-    table3.row(found, rewards.load_table(params.words[found[0]["pair"]]), params.top_k, {"model": model, "reward": reward})
-    for (model, reward), found in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items()
+    table3.row(places, rewards.load_table(params.words[places[0]["pair"]]), params.top_k, {"model": model, "reward": reward})
+    for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items()
 ]
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=None if rows else table3.COLUMNS).to_csv(file, index=False)

@@ -5,16 +5,16 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import picks, table3, table5
+from rewardscope import explained, picks, table5
 from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
 features = {key: pd.read_parquet(file) for key, file in zip(params.features, files.features, strict=True)}
 rows = []
-for (model, reward), places in table3.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
+for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
     for place in places:
-        own = {side: features[place["pair"], side, place["pick"]] for side in ("base", "rlhf")}
-        rows += table5.rows(place, own, {"model": model, "reward": reward, "run": place["run"]})
+        matched = {side: features[place["pair"], side, place["pick"]] for side in ("base", "rlhf")}
+        rows += table5.rows(place, matched, {"model": model, "reward": reward, "run": place["run"]})
 order = ["model", "reward", "run", "side", "layer", "place"]
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=table5.COLUMNS).sort_values(order, kind="stable").to_csv(file, index=False)

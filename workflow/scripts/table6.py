@@ -8,7 +8,7 @@ from rewardscope.files import whole
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 layers = picks.read(params.pairs, files.layers)
-rows, curves = (sweeps.gather(params.places, found, layers, params.side) for found in (files.metrics, files.training))
+rows, curves = (sweeps.gather(params.places, paths, layers, params.side) for paths in (files.metrics, files.training))
 points = table6.points(curves)
 for table, path in ((table6.table(rows, curves), output.table), (points, output.data)):
     with whole(path) as file:

@@ -1,0 +1,48 @@
+"""The workflow's tables as text and its figures as pictures, for the report's template."""
+import base64
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+ROWS = 60  # of a table
+TITLES = {
+    "table1": "Table 1: settings of RLHF beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
+    "table3": "Table 3: utility of what features fire on and promote", "table4": "Table 4: utility and reward of completions",
+    "table5": "Table 5: explanations of the best matched features", "table6": "Table 6: tied against untied weights",
+    "table7": "Table 7: the most divergent layers against the lowest", "section5.3": "Section 5.3: words of the reward in the explanations",
+    "section5.3.words": "Section 5.3: the words", "section6.1": "Section 6.1: explanations about opinions on films",
+    "section6.2": "Section 6.2: Table 3's differences against Table 4's", "step4": "Step 4: features found, lost, kept, moved",
+    "quality": "Autoencoders: reconstruction, sparsity, MMCS and its nulls", "probe": "Probe: the reward read off the features",
+    "perplexity": "The base model's perplexity beside a trigram model's", "metrics": "Accuracy of a reward classifier",
+    "scores": "Scores of the explanations on held documents",
+}  # fmt: skip
+PICTURES = {
+    "figure4": "Figure 4: the L1 coefficient against reconstruction and sparsity",
+    "table6": "Table 6: tied and untied weights, their losses",
+    "section6.2": "Section 6.2: Table 3's differences against Table 4's, over RLHF runs",
+}
+
+
+def read_table(file: str | Path) -> pd.DataFrame:
+    """A table of the workflow: CSV, or JSON with one value a field."""
+    return pd.read_json(file, typ="series").to_frame().T if Path(file).suffix == ".json" else pd.read_csv(file)
+
+
+def pictured(file: str | Path) -> dict:
+    """A figure and its title; it is the address of an image: what it holds cannot run or ask for anything."""
+    source = "data:image/svg+xml;base64," + base64.b64encode(Path(file).read_bytes()).decode()
+    return {"title": PICTURES[Path(file).stem], "source": Markup(source)}
+
+
+def listing(file: str, table: pd.DataFrame) -> dict:
+    """A table as text, its first rows."""
+    columns = [[_cell(value) for value in table[column].head(ROWS)] for column in table]
+    name, rows = Path(file).stem, list(zip(*columns, strict=True))
+    return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS)}
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.4g}"
+    return "" if pd.isna(value) else str(value)
