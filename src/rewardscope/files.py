@@ -102,9 +102,3 @@ def checksum(path: str | Path) -> str:
         return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def benchmark_file(log: str, rule: str) -> Path:
-    """Where a job's times lie: `<results>/benchmarks/` holds a TSV for each log below `<results>/logs/`, whose path begins with the rule."""
-    results, name = re.fullmatch(rf"(.*/|)logs/({rule}[./].*)", log).groups()
-    return Path(f"{results}benchmarks/{name}").with_suffix(".tsv")

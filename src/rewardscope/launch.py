@@ -75,7 +75,7 @@ def main(work: Path) -> None:
     logging.getLogger("accelerate").setLevel(logging.ERROR)  # it warns at each gathered number
     texts = pd.read_parquet(job["train"], columns=["text"])["text"].tolist()
     try:
-        reward = rewards.load(job["reward"], job["reward_file"], state.device)
+        reward = rewards.load(job["reward"], job["reward_folder"], state.device)
         rlhf.train(job["model"], texts, reward, job["settings"], job["seed"], work, state.device)
     except UserError as error:
         (work / FAILED).write_text(str(error))

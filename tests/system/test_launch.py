@@ -29,7 +29,7 @@ def job(tmp_path):
     pd.DataFrame({"text": tiny.texts()}).to_parquet(tmp_path / "train.parquet")
     (tmp_path / "reward.py").write_text(REWARD)
     reward = {"function": f"{tmp_path}/reward.py:letters"}
-    return {"model": str(tiny.checkpoint("gpt_neox")), "train": str(tmp_path / "train.parquet"), "reward": reward, "reward_file": "", "seed": 1}
+    return {"model": str(tiny.checkpoint("gpt_neox")), "train": str(tmp_path / "train.parquet"), "reward": reward, "reward_folder": "", "seed": 1}
 
 
 def launched(work, job, **settings):

@@ -14,15 +14,15 @@ from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
-work = resumable(params.work, inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 seed = derive(params.seed, "rlhf", params.run)
 if launch.needed(params.settings):
     launch.run(
         work, params.torch_threads, device.type == "cuda", model=str(files.model), train=str(files.train), reward=params.reward,
-        reward_file=str(files.reward), settings=params.settings, seed=seed,
+        reward_folder=str(files.classifier), settings=params.settings, seed=seed,
     )  # fmt: skip
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
-policy, training = rlhf.train(files.model, texts, rewards.load(params.reward, files.reward, device), params.settings, seed, work, device)
+policy, training = rlhf.train(files.model, texts, rewards.load(params.reward, files.classifier, device), params.settings, seed, work, device)
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:
