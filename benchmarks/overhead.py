@@ -32,6 +32,7 @@ rule one:
     input: "given.txt"
     output: "ours/made/{{n}}.txt"
     log: "ours/logs/one/{{n}}.log"
+    benchmark: "ours/benchmarks/one/{{n}}.tsv"
     params: code=digest("{ROOT}/workflow/scripts/saes.py"), torch_threads=1
     script: "ours.py"
 """,

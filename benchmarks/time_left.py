@@ -12,8 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from rewardscope.files import benchmark_file
-from rewardscope.terminal import benchmark, earlier_times, time_left
+from snakemake_logger_plugin_rewardscope.times import benchmark, earlier_times, time_left
 
 cores = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 results = yaml.safe_load(Path("config.yaml").read_text())["results"]
@@ -24,13 +23,14 @@ for needed, by in re.findall(r"(\d+) -> (\d+)", rules):
     needs[names[by]].add(names[needed])
 
 jobs = []  # rule, start, end
-for log in Path(results, "logs").rglob("*.log"):
-    name = log.relative_to(Path(results, "logs"))
-    if took := benchmark(benchmark_file(str(log), name.parts[0].removesuffix(".log"))):
+for file in Path(results, "benchmarks").rglob("*.tsv"):
+    name = file.relative_to(Path(results, "benchmarks"))
+    if took := benchmark(file):
+        log = Path(results, "logs", name).with_suffix(".log")
         end = datetime.fromisoformat(log.read_text().splitlines()[-1].split(",")[0]).timestamp()
-        jobs.append((name.parts[0].removesuffix(".log"), end - took[0], end))
+        jobs.append((name.parts[0].removesuffix(".tsv"), end - took[0], end))
 
-times = earlier_times(Path(results, "benchmarks"))
+times = earlier_times(Path(results, "benchmarks/base_model.tsv"), "base_model")
 seconds = {rule: sum(s for s, _ in took) / len(took) for rule, took in times.items()}
 share = {rule: max(1, math.ceil(sum(load for _, load in took) / len(took) - 0.1)) / cores for rule, took in times.items()}
 first, last = min(start for _, start, _ in jobs), max(end for *_, end in jobs)

@@ -17,7 +17,7 @@ def answer(folder: str, package: str, arguments: list[str]) -> dict:
             os.chdir(folder)
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
-            sys.argv = ["snakemake", *arguments]  # the Snakefile looks for --dry-run
+            sys.argv = ["snakemake", *arguments]  # what a lock file says of the run
             sys.path[0] = package
             code = 1
             try:

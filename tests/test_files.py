@@ -193,14 +193,3 @@ def folder(path, **files: str):
     return path
 
 
-@pytest.mark.parametrize(
-    ("log", "rule", "file"),
-    [
-        ("results/logs/saes/pairs/tiny/utility/run1/base/paper.top1.width128.log", "saes", "results/benchmarks/saes/pairs/tiny/utility/run1/base/paper.top1.width128.tsv"),
-        ("catalogs/saes/logs/saes/x.log", "saes", "catalogs/saes/benchmarks/saes/x.tsv"),
-        ("/a/logs/saes/logs/table3.log", "table3", "/a/logs/saes/benchmarks/table3.tsv"),
-        ("logs/one.log", "one", "benchmarks/one.tsv"),
-    ],
-)
-def test_where_the_times_of_a_job_lie(log, rule, file):
-    assert str(files.benchmark_file(log, rule)) == file

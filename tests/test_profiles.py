@@ -20,6 +20,11 @@ def test_no_rule_asks_for_hardware_itself():
     assert not [rule for rule, body in BODIES.items() if "resources:" in body or "retries:" in body]
 
 
+def test_every_rule_has_a_log_and_a_benchmark_of_one_name():
+    names = {rule: re.findall(r"at\(f?\"(?:logs|benchmarks)/(.*)\.(?:log|tsv)\"\)", body) for rule, body in BODIES.items()}
+    assert not [rule for rule, found in names.items() if len(found) != 2 or len(set(found)) != 1 or not re.match(rf"{rule}\b", found[0])]
+
+
 def test_memory_grows_with_every_attempt():
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     asked = [profile["default-resources"], *profile["set-resources"].values()]

@@ -1,10 +1,11 @@
 """What a killed run leaves in Slurm: here commands of Slurm's names over a list of jobs, in system/test_slurm.py a real Slurm."""
 import builtins
+import logging
 import socket
 
 import pytest
 
-from rewardscope import run_lock
+from rewardscope import run_lock, slurm
 from rewardscope.errors import UserError
 from rewardscope.recover import recover
 
@@ -87,3 +88,15 @@ def test_where_there_is_no_slurm_or_no_run(results, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no squeue here: go to a machine where Slurm's commands are"):
         recover(results, yes=True)
     assert run_lock.file_of(results).read_text()
+
+
+def test_the_name_of_the_jobs_is_heard_in_snakemake_s_log(monkeypatch):
+    log = logging.getLogger("snakemake.logging")
+    monkeypatch.setattr(log, "filters", [])
+    monkeypatch.setattr(log, "level", logging.INFO)
+    name = slurm.listen()
+    log.info(None, extra={"event": None})
+    assert name == []
+    log.info(f"SLURM run ID: {MINE}")  # as snakemake-executor-plugin-slurm 2.8.0 says it
+    log.info("Submitted job 1")
+    assert name == [MINE]

@@ -91,6 +91,31 @@ def test_words_are_as_before():
     assert rewards.load({"words": "vader", "function": None, "classifier": None})(["A great film"]) == pytest.approx([0.62])
 
 
+# ---- what it imports ---------------------------------------------------------------------------
+def test_files_that_it_imports(tmp_path, monkeypatch):
+    """Helpers and packages beside it, in functions and by each other; nothing installed, nothing that nobody imports."""
+    monkeypatch.chdir(tmp_path)
+    texts = {
+        "mine.py": "import json, near, package.inner\ndef score(texts):\n    from late import f\n    return f(texts)\n",
+        "near.py": "import mine\nfrom package import also, NUMBER\n",  # in a circle
+        "late.py": "def f(:\n",  # broken: the job says so
+        "package/__init__.py": "",
+        "package/inner.py": "from . import sibling\nfrom .deep.one import x\nfrom .. import other\n",
+        "package/also.py": "",
+        "package/sibling.py": "",
+        "package/deep/one.py": "from ..sibling import y\n",
+        "other.py": "",
+        "unused.py": "",
+        "package/unused.py": "",
+    }
+    for name, text in texts.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    assert rewards.local_imports("./mine.py") == ["mine.py", *sorted(name for name in texts if "unused" not in name and name != "mine.py")]
+    assert rewards.local_imports(tmp_path / "other.py") == [str(tmp_path / "other.py")]
+    assert rewards.local_imports("gone.py") == ["gone.py"]
+
+
 # ---- complaints about the file: without running it --------------------------------------------
 NOT_THERE = [
     (LENGTH, "scores", "FILE: there is no function scores; there: score, text"),

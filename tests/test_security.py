@@ -5,8 +5,8 @@ import re
 import pytest
 from workflow_runs import ROOT, SMALL
 
-FILES = sorted([*ROOT.glob("src/rewardscope/*.py"), *ROOT.glob("workflow/scripts/*.py")])
-RULES = sorted([ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")])
+FILES = sorted([*ROOT.glob("src/*/*.py"), *ROOT.glob("workflow/scripts/*.py")])
+RULES = sorted([ROOT / "Snakefile", ROOT / "workflow/Snakefile", *ROOT.glob("workflow/rules/*.smk")])
 UNPICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle"}
 LOADS = {"torch.load", "pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "yaml.unsafe_load_all"}
 RUNS = {"eval", "exec", "__import__", "os.system", "os.popen", "os.execv", "os.execvp", "subprocess.getoutput", "pty.spawn"}

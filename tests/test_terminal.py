@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rewardscope import terminal
+from snakemake_logger_plugin_rewardscope import terminal, times
 
 SECONDS = {"train": 100.0, "look": 10.0, "table": 2.0}
 NEEDS = {"look": {"train"}, "table": {"look"}}
@@ -19,28 +19,34 @@ NEEDS = {"look": {"train"}, "table": {"look"}}
 def test_work_left_is_shared_by_the_cores():
     """8 looks of 10 s on half of the machine each: 40 s; then the table."""
     waiting = {"look": 8, "table": 1}
-    assert terminal.time_left(waiting, [], SECONDS, {"look": 0.5, "table": 0.5}, NEEDS) == (41.0, True)
+    assert times.time_left(waiting, [], SECONDS, {"look": 0.5, "table": 0.5}, NEEDS) == (41.0, True)
 
 
 def test_jobs_that_wait_for_each_other_are_not_shared():
     """30 s of training left, one look, one table: 42 s however many cores there are."""
     waiting, running = {"look": 1, "table": 1}, [("train", 30.0)]
-    assert terminal.time_left(waiting, running, SECONDS, {"train": 0.1, "look": 0.1, "table": 0.1}, NEEDS) == (42.0, True)
+    assert times.time_left(waiting, running, SECONDS, {"train": 0.1, "look": 0.1, "table": 0.1}, NEEDS) == (42.0, True)
 
 
 def test_a_rule_without_a_time_makes_it_a_lower_bound():
-    assert terminal.time_left({"train": 1, "new": 3}, [], SECONDS, {}, NEEDS) == (100.0, False)
-    assert terminal.time_left({"new": 3}, [], {}, {}, {}) is None
+    assert times.time_left({"train": 1, "new": 3}, [], SECONDS, {}, NEEDS) == (100.0, False)
+    assert times.time_left({"new": 3}, [], {}, {}, {}) is None
 
 
 def test_times_of_earlier_runs_are_found_by_rule(tmp_path):
+    """A job that ended before Snakemake looked has no load: it counts as one CPU. A site may be called as the folder."""
+    tmp_path = tmp_path / "benchmarks"
     head = "s\th:m:s\tmax_rss\tmean_load\tcpu_time\n"
     (tmp_path / "saes/site").mkdir(parents=True)
     (tmp_path / "saes/site/a.tsv").write_text(head + "10.0\t0:00:10\t1\t90.0\t9\n")
     (tmp_path / "saes/site/b.tsv").write_text(head + "14.0\t0:00:14\t1\t150.0\t21\n")
-    (tmp_path / "table3.tsv").write_text(head + "2.0\t0:00:02\t1\t50.0\t1\n")
+    (tmp_path / "table3.tsv").write_text(head + "2.0\t0:00:02\tNA\tNA\tNA\n")
     (tmp_path / "killed.tsv").write_text("")
-    assert terminal.earlier_times(tmp_path) == {"saes": [(10.0, 0.9), (14.0, 1.5)], "table3": [(2.0, 0.5)]}
+    expected = {"saes": [(10.0, 0.9), (14.0, 1.5)], "table3": [(2.0, 1.0)]}
+    assert times.earlier_times(tmp_path / "table3.tsv", "table3") == expected
+    assert times.earlier_times(tmp_path / "saes/site/new.tsv", "saes") == expected
+    assert times.earlier_times(tmp_path / "saes/site/new.tsv", "x_saes") == {f"x_{rule}": took for rule, took in expected.items()}  # of a module
+    assert times.earlier_times(tmp_path / "elsewhere.tsv", "saes") == {}
 
 
 @pytest.fixture
@@ -54,14 +60,14 @@ def log(tmp_path):
 
 
 def test_the_last_step_of_a_log_and_its_pace(log):
-    step = terminal.last_step(str(log), since=0)
+    step = times.last_step(str(log), since=0)
     assert (step.what, step.done, step.of) == ("PPO updates", 10, 40)
     assert step.left == pytest.approx(30 * 3 - 1, abs=2)
 
 
 def test_a_log_of_an_earlier_job_says_nothing(log):
-    assert terminal.last_step(str(log), since=time.time() + 5) is None
-    assert terminal.last_step(str(log.with_name("none.log")), since=0) is None
+    assert times.last_step(str(log), since=time.time() + 5) is None
+    assert times.last_step(str(log.with_name("none.log")), since=0) is None
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (58.4, "58 s"), (270, "4 min"), (7500, "2 h 5 min")])
@@ -81,19 +87,22 @@ rule two:
     input: "r/one"
     output: "r/two"
     log: "r/logs/two.log"
-    params: torch_threads=1, naps=3
+    benchmark: "r/benchmarks/two.tsv"
+    params: naps=3
     script: "job.py"
 
 rule one:
     output: "r/one"
     log: "r/logs/one.log"
-    params: torch_threads=1, naps=3
+    benchmark: "r/benchmarks/one.tsv"
+    params: naps=3
     script: "job.py"
 
 rule bad:
     output: "r/bad"
     log: "r/logs/bad.log"
-    params: torch_threads=1, naps=0
+    benchmark: "r/benchmarks/bad.tsv"
+    params: naps=0
     script: "job.py"
 """
 SCRIPT = """

@@ -203,11 +203,6 @@ def test_snakemake_s_report_shows_the_tables_with_their_captions(finished):
         assert words in page, words
 
 
-def test_lint_has_only_the_remark_that_docs_auditing_explains(tmp_path):
-    run = snakemake(tmp_path, "--lint")
-    assert set(re.findall(r"^    \* (.*)", run.stdout + run.stderr, re.MULTILINE)) == {"Mixed rules and functions in same snakefile.:"}
-
-
 def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):
     run = snakemake(tmp_path)
     assert run.returncode == 0, run.stderr

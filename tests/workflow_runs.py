@@ -38,7 +38,8 @@ def server():
 
         def run(folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile") -> subprocess.CompletedProcess:
             arguments = ["--snakefile", str(snakefile), "--cores", "2", *arguments]
-            print(json.dumps({"folder": str(folder), "package": str(snakefile.parent / "src"), "arguments": arguments}), file=process.stdin, flush=True)
+            package = next((str(parent / "src") for parent in snakefile.parents if (parent / "src").is_dir()), str(ROOT / "src"))
+            print(json.dumps({"folder": str(folder), "package": package, "arguments": arguments}), file=process.stdin, flush=True)
             return subprocess.CompletedProcess(arguments, **json.loads(process.stdout.readline()))
 
         yield run

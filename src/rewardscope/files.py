@@ -92,7 +92,3 @@ def link(source: str | Path, target: str | Path) -> None:
         shutil.copy2(source, target)
 
 
-def benchmark_file(log: str, rule: str) -> Path:
-    """Where a job's times lie: `<results>/benchmarks/` holds a TSV for each log below `<results>/logs/`, whose path begins with the rule."""
-    results, name = re.fullmatch(rf"(.*/|)logs/({rule}[./].*)", log).groups()
-    return Path(f"{results}benchmarks/{name}").with_suffix(".tsv")

@@ -11,14 +11,13 @@ from typing import TypeVar
 
 from rewardscope import gpus, numerics, orphans, provenance
 from rewardscope.errors import UserError
-from rewardscope.files import benchmark_file
 
 T = TypeVar("T")
 log = logging.getLogger("rewardscope")
 
 
 def start(snakemake) -> None:
-    """Log to the rule's log file, pin torch's threads to its `torch_threads`, end with Snakemake, take a GPU. Call before torch is imported.
+    """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake, take a GPU. Call before torch is imported.
 
     A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one.
 
@@ -27,7 +26,7 @@ def start(snakemake) -> None:
     """
     orphans.watch()
     log_file = snakemake.log[0]
-    numerics.settle(snakemake.params.torch_threads)
+    numerics.settle(snakemake.params.get("torch_threads", 1))
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
     sys.stdout = open(log_file, "w", buffering=1)  # TRL prints
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
@@ -38,7 +37,6 @@ def start(snakemake) -> None:
     if snakemake.params.get("device", "cpu") != "cpu":
         numerics.see_gpus(gpus.take())
     atexit.register(_memory)
-    atexit.register(_times, benchmark_file(log_file, snakemake.rule), time.monotonic())
     atexit.register(provenance.finish, provenance.begin(snakemake))
 
 
@@ -47,29 +45,21 @@ def _memory() -> None:
     log.info("peak resident memory: %d MiB", provenance.peak_memory())
 
 
-def _times(file: Path, began: float) -> None:
-    """Seconds by the clock and of the processor, in the columns of Snakemake's `benchmark:`, which watches jobs at some cost (docs/decisions.md)."""
-    used = os.times()
-    processor = used.user + used.system + used.children_user + used.children_system
-    seconds = time.monotonic() - began
-    row = f"{seconds:.3f}\t{provenance.peak_memory()}\t{100 * processor / max(seconds, 0.001):.2f}\t{processor:.2f}\n"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("s\tmax_rss\tmean_load\tcpu_time\n" + row)
-    except OSError as error:
-        log.warning("no benchmark file: %s", error)
+def work(snakemake, of: str | None = None) -> Path:
+    """The job's work folder, `<results>/.work/` and the path of its log; of another job where `of` says its `<rule>/<wildcards>`."""
+    results = provenance.results(snakemake)
+    return results / ".work" / (of or Path(snakemake.log[0]).relative_to(results / "logs").with_suffix(""))
 
 
 def _fail(label, log_file, kind, error, trace) -> None:
     atexit.unregister(provenance.finish)
-    atexit.unregister(_times)
     log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
     problem = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
     print(f"rewardscope: {label}: {' '.join(problem.split())} (log: {log_file})", file=sys.stderr)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None, more: Callable[[T], str] = lambda _: "") -> Iterator[T]:
-    """Yield `items` and log how many are done and what `more` says of the last one, at most one line a second: `rewardscope.terminal` shows the last one."""
+    """Yield `items` and log how many are done and what `more` says of the last one, at most one line a second: the logger plugin shows the last one."""
     total = total if total is not None else len(items)
     logged = time.monotonic()
     for done, item in enumerate(items, start=1):

@@ -27,14 +27,19 @@ CODE = ("Snakefile", "workflow", "src")  # what `clean` speaks of: small whateve
 log = logging.getLogger("rewardscope")
 
 
+def results(snakemake) -> Path:
+    """The results folder of a job: its log and its outputs share it alone."""
+    return Path(os.path.commonpath([snakemake.log[0], snakemake.output[0]]))
+
+
 def begin(snakemake) -> dict:
     """What is known of a job before it runs, for `finish`; removes what was recorded of its outputs before."""
-    results = Path(os.path.commonpath([snakemake.log[0], snakemake.output[0]]))  # logs and outputs share it alone
+    folder = results(snakemake)
     outputs, params = list(snakemake.output), dict(snakemake.params.items())
     for path in outputs:
-        record_file(results, _name(path, results)).unlink(missing_ok=True)
+        record_file(folder, _name(path, folder)).unlink(missing_ok=True)
     return {
-        "results": results,
+        "results": folder,
         "outputs": outputs,
         "clock": time.monotonic(),
         "git": _ask_git(PROJECT),
@@ -45,7 +50,7 @@ def begin(snakemake) -> dict:
             "params": params,
             "seeds": {name: params[name] for name in ("seed", "run", "seeds") if name in params},
             "threads": snakemake.threads,
-            "inputs": _inputs(snakemake.input, results),
+            "inputs": _inputs(snakemake.input, folder),
         },
     }
 

@@ -1,4 +1,6 @@
 """This run's jobs in Slurm, found by the name that the executor plugin gives to all of them."""
+import logging
+import re
 import subprocess
 import time
 from typing import NamedTuple
@@ -15,6 +17,22 @@ class Job(NamedTuple):
     state: str
     what: str
     """The plugin's comment: rule and wildcards."""
+
+
+def listen() -> list[str]:
+    """A list that will hold the name of this run's jobs, once the executor plugin has said it; empty where there is no Slurm.
+
+    The plugin says it in Snakemake's log, before the run begins, and nowhere else in public. A filter hears it whatever `--quiet` hides.
+    """
+    names = []
+
+    def hear(record: logging.LogRecord) -> bool:
+        if name := re.match(r"SLURM run ID: (\S+)", record.getMessage() or ""):
+            names[:] = [name[1]]
+        return True
+
+    logging.getLogger("snakemake.logging").addFilter(hear)
+    return names
 
 
 def jobs(run: str) -> list[Job]:

@@ -1,4 +1,4 @@
 """Snakemake finds a logger plugin by the name of its package; `--logger rewardscope` is set in profiles/default."""
-from rewardscope.terminal import LogHandler
+from snakemake_logger_plugin_rewardscope.terminal import LogHandler
 
 __all__ = ["LogHandler"]

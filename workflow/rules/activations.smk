@@ -1,20 +1,5 @@
-def chosen_layers(wildcards):
-    return [] if wildcards.site.startswith("bases/") else at(f"{pair_of(wildcards)}/layers.json")
-
-
-def shards(path):
-    """Activation shards, freed once used where the config says so."""
-    return directory(path) if CONFIG.activations.keep else temp(directory(path))
-
-
-JOBS = CONFIG.activations.shards  # of an extraction
 SHARE = "{part}" if JOBS > 1 else "0"
 LOGGED = "{site}/part{part}" if JOBS > 1 else "{site}"
-
-
-def shard_folders(path):
-    """The folders of a site's shards at a pick; `path` is without its end, `/part0`."""
-    return [f"{path}/part{p}" for p in range(JOBS)]
 
 
 # One job writes all; of several each writes its shards, and `moments` brings the rest together.
@@ -32,10 +17,16 @@ rule activations:
         corpus=corpus_file("test"),
         layers=chosen_layers,
     output:
-        shards=[shards(at(f"{{site}}/activations/{pick}/part{SHARE}")) for pick in PICKS],
         **(PIECES if JOBS > 1 else WHOLE),
+        shards=[shards(at(f"{{site}}/activations/{pick}/part{SHARE}")) for pick in PICKS],
     log:
         at(f"logs/activations/{LOGGED}.log"),
+    benchmark:
+        at(f"benchmarks/activations/{LOGGED}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("activations")
     params:
         code=code("activations"),
         torch_threads=threads_of("activations"),
@@ -45,11 +36,6 @@ rule activations:
         picks=PICKS,
         settings={key: value for key, value in section(CONFIG.activations).items() if key not in ("keep", "shards")},
         share=lambda w: (int(w.get("part", 0)), JOBS),
-        work=at(f".work/activations/{LOGGED}"),
-    threads: threads_of("activations")
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/activations.py"
 
@@ -64,11 +50,12 @@ if JOBS > 1:
             **WHOLE,
         log:
             at("logs/moments/{site}.log"),
-        params:
-            code=code("moments"),
-            torch_threads=threads_of("other"),
+        benchmark:
+            at("benchmarks/moments/{site}.tsv")
         priority: CHAIN
         conda:
             "../../envs/torch.yaml"
+        params:
+            code=code("moments"),
         script:
             "../scripts/moments.py"

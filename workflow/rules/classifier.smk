@@ -1,37 +1,24 @@
-def classifier_of(wildcards):
-    return CONFIG.rewards[wildcards.reward].classifier
-
-
-def labelled_corpus(wildcards):
-    entry = classifier_of(wildcards).train
-    return at(f"corpora/{entry.corpus}/train.parquet") if entry else []
-
-
-def measured_on(wildcards):
-    """The corpus that a classifier was trained on, or that it is used with."""
-    entry = classifier_of(wildcards).train
-    return entry.corpus if entry else next(pair.corpus for pair in CONFIG.pairs if pair.reward == wildcards.reward)
-
-
 rule classifier:
     input:
         corpus=labelled_corpus,
-        files=lambda w: checkpoint_files(classifier_of(w).path or ""),
+        files=lambda w: checkpoint_files(classifier_of(w).path),
     output:
         model=directory(at("rewards/{reward}/model")),
         source=update(at("rewards/{reward}/source.json")),  # kept for the job: a hub model must not change unseen
     log:
         at("logs/classifier/{reward}.log"),
+    benchmark:
+        at("benchmarks/classifier/{reward}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("pretrain")
     params:
         code=code("classifier"),
         torch_threads=threads_of("pretrain"),
         seed=CONFIG.seed,
         device=CONFIG.device,
         entry=lambda w: section(classifier_of(w)),
-    threads: threads_of("pretrain")
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/classifier.py"
 
@@ -44,6 +31,10 @@ rule accuracy:
         metrics=at("rewards/{reward}/metrics.json"),
     log:
         at("logs/accuracy/{reward}.log"),
+    benchmark:
+        at("benchmarks/accuracy/{reward}.tsv")
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("accuracy"),
         torch_threads=threads_of("other"),
@@ -51,8 +42,6 @@ rule accuracy:
         corpus=lambda w: measured_on(w),
         positive=lambda w: classifier_of(w).positive,
         prefix=lambda w: CONFIG.rlhf_of(w.reward).prompt_tokens[1] + CONFIG.rlhf_of(w.reward).response_tokens,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/accuracy.py"
 

@@ -1,12 +1,22 @@
-# Names and paths shared by all rules files. A `site` is where a side of a pair keeps its artifacts:
+# Names and paths shared by all rules files, and what a job reads by its wildcards; lists over all pairs are in places.smk.
+# A `site` is where a side of a pair keeps its artifacts:
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
+import re
+
+from rewardscope import run_lock
+from rewardscope.code import digest
+from rewardscope.config import tuned_checkpoint
+from rewardscope.files import sweep
+from rewardscope.rewards import local_imports
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}
 PICKS = CONFIG.pick_names()
 CHOSEN = [pick for pick in PICKS if not pick.startswith("low")] or PICKS  # low picks beside others are for Table 7 alone
 SEEDS = list(range(1, CONFIG.sae_seeds + 1))
+SAMPLES = list(range(1, CONFIG.samples + 1))
 RUNS = list(range(1, CONFIG.runs + 1))
+JOBS = CONFIG.activations.shards  # of an extraction
 CHAIN = 1  # priority of what most other jobs wait for; tables, nulls and checks fill the cores beside and after it
 TARGETS = {}  # name under the config's `targets` -> files; every rules file adds its own
 SHARED_BASE = bool(CONFIG.layers)  # pinned layers: the base side is the same for every reward
@@ -30,63 +40,29 @@ wildcard_constraints:
     sample=r"\d+",
 
 
+# ---- of every rule ---------------------------------------------------------------------------
 def at(path):
     """A path below the results folder."""
     return f"{CONFIG.results}/{path}"
 
 
-def code(rule):
-    """Digest of the package code that the rule's script runs."""
-    return digest(f"{workflow.basedir}/workflow/scripts/{rule}.py")
+def given(files):
+    """Files that the config names, as inputs: they lie where it says, also where the workflow is a module with a prefix."""
+    return local(files)
+
+
+def code(script):
+    """Digest of the package code that a rule's script runs."""
+    return digest(f"{ROOT}/workflow/scripts/{script}.py")
 
 
 def threads_of(stage):
     return getattr(CONFIG.threads, stage)
 
 
-def parts(wildcards):
-    """model, reward, side and corpus of a rule's pair or site."""
-    path = (getattr(wildcards, "site", None) or wildcards.pair).split("/")
-    if path[0] == "bases":
-        return {"model": path[1], "reward": None, "side": "base", "corpus": CORPUS_OF[path[1]]}
-    pair = PAIRS[path[1], path[2]]
-    side = path[4] if len(path) > 4 else getattr(wildcards, "side", None)
-    return {"model": path[1], "reward": path[2], "side": side, "corpus": pair.corpus}
-
-
-def site_of(pair, side):
-    """Where a side of a pair keeps its activations, SAEs and features."""
-    return f"bases/{pair.split('/')[1]}" if SHARED_BASE and side == "base" else f"{pair}/{side}"
-
-
-def pair_of(wildcards):
-    return wildcards.site.rsplit("/", 1)[0]
-
-
-def model_folder(wildcards):
-    """The checkpoint that a site's activations come from."""
-    here = parts(wildcards)
-    return at(f"models/{here['model']}/model" if here["side"] == "base" else f"{pair_of(wildcards)}/rlhf/model")
-
-
-def base_folder(wildcards):
-    return at(f"models/{parts(wildcards)['model']}/model")
-
-
-def corpus_file(part):
-    return lambda wildcards: at(f"corpora/{parts(wildcards)['corpus']}/{part}.parquet")
-
-
-def all_pairs():
-    """One run per RLHF seed; a tuned checkpoint is one run, and copies of it would be no replicates."""
-    return [f"pairs/{p.model}/{p.reward}/run{run}" for p in CONFIG.pairs for run in (RUNS[:1] if p.rlhf else RUNS)]
-
-
-def checkpoint_files(path):
-    """What is read of a local Hugging Face folder: files, as a changed one leaves the folder's own date alone."""
-    kinds = (".json", ".safetensors", ".txt", ".model", ".jinja")
-    files = sorted(os.listdir(path)) if os.path.isdir(path) else []
-    return [os.path.normpath(os.path.join(path, file)) for file in files if file.endswith(kinds)]
+def section(value):
+    """A part of the config as a plain dict, for params."""
+    return value.model_dump(mode="json")
 
 
 def labels(**fixed):
@@ -107,6 +83,142 @@ def labels(**fixed):
     return of
 
 
-def section(value):
-    """A part of the config as a plain dict, for params."""
-    return value.model_dump(mode="json")
+def all_pairs():
+    """One run per RLHF seed; a tuned checkpoint is one run, and copies of it would be no replicates."""
+    return [f"pairs/{p.model}/{p.reward}/run{run}" for p in CONFIG.pairs for run in (RUNS[:1] if p.rlhf else RUNS)]
+
+
+def parts(wildcards):
+    """model, reward, side and corpus of a job's pair or site."""
+    path = (getattr(wildcards, "site", None) or wildcards.pair).split("/")
+    if path[0] == "bases":
+        return {"model": path[1], "reward": None, "side": "base", "corpus": CORPUS_OF[path[1]]}
+    pair = PAIRS[path[1], path[2]]
+    side = path[4] if len(path) > 4 else getattr(wildcards, "side", None)
+    return {"model": path[1], "reward": path[2], "side": side, "corpus": pair.corpus}
+
+
+def site_of(pair, side):
+    """Where a side of a pair keeps its activations, SAEs and features."""
+    return f"bases/{pair.split('/')[1]}" if SHARED_BASE and side == "base" else f"{pair}/{side}"
+
+
+def pair_of(wildcards):
+    return wildcards.site.rsplit("/", 1)[0]
+
+
+# ---- the run ---------------------------------------------------------------------------------
+def begin():
+    """One run at a time in the results folder; on a cluster the run is the main process, not the job's."""
+    if not workflow.is_main_process:
+        return
+    try:
+        run_lock.hold(results_folder(), *SLURM_RUN)
+    except UserError as error:
+        sys.exit(f"rewardscope: {error}")
+    if workflow.execution_settings.lock:
+        print(f"rewardscope: profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default", file=sys.stderr)
+    if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
+        print(f"rewardscope: OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had", file=sys.stderr)
+
+
+def end():
+    """Only now has Snakemake recorded what was finished, so that no kill can lose it."""
+    if workflow.is_main_process:
+        sweep(f"{results_folder()}/.work")
+        run_lock.release()
+
+
+def results_folder():
+    """The config's `results`, below the prefix of a module: where the rules' outputs lie."""
+    return os.path.dirname(rules.report.output.report)
+
+
+# ---- corpora and models ----------------------------------------------------------------------
+def corpus_sources(wildcards):
+    files = CONFIG.corpora[wildcards.corpus].path
+    return given([os.path.normpath(file) for file in (files.train, files.test)]) if files else []
+
+
+def corpus_file(part):
+    return lambda wildcards: at(f"corpora/{parts(wildcards)['corpus']}/{part}.parquet")
+
+
+def training_corpus(wildcards):
+    entry = CONFIG.models[wildcards.model].pretrain
+    return at(f"corpora/{entry.corpus}/train.parquet") if entry else []
+
+
+def checkpoint_files(path):
+    """What is read of a local Hugging Face folder: files, as a changed one leaves the folder's own date alone."""
+    kinds = (".json", ".safetensors", ".txt", ".model", ".jinja")
+    files = sorted(os.listdir(path)) if path and os.path.isdir(path) else []
+    return given([os.path.normpath(os.path.join(path, file)) for file in files if file.endswith(kinds)])
+
+
+def base_folder(wildcards):
+    return at(f"models/{parts(wildcards)['model']}/model")
+
+
+def model_folder(wildcards):
+    """The checkpoint that a site's activations come from."""
+    return base_folder(wildcards) if parts(wildcards)["side"] == "base" else at(f"{pair_of(wildcards)}/rlhf/model")
+
+
+# ---- rewards and RLHF ------------------------------------------------------------------------
+def classifier_of(wildcards):
+    return CONFIG.rewards[wildcards.reward].classifier
+
+
+def labelled_corpus(wildcards):
+    entry = classifier_of(wildcards).train
+    return at(f"corpora/{entry.corpus}/train.parquet") if entry else []
+
+
+def measured_on(wildcards):
+    """The corpus that a classifier was trained on, or that it is used with."""
+    entry = classifier_of(wildcards).train
+    return entry.corpus if entry else next(pair.corpus for pair in CONFIG.pairs if pair.reward == wildcards.reward)
+
+
+def reward_of(wildcards):
+    """Where the reward comes from, as `rewards.load` takes it."""
+    return CONFIG.rewards[parts(wildcards)["reward"]].model_dump(include={"words", "function", "classifier"})
+
+
+def reward_files(wildcards):
+    """A CSV of words, or a Python file with its own ones that it imports; the VADER lexicon comes with its pinned package."""
+    reward = reward_of(wildcards)
+    if reward["function"]:
+        return given(local_imports(reward["function"].rsplit(":", 1)[0]))
+    return given([reward["words"]] if reward["words"] not in (None, "vader") else [])
+
+
+def reward_model(wildcards):
+    """The classifier of a reward that has one."""
+    here = parts(wildcards)
+    return at(f"rewards/{here['reward']}/model") if CONFIG.rewards[here["reward"]].classifier else []
+
+
+def pairs_that(tuned):
+    """A pattern of the pairs that name a tuned checkpoint, or of those that do not."""
+    names = [re.escape(f"{pair.model}/{pair.reward}") for pair in CONFIG.pairs if bool(pair.rlhf) == tuned]
+    return rf"pairs/({'|'.join(names)})/run\d+" if names else "(?!)"  # matches nothing
+
+
+def tuned_of(wildcards):
+    here = parts(wildcards)
+    return tuned_checkpoint(PAIRS[here["model"], here["reward"]].rlhf)
+
+
+def beside_tuned(wildcards):
+    """What is written beside a tuned model: who reads the model asks for both.
+
+    `rlhf` and `tuned` write different files there, and Snakemake compares a job's params only where all its outputs
+    are there: else a pair that is given a checkpoint after PPO would go on with PPO's model.
+    """
+    here = parts(wildcards)
+    if here["side"] == "base":
+        return []
+    pair = getattr(wildcards, "pair", None) or pair_of(wildcards)
+    return at(f"{pair}/rlhf/" + ("source.json" if PAIRS[here["model"], here["reward"]].rlhf else "training.parquet"))

@@ -1,25 +1,3 @@
-def of_every_pick(path, side):
-    """Files of one side at every pick, for the recipe that the tables use."""
-    return lambda w: [
-        at(path.format(site=site_of(w.pair, side), recipe=CONFIG.recipe, pick=pick, seed=seed))
-        for pick in CHOSEN
-        for seed in (SEEDS if "{seed}" in path else [0])
-    ]
-
-
-def small_of_every_pick(side):
-    def of(wildcards):
-        width = CONFIG.models[parts(wildcards)["model"]].sae.widths[0]
-        return of_every_pick(f"{{site}}/saes/{{recipe}}/{{pick}}/width{width}/seed{{seed}}/sae.safetensors", side)(wildcards)
-
-    return of
-
-
-def shards_of_every_pick(side):
-    picks = of_every_pick("{site}/activations/{pick}", side)
-    return lambda wildcards: [folder for path in picks(wildcards) for folder in shard_folders(path)]
-
-
 rule comparison:
     input:
         layers=at("{pair}/layers.json"),
@@ -33,14 +11,16 @@ rule comparison:
         comparison=at("{pair}/comparison.parquet"),
     log:
         at("logs/comparison/{pair}.log"),
+    benchmark:
+        at("benchmarks/comparison/{pair}.tsv")
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("comparison"),
         torch_threads=threads_of("other"),
         seeds=SEEDS,
         picks=CHOSEN,
         min_fires=CONFIG.features.min_fires,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/comparison.py"
 
@@ -55,14 +35,15 @@ rule step4:
         table=at("tables/step4.csv"),
     log:
         at("logs/step4.log"),
+    benchmark:
+        at("benchmarks/step4.tsv")
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("step4"),
-        torch_threads=threads_of("other"),
         pairs=all_pairs(),
         picks=CHOSEN,
         top_k=CONFIG.features.top_k,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/step4.py"
 

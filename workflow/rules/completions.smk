@@ -3,11 +3,16 @@ rule completions:
         model=lambda w: base_folder(w) if w.side == "base" else at(f"{w.pair}/rlhf/model"),
         beside=beside_tuned,
         corpus=corpus_file("test"),
-        reward=reward_file,
+        reward=reward_files,
+        classifier=reward_model,
     output:
         completions=at("{pair}/{side}/completions.parquet"),
     log:
         at("logs/completions/{pair}/{side}.log"),
+    benchmark:
+        at("benchmarks/completions/{pair}/{side}.tsv")
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("completions"),
         torch_threads=threads_of("other"),
@@ -16,7 +21,5 @@ rule completions:
         reward=reward_of,
         reward_on=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).reward_on,
         settings=section(CONFIG.completions),
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/completions.py"

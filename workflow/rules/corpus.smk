@@ -1,8 +1,3 @@
-def corpus_sources(wildcards):
-    files = CONFIG.corpora[wildcards.corpus].path
-    return [os.path.normpath(file) for file in (files.train, files.test)] if files else []
-
-
 rule corpus:
     input:
         files=corpus_sources,
@@ -11,12 +6,13 @@ rule corpus:
         test=at("corpora/{corpus}/test.parquet"),
     log:
         at("logs/corpus/{corpus}.log"),
-    params:
-        code=code("corpus"),
-        torch_threads=threads_of("other"),
-        seed=CONFIG.seed,
-        entry=lambda w: section(CONFIG.corpora[w.corpus]),
+    benchmark:
+        at("benchmarks/corpus/{corpus}.tsv")
     conda:
         "../../envs/torch.yaml"
+    params:
+        code=code("corpus"),
+        seed=CONFIG.seed,
+        entry=lambda w: section(CONFIG.corpora[w.corpus]),
     script:
         "../scripts/corpus.py"

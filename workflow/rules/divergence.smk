@@ -7,12 +7,14 @@ rule divergence:
         divergence=report(at("{pair}/divergence.csv"), "../report/divergence.rst", "Divergence", labels=labels(of="tensors")),
     log:
         at("logs/divergence/{pair}.log"),
-    params:
-        code=code("divergence"),
-        torch_threads=threads_of("other"),
+    benchmark:
+        at("benchmarks/divergence/{pair}.tsv")
     priority: CHAIN
     conda:
         "../../envs/torch.yaml"
+    params:
+        code=code("divergence"),
+        torch_threads=threads_of("other"),
     script:
         "../scripts/divergence.py"
 
@@ -24,12 +26,14 @@ rule layers:
         layers=report(at("{pair}/layers.json"), "../report/layers.rst", "Divergence", labels=labels(of="chosen layers")),
     log:
         at("logs/layers/{pair}.log"),
-    params:
-        code=code("layers"),
-        torch_threads=threads_of("other"),
-        picks=PICKS,
+    benchmark:
+        at("benchmarks/layers/{pair}.tsv")
     priority: CHAIN
+    localrule: True
     conda:
         "../../envs/torch.yaml"
+    params:
+        code=code("layers"),
+        picks=PICKS,
     script:
         "../scripts/layers.py"

@@ -1,26 +1,3 @@
-def both_sides(name):
-    """A file of every seed at a place, on base and rlhf."""
-
-    def files(side):
-        def of(wildcards):
-            site = site_of(wildcards.pair, side)
-            return [at(f"{site}/features/{wildcards.recipe}/{wildcards.pick}/{name.format(seed=s)}") for s in SEEDS]
-
-        return of
-
-    return files
-
-
-def small_saes(side):
-    def of(wildcards):
-        width = CONFIG.models[parts(wildcards)["model"]].sae.widths[0]
-        folder = at(f"{site_of(wildcards.pair, side)}/saes/{wildcards.recipe}/{wildcards.pick}/width{width}")
-        return [f"{folder}/seed{s}/sae.safetensors" for s in SEEDS]
-
-    return of
-
-
-SAMPLES = list(range(1, CONFIG.samples + 1))
 SHOWN = dict(  # what every explainer is given; both sides, as requests to a server are shuffled over them
     base_model=base_folder,
     rlhf_model=at("{pair}/rlhf/model"),
@@ -35,11 +12,6 @@ SHOWN = dict(  # what every explainer is given; both sides, as requests to a ser
 )
 
 
-def explanations_of(side, explainer, samples):
-    folder = f"{{pair}}/{side}/explanations/{{recipe}}/{{pick}}/{explainer}"
-    return [at(f"{folder}/seed{seed}.sample{sample}.jsonl") for seed in SEEDS for sample in samples]
-
-
 rule explanations:
     input:
         **SHOWN,
@@ -48,6 +20,11 @@ rule explanations:
         rlhf=explanations_of("rlhf", "tokens", [1]),
     log:
         at("logs/explanations/{pair}/{recipe}.{pick}.tokens.log"),
+    benchmark:
+        at("benchmarks/explanations/{pair}/{recipe}.{pick}.tokens.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("explanations"),
         torch_threads=threads_of("other"),
@@ -55,20 +32,8 @@ rule explanations:
         top_k=CONFIG.features.top_k,
         tokens=CONFIG.activations.tokens,
         settings=section(CONFIG.explain),
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/explanations.py"
-
-
-PROMPT_FILES = {kind: os.path.relpath(file) for kind, file in prompts.files(dict(CONFIG.llm)).items()}
-ASKED = ("model", "max_tokens")  # what a request says; the prompts are inputs
-# Functions of `threads` are not compared with the last run's: another server, limit or budget makes nothing stale.
-UNSEEN = dict(
-    server=lambda wildcards, threads: {key: value for key, value in CONFIG.llm if key not in ASKED},
-    cache=lambda wildcards, threads: CONFIG.cache,
-)
 
 
 rule llm_explanations:
@@ -80,7 +45,13 @@ rule llm_explanations:
         rlhf=explanations_of("rlhf", "openai", SAMPLES),
     log:
         at("logs/llm_explanations/{pair}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/llm_explanations/{pair}/{recipe}.{pick}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
     params:
+        **UNSEEN,
         code=code("llm_explanations"),
         torch_threads=threads_of("other"),
         seed=CONFIG.seed,
@@ -92,9 +63,5 @@ rule llm_explanations:
         reviews=CONFIG.explain.reviews,
         promoted=CONFIG.explain.promoted,
         llm={key: value for key, value in CONFIG.llm if key in ASKED},
-        **UNSEEN,
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/llm_explanations.py"

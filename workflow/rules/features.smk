@@ -9,15 +9,17 @@ rule features:
         mmcs=report(at("{site}/features/{recipe}/{pick}/mmcs.csv"), "../report/mmcs.rst", "Features", labels=labels()),
     log:
         at("logs/features/{site}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/features/{site}/{recipe}.{pick}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("features"),
         torch_threads=threads_of("other"),
         seeds=SEEDS,
         top_k=CONFIG.features.top_k,
         min_fires=CONFIG.features.min_fires,
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/features.py"
 
@@ -32,6 +34,11 @@ rule feature_activations:
         activations=[f"{FEATURES}{seed}.activations.parquet" for seed in SEEDS],
     log:
         at("logs/feature_activations/{site}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/feature_activations/{site}/{recipe}.{pick}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("feature_activations"),
         torch_threads=threads_of("other"),
@@ -39,8 +46,5 @@ rule feature_activations:
         seeds=SEEDS,
         side=lambda w: parts(w)["side"],
         top_k=CONFIG.features.top_k,
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/feature_activations.py"

@@ -7,12 +7,14 @@ rule figure3:
         png=at("figures/figure3.png"),
     log:
         at("logs/figure3.log"),
-    params:
-        code=code("figure3"),
-        torch_threads=threads_of("other"),
-        pairs=all_pairs(),
+    benchmark:
+        at("benchmarks/figure3.tsv")
+    localrule: True
     conda:
         "../../envs/torch.yaml"
+    params:
+        code=code("figure3"),
+        pairs=all_pairs(),
     script:
         "../scripts/figure3.py"
 
@@ -33,9 +35,12 @@ rule section6_2:
         png=at("figures/section6.2.png"),
     log:
         at("logs/section6_2.log"),
+    benchmark:
+        at("benchmarks/section6_2.tsv")
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("section6_2"),
-        torch_threads=threads_of("other"),
         pairs=WORDED,
         places=PLACES,
         words=WORDS,
@@ -43,8 +48,6 @@ rule section6_2:
         top_k=CONFIG.features.top_k,
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/section6_2.py"
 

@@ -14,44 +14,29 @@ SEEDS_SHOWN = SEEDS[: max(1, CONFIG.report.features // max(1, 2 * len(BROWSED) *
 BROWSED_PLACES = [(pair, pick, seed, SAMPLES[0]) for pair in BROWSED for pick in CHOSEN for seed in SEEDS_SHOWN]
 
 
-def of_shown(name, side):
-    """A file of each shown place and SAE seed, on one side."""
-    return [at(f"{site_of(pair, side)}/features/{CONFIG.recipe}/{pick}/seed{seed}{name}") for pair, pick, seed, _ in BROWSED_PLACES]
-
-
-def of_side(path, side):
-    return [at(f"{site_of(pair, side)}/{path}") for pair in BROWSED]
-
-
 SCORERS = ("simulation", "detection", "promotes") if "scores" in CONFIG.targets else ()
-
-
-def scores_shown(side):
-    """Scores of the explanations of each shown place, a scorer after the other."""
-    folder = f"{{}}/{side}/scores/{{}}/{CONFIG.recipe}/{{}}/{CONFIG.explainer}/seed{{}}.sample{{}}.parquet"
-    return [at(folder.format(pair, scorer, *rest)) for scorer in SCORERS for pair, *rest in BROWSED_PLACES]
 
 
 rule report:
     input:
         tables=REPORTED,
         pictures=DRAWN,
-        layers=[at(f"{pair}/layers.json") for pair in all_pairs()],
+        layers=LAYERS,
         divergence=[at(f"{pair}/divergence.csv") for pair in all_pairs()],
         training=[at(f"{pair}/rlhf/training.parquet") for pair in TUNED_HERE],
         base_completions=[at(f"{pair}/base/completions.parquet") for pair in all_pairs() if MAKES["completions"]],
         rlhf_completions=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs() if MAKES["completions"]],
         base_explanations=explained("base", BROWSED_PLACES),
         rlhf_explanations=explained("rlhf", BROWSED_PLACES),
-        base_features=of_shown(".parquet", "base"),
-        rlhf_features=of_shown(".parquet", "rlhf"),
-        base_activations=of_shown(".activations.parquet", "base"),
-        rlhf_activations=of_shown(".activations.parquet", "rlhf"),
-        base_nulls=[file for pick in CHOSEN for file in of_side(f"nulls/{CONFIG.recipe}/{pick}.parquet", "base") if MAKES["quality"]],
-        rlhf_nulls=[file for pick in CHOSEN for file in of_side(f"nulls/{CONFIG.recipe}/{pick}.parquet", "rlhf") if MAKES["quality"]],
-        tokens=of_side("activations/tokens.parquet", "base"),
-        base_scores=scores_shown("base"),
-        rlhf_scores=scores_shown("rlhf"),
+        base_features=features_at("base", ".parquet", BROWSED_PLACES),
+        rlhf_features=features_at("rlhf", ".parquet", BROWSED_PLACES),
+        base_activations=features_at("base", ".activations.parquet", BROWSED_PLACES),
+        rlhf_activations=features_at("rlhf", ".activations.parquet", BROWSED_PLACES),
+        base_nulls=[file for pick in CHOSEN for file in of_pairs(BROWSED, "base", f"nulls/{CONFIG.recipe}/{pick}.parquet") if MAKES["quality"]],
+        rlhf_nulls=[file for pick in CHOSEN for file in of_pairs(BROWSED, "rlhf", f"nulls/{CONFIG.recipe}/{pick}.parquet") if MAKES["quality"]],
+        tokens=of_pairs(BROWSED, "base", "activations/tokens.parquet"),
+        base_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "base", *rest) for pair, *rest in BROWSED_PLACES])],
+        rlhf_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "rlhf", *rest) for pair, *rest in BROWSED_PLACES])],
         comparison=[at(f"{pair}/comparison.parquet") for pair in BROWSED if MAKES["comparison"]],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
         words=WORD_FILES,
@@ -59,9 +44,12 @@ rule report:
         report=at("report.html"),
     log:
         at("logs/report.log"),
+    benchmark:
+        at("benchmarks/report.tsv")
+    conda:
+        "../../envs/torch.yaml"
     params:
         code=code("report"),
-        torch_threads=threads_of("other"),
         pairs=all_pairs(),
         tuned_here=TUNED_HERE,
         browsed=BROWSED,
@@ -69,9 +57,7 @@ rule report:
         shown=BROWSED_PLACES,
         scorers=SCORERS,
         words=WORDS,
-        rewards={pair: reward_of(here) for pair, here in PROBED.items()},
-    conda:
-        "../../envs/torch.yaml"
+        rewards={pair: reward_of(here) for pair, here in AS_WILDCARDS.items()},
     script:
         "../scripts/report.py"
 

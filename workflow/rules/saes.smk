@@ -1,23 +1,3 @@
-def recipe_of(wildcards):
-    """The recipe and, resolved, the L1 coefficient that it or the model sets."""
-    recipe = section(CONFIG.sae_recipes[wildcards.recipe])
-    return {**recipe, "l1": CONFIG.l1(parts(wildcards)["model"], wildcards.recipe)}
-
-
-def place(wildcards):
-    return at(f"{wildcards.site}/saes/{wildcards.recipe}/{wildcards.pick}")
-
-
-def sae_files(name):
-    """A file of every seed's SAE at a place, small width first."""
-
-    def files(wildcards):
-        widths = CONFIG.models[parts(wildcards)["model"]].sae.widths
-        return [f"{place(wildcards)}/width{w}/seed{s}/{name}" for w in widths for s in SEEDS]
-
-    return files
-
-
 SAE_FOLDER = at("{site}/saes/{recipe}/{pick}/width{width}")
 
 
@@ -33,6 +13,12 @@ rule saes:
         checksums=[f"{SAE_FOLDER}/seed{seed}/checksums.json" for seed in SEEDS],
     log:
         at("logs/saes/{site}/{recipe}.{pick}.width{width}.log"),
+    benchmark:
+        at("benchmarks/saes/{site}/{recipe}.{pick}.width{width}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
     params:
         code=code("saes"),
         torch_threads=threads_of("saes"),
@@ -41,12 +27,6 @@ rule saes:
         device=CONFIG.device,
         side=lambda w: parts(w)["side"],
         recipe=recipe_of,
-        work=at(".work/saes/{site}/{recipe}.{pick}.width{width}"),
-        made=at(".work/activations/{site}"),
-    threads: threads_of("saes")
-    priority: CHAIN
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/saes.py"
 
@@ -60,6 +40,11 @@ rule nulls:
         null=at("{site}/nulls/{recipe}/{pick}.parquet"),
     log:
         at("logs/nulls/{site}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/nulls/{site}/{recipe}.{pick}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
     params:
         code=code("nulls"),
         torch_threads=threads_of("saes"),
@@ -69,9 +54,5 @@ rule nulls:
         recipe=recipe_of,
         widths=lambda w: CONFIG.models[parts(w)["model"]].sae.widths,
         features=section(CONFIG.features),
-        work=at(".work/nulls/{site}/{recipe}.{pick}"),
-    threads: threads_of("saes")
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/nulls.py"

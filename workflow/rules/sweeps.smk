@@ -1,46 +1,4 @@
 # Appendix H: short trainings with some of the recipe's keys changed. No autoencoder of them is kept.
-SWEEPS = {
-    "l1": [{"l1_on": penalty, "l1": l1} for penalty in ("activations", "weights") for l1 in getattr(CONFIG.sweeps.l1, penalty)],
-    "tied": [{"tied": True}, {"tied": False}],
-}
-
-
-def l1_of(pair):
-    model = pair.split("/")[1]
-    return CONFIG.l1(model, CONFIG.recipe)
-
-
-def sweep_recipes(wildcards):
-    """The recipe of every training of a sweep; a frozen decoder could be neither tied nor penalised."""
-    own = {**section(CONFIG.sae_recipes[CONFIG.recipe]), "l1": CONFIG.l1(parts(wildcards)["model"], CONFIG.recipe)}
-    own |= {"epochs": CONFIG.sweeps.epochs, "frozen_decoder": False}
-    return [{**own, **change} for change in SWEEPS[wildcards.sweep]]
-
-
-def swept(sweep):
-    """The pairs that stand for the sweep's models: the first one of each under `pairs`, its first run."""
-    models = getattr(CONFIG.sweeps, sweep).models or CORPUS_OF
-    return [next(pair for pair in all_pairs() if pair.split("/")[1] == model) for model in models if model in CORPUS_OF]
-
-
-def swept_places(sweep, picks):
-    return [(pair, pick, width) for pair in swept(sweep) for pick in picks for width in CONFIG.models[pair.split("/")[1]].sae.widths]
-
-
-def sweep_files(sweep, picks, end=".parquet"):
-    side = CONFIG.sweeps.side
-    return [at(f"{site_of(pair, side)}/sweeps/{sweep}/{pick}.width{width}{end}") for pair, pick, width in swept_places(sweep, picks)]
-
-
-def sweep_params(sweep, picks):
-    """What a table or figure of a sweep needs to know of its files."""
-    return {"places": swept_places(sweep, picks), "pairs": swept(sweep), "side": CONFIG.sweeps.side}
-
-
-def sweep_layers(sweep):
-    return [at(f"{pair}/layers.json") for pair in swept(sweep)]
-
-
 rule sweeps:
     input:
         shards=shard_folders(at("{site}/activations/{pick}")),
@@ -50,6 +8,11 @@ rule sweeps:
         training=at("{site}/sweeps/{sweep}/{pick}.width{width}.training.parquet"),
     log:
         at("logs/sweeps/{site}/{sweep}.{pick}.width{width}.log"),
+    benchmark:
+        at("benchmarks/sweeps/{site}/{sweep}.{pick}.width{width}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
     params:
         code=code("sweeps"),
         torch_threads=threads_of("saes"),
@@ -58,10 +21,6 @@ rule sweeps:
         device=CONFIG.device,
         side=lambda w: parts(w)["side"],
         recipes=sweep_recipes,
-        work=at(".work/sweeps/{site}/{sweep}.{pick}.width{width}"),
-    threads: threads_of("saes")
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/sweeps.py"
 
@@ -76,14 +35,16 @@ rule figure4:
         png=at("figures/figure4.png"),
     log:
         at("logs/figure4.log"),
+    benchmark:
+        at("benchmarks/figure4.tsv")
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
     params:
         **sweep_params("l1", CHOSEN),
         code=code("figure4"),
-        torch_threads=threads_of("other"),
         recipe_l1={pair: l1_of(pair) for pair in swept("l1")},
         recipe_l1_on=CONFIG.sae_recipes[CONFIG.recipe].l1_on,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/figure4.py"
 
@@ -100,12 +61,14 @@ rule table6:
         png=at("figures/table6.png"),
     log:
         at("logs/table6.log"),
+    benchmark:
+        at("benchmarks/table6.tsv")
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
     params:
         **sweep_params("tied", CHOSEN),
         code=code("table6"),
-        torch_threads=threads_of("other"),
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/table6.py"
 
@@ -118,12 +81,14 @@ rule table7:
         table=at("tables/table7.csv"),
     log:
         at("logs/table7.log"),
+    benchmark:
+        at("benchmarks/table7.tsv")
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
     params:
         **sweep_params("tied", PICKS),
         code=code("table7"),
-        torch_threads=threads_of("other"),
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/table7.py"
 

@@ -17,9 +17,7 @@ from rewardscope.picks import pinned
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 device = device_of(params.device)
-work = resumable(
-    params.work, inputs=[known(file) for file in files], params=dict(params.items()), device=str(device)
-)
+work = resumable(job.work(snakemake), inputs=[known(file) for file in files], params=dict(params.items()), device=str(device))
 layers = json.loads(Path(files.layers).read_text()) if files.layers else pinned(params.picks)
 model = models.load(files.model, precision_of(params.settings["precision"], device), device)
 tokenizer = models.load_tokenizer(files.model)

@@ -17,7 +17,7 @@ result = completions.complete(
     models.load(snakemake.input.model, device=device),
     models.load_tokenizer(snakemake.input.model),
     corpus,
-    rewards.load(params.reward, snakemake.input.reward, device),
+    rewards.load(params.reward, snakemake.input.classifier, device),
     rewards.load_table(words) if words else None,
     params.settings,
     params.reward_on,

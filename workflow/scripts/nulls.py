@@ -20,7 +20,7 @@ from rewardscope.seeds import derive
 params, pick = snakemake.params, snakemake.wildcards.pick
 recipe, widths, top_k, min_fires = params.recipe, params.widths, params.features["top_k"], params.features["min_fires"]
 device = device_of(params.device)
-work = resumable(params.work, inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
+work = resumable(job.work(snakemake), inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 moments = load_file(snakemake.input.moments)
 batch = saes.batch_tokens(recipe["batch_documents"], moments)
 held = json.loads(Path(snakemake.input.metrics[0]).read_text())["tokens"]

@@ -13,6 +13,7 @@ from rewardscope.files import whole
 
 params, files = snakemake.params, snakemake.input
 activations = iter(files.activations)  # by pair, side, layer and seed
+folders = dict(zip(params.classified, files.classifiers, strict=True))
 texts, scores = {}, {}
 for p, pair in enumerate(params.pairs):
     _, model, reward, run = pair.split("/")
@@ -21,7 +22,8 @@ for p, pair in enumerate(params.pairs):
         parts = tokens.drop_duplicates("document").set_index("document")["part"].sort_index()
         documents, held = parts.index.to_numpy(), (parts == "held").to_numpy()
         corpus = pd.read_parquet(files.corpus[p], columns=["text"])
-        y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, rewards.load(*params.rewards[pair]))
+        reward = rewards.load(params.rewards[pair], folders.get(pair))
+        y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, reward)
         texts[model, reward] = documents, y, held, probe.text_scores(tokens, documents, y, held)
     documents, y, held, _ = texts[model, reward]
     layers = json.loads(Path(files.layers[p]).read_text())

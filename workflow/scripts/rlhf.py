@@ -14,10 +14,10 @@ from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
-work = resumable(params.work, inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 seed = derive(params.seed, "rlhf", params.run)
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
-policy, training = rlhf.train(files.model, texts, rewards.load(params.reward, files.reward, device), params.settings, seed, work, device)
+policy, training = rlhf.train(files.model, texts, rewards.load(params.reward, files.classifier, device), params.settings, seed, work, device)
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:

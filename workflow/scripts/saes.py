@@ -19,8 +19,8 @@ params = snakemake.params
 recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
 folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
-sweep(params.made)  # Snakemake has recorded the activations, or this job would not run
-work = resumable(params.work, inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
+sweep(job.work(snakemake, f"activations/{snakemake.wildcards.site}"))  # Snakemake has recorded the activations, or this job would not run
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_memory(

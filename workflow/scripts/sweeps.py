@@ -18,7 +18,7 @@ params = snakemake.params
 pick, width = snakemake.wildcards.pick, int(snakemake.wildcards.width)
 folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
-work = resumable(params.work, inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(params.recipes[0]["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_memory(

@@ -4,7 +4,6 @@ On a terminal one process draws everything, below the lines that stay: the jobs 
 (`job.progress`), and it is read there. Elsewhere a plain line says when a job starts and ends. A dry run, `--quiet` and
 `--verbose` look as Snakemake's own; its full log of a run is in `.snakemake/log` as ever.
 """
-import csv
 import math
 import re
 import shutil
@@ -12,7 +11,6 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +18,9 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from rewardscope.files import benchmark_file
+from snakemake_logger_plugin_rewardscope.times import benchmark, earlier_times, last_step, time_left
 
-STEP = re.compile(r"^(\S+ \S+),\d+ (.*): (\d+) of (\d+)\b(, .*)?.*\n", re.MULTILINE)  # a line of `job.progress` in a log
 LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)
-TAIL = 4096  # bytes of a log in which its last step is looked for
 CHATTER = ("Building DAG", "Select jobs", "Using shell", "Conda env", "Assuming unrestricted", "Removing temporary", "Touching output")
 
 
@@ -34,20 +30,9 @@ class Job(NamedTuple):
     rule: str
     name: str
     log: str | None
+    benchmark: str | None
     started: float
     """Unix time."""
-
-
-class Step(NamedTuple):
-    """How far a job says it is."""
-
-    what: str
-    done: int
-    of: int
-    left: float | None
-    """Seconds, at the pace of late; None before two lines of the same kind were written."""
-    more: str = ""
-    """What the line says after a comma: of paid answers, dollars spent and left."""
 
 
 def said(seconds: float) -> str:
@@ -56,45 +41,6 @@ def said(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def benchmark(file: str | Path) -> tuple[float, float] | None:
-    """Seconds that a finished job took and the CPUs that it kept busy, from its benchmark file."""
-    try:
-        with open(file, newline="") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"))
-        return float(row["s"]), float(row["mean_load"]) / 100
-    except (OSError, StopIteration, KeyError, ValueError):  # killed before it was written
-        return None
-
-
-def earlier_times(folder: Path) -> dict[str, list[tuple[float, float]]]:
-    """(seconds, CPUs) of each rule's jobs in earlier runs: `folder` holds `<rule>.tsv` or `<rule>/**/*.tsv`."""
-    times = defaultdict(list)
-    for file in sorted(folder.rglob("*.tsv")):
-        if took := benchmark(file):
-            times[file.relative_to(folder).parts[0].removesuffix(".tsv")].append(took)
-    return dict(times)
-
-
-def last_step(log: str | None, since: float) -> Step | None:
-    """The last progress that a job wrote to its log; nothing of a log left by an earlier job."""
-    try:
-        if not log or Path(log).stat().st_mtime < since:
-            return None
-        with open(log, "rb") as stream:
-            stream.seek(max(0, Path(log).stat().st_size - TAIL))
-            lines = STEP.findall(stream.read().decode(errors="replace"))
-    except OSError:
-        return None
-    if not lines:
-        return None
-    at, what, done, of, more = lines[-1]
-    first = next(line for line in lines if line[1] == what)
-    pace = _seconds(at) - _seconds(first[0])
-    steps = int(done) - int(first[2])
-    left = (int(of) - int(done)) * pace / steps - (time.time() - _seconds(at)) if steps > 0 and pace > 0 else None
-    return Step(what, int(done), int(of), left if left is None else max(0.0, left), more)
 
 
 def last_words(logs: list[str]) -> list[str]:
@@ -106,40 +52,6 @@ def last_words(logs: list[str]) -> list[str]:
         if file:
             found += LAST_WORDS.findall(file.read_text(errors="replace"))
     return list(dict.fromkeys(found))
-
-
-def _seconds(at: str) -> float:
-    return datetime.fromisoformat(at).timestamp()
-
-
-def time_left(
-    waiting: dict[str, int],
-    running: list[tuple[str, float]],
-    seconds: dict[str, float],
-    share: dict[str, float],
-    needs: dict[str, set[str]],
-) -> tuple[float, bool] | None:
-    """Seconds until all jobs are done, and whether every rule's time is known; None where nothing is known.
-
-    `waiting` counts the jobs of a rule that have not begun; `running` holds rule and seconds left of each job at work;
-    `seconds` a job of a rule takes, `share` of the machine that it holds, `needs` the rules before it. At least the
-    work left must be done, and at least one job of each rule of the longest chain, one after the other.
-    """
-    known = {rule: n for rule, n in waiting.items() if n and rule in seconds}
-    if not known and not running:
-        return None
-    work = sum(left * share.get(rule, 1) for rule, left in running) + sum(n * seconds[rule] * share.get(rule, 1) for rule, n in known.items())
-    ends: dict[str, float] = {}
-
-    def end(rule: str) -> float:
-        if rule not in ends:
-            ends[rule] = 0  # a rule may come before itself, its jobs do not
-            at_work = max((left for other, left in running if other == rule), default=0)
-            ends[rule] = max(map(end, needs.get(rule, ())), default=0) + max(at_work, seconds[rule] if rule in known else 0)
-        return ends[rule]
-
-    chain = max(end(rule) for rule in {*known, *(rule for rule, _ in running)})
-    return max(work, chain), all(rule in seconds for rule, n in waiting.items() if n)
 
 
 class LogHandler(LogHandlerBase):
@@ -207,19 +119,19 @@ class LogHandler(LogHandlerBase):
             threading.Thread(target=self.redraw, daemon=True).start()
 
     def job_started(self, record) -> None:
-        if self.earlier is None and record.log:
-            self.earlier = earlier_times(next(p for p in benchmark_file(record.log[0], record.rule_name).parents if p.name == "benchmarks"))
+        if self.earlier is None and record.benchmark:
+            self.earlier = earlier_times(record.benchmark, record.rule_name)
         name = " ".join([record.rule_name, *map(str, record.wildcards.values())])
         log = record.log[0] if record.log else None
         self.waiting[record.rule_name] = max(0, self.waiting.get(record.rule_name, 0) - 1)  # a job tried again was counted
         self.threads[record.rule_name] = record.threads
-        self.running[record.jobid] = Job(record.rule_name, name, log, time.time())
+        self.running[record.jobid] = Job(record.rule_name, name, log, record.benchmark, time.time())
         if not self.drawing and log:
             self.say(f"{clock()} {name}: {'submitted' if self.per_job and not record.local else 'started'}")
 
     def job_finished(self, jobid: int) -> None:
         job = self.running.pop(jobid)
-        if job.log and (took := benchmark(benchmark_file(job.log, job.rule))):
+        if job.benchmark and (took := benchmark(job.benchmark)):
             self.took[job.rule].append(took)
         self.done += 1
         if job.log:

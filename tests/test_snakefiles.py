@@ -1,0 +1,125 @@
+"""The workflow as Snakemake's people call it: either Snakefile, from anywhere, as a module of another workflow; lint; profile."""
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+from workflow_runs import ROOT, SMALL, planned, snakemake
+
+SNAKEFILES = [ROOT / "Snakefile", ROOT / "workflow/Snakefile"]
+RULES = sorted(ROOT.glob("workflow/rules/*.smk"))
+GIVEN = {"words.csv", "reward.py", "helper.py"}
+EVERYTHING = """
+layers: [1]
+explainer: openai
+samples: 2
+targets: [table3, table4, table6, scores, quality, comparison, step4, probe, report, section6.2, accuracy]
+activations: {shards: 2}
+rewards: {judged: {function: "reward.py:score"}, listed: {words: words.csv}}
+pairs:
+  - {model: tiny, reward: utility, corpus: reviews}
+  - {model: tiny, reward: judged, corpus: reviews}
+  - {model: tiny, reward: listed, corpus: reviews}
+  - {model: tiny, reward: sentiment, corpus: reviews}
+"""
+MODULE = f"""
+configfile: "{ROOT}/config.yaml"
+
+module rewardscope:
+    snakefile: "{ROOT}/workflow/Snakefile"
+    config: config
+    prefix: "x"
+
+use rule * from rewardscope as rewardscope_*
+"""
+
+
+@pytest.fixture
+def overlay(tmp_path, monkeypatch) -> Path:
+    """A config of many kinds of rules, with the files that it names, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("words.csv").write_text("word,utility\ngood,1\n")
+    Path("reward.py").write_text("import helper\ndef score(texts):\n    return [0.0] * len(texts)\n")
+    Path("helper.py").write_text("")
+    Path("overlay.yaml").write_text(EVERYTHING)
+    return tmp_path / "overlay.yaml"
+
+
+def jobs(snakefile: Path, *overlays: Path) -> dict[tuple, dict]:
+    """(rule, wildcards) -> inputs, outputs, log and benchmark, and params of every planned job."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)) as api:
+        experiment = api.workflow(ResourceSettings(cores=1), ConfigSettings(configfiles=[SMALL, *overlays]), snakefile=snakefile)
+        with contextlib.redirect_stdout(io.StringIO()):
+            experiment.dag(DAGSettings(forceall=True)).printd3dag()
+        return {
+            (job.rule.name, tuple(dict(job.wildcards.items()).items())): {
+                "input": list(map(str, job.input)),
+                "output": list(map(str, job.output)),
+                "beside": [*map(str, job.log), *([str(job.benchmark)] if job.benchmark else [])],
+                "params": {name: repr(value) for name, value in job.params.items() if name not in ("server", "cache")},
+            }
+            for job in experiment._workflow.dag.dependencies
+        }
+
+
+def test_both_snakefiles_plan_the_same_jobs(overlay):
+    main, inner = (jobs(snakefile, overlay) for snakefile in SNAKEFILES)
+    assert main == inner and len(main) > 90
+    assert all(job["params"]["code"] for (rule, _), job in main.items() if rule != "all")
+    for rule in ("rlhf", "completions", "probe"):  # what a reward function imports is read by them too
+        assert any({"reward.py", "helper.py"} <= set(job["input"]) for (name, _), job in main.items() if name == rule)
+
+
+def test_a_module_plans_the_same_jobs_below_its_prefix(overlay):
+    """All that rules make lies below the prefix; files that the config names, and the prompts, stay where they are."""
+    Path("Snakefile").write_text(MODULE)
+    plain, module = jobs(ROOT / "workflow/Snakefile", overlay), jobs(Path("Snakefile"), overlay)
+    assert {(f"rewardscope_{rule}", wildcards) for rule, wildcards in plain} == set(module)
+    below = lambda path: path if path in GIVEN or path.startswith("..") else f"x/{path}"
+    for (rule, wildcards), job in plain.items():
+        other = module[f"rewardscope_{rule}", wildcards]
+        assert other["params"] == job["params"], rule
+        for kind in ("input", "output", "beside"):
+            assert other[kind] == list(map(below, job[kind])), rule
+    assert {path for job in module.values() for path in job["input"]} >= GIVEN
+
+
+@pytest.mark.workflow
+def test_from_another_folder(served, tmp_path):
+    here = planned(served(ROOT, "--dry-run", "--directory", str(tmp_path), "--configfile", str(SMALL), snakefile=Path("workflow/Snakefile")))
+    (tmp_path / "other").mkdir()
+    assert here == planned(served(tmp_path / "other", "--dry-run", "--configfile", str(SMALL))) and len(here) > 20
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("snakefile", SNAKEFILES, ids=["root", "workflow"])
+def test_lint_has_no_remark(snakefile, served, tmp_path):
+    run = served(tmp_path, "--lint", snakefile=snakefile)
+    assert run.returncode == 0 and "in a good condition" in run.stdout + run.stderr
+
+
+@pytest.mark.workflow
+def test_where_the_profile_is_found(served, tmp_path):
+    """Beside the root Snakefile from anywhere, beside the other one from the root alone; without it a run says so, and locks all the same."""
+    said = "Using workflow specific profile "
+    assert f"{said}{ROOT}/profiles/default" in served(tmp_path, "--dry-run").stderr
+    assert f"{said}profiles/default" in served(ROOT, "--dry-run", "--directory", str(tmp_path), snakefile=SNAKEFILES[1]).stderr
+    run = snakemake(tmp_path, "--", "results/corpora/reviews/train.parquet", snakefile=SNAKEFILES[1])
+    assert run.returncode == 0, run.stderr
+    assert said not in run.stderr and f"--workflow-profile {ROOT}/profiles/default" in run.stderr
+    assert (tmp_path / "results/.work/lock").read_text() == ""  # held, and let go
+
+
+def test_a_name_that_several_rules_files_use_is_in_common_or_places():
+    shared = {"common.smk", "places.smk"}
+    texts = {file.name: file.read_text() for file in RULES}
+    for name, text in texts.items():
+        for constant in re.findall(r"^([A-Z][A-Z_0-9]+) = ", text, re.MULTILINE) if name not in shared else []:
+            assert [other for other in texts if re.search(rf"\b{constant}\b", texts[other])] == [name], constant
+    assert not [name for name in texts if name not in shared and re.search(r"^ *def ", texts[name], re.MULTILINE)]
+    assert not [name for name in texts if re.search(r"\brules\.(?!report\.output)", texts[name])]  # a rule is known by its files

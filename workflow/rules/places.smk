@@ -1,0 +1,190 @@
+# Files at places. A place is a site and a pick: its activations, SAEs and features, both sides' explanations and scores.
+from types import SimpleNamespace
+
+
+# ---- of one job, by its wildcards ------------------------------------------------------------
+def chosen_layers(wildcards):
+    return [] if wildcards.site.startswith("bases/") else at(f"{pair_of(wildcards)}/layers.json")
+
+
+def shards(path):
+    """Activation shards, freed once used where the config says so."""
+    return directory(path) if CONFIG.activations.keep else temp(directory(path))
+
+
+def shard_folders(path):
+    """The folders of a site's shards at a pick; `path` is without its end, `/part0`."""
+    return [f"{path}/part{p}" for p in range(JOBS)]
+
+
+def recipe_of(wildcards):
+    """The recipe and, resolved, the L1 coefficient that it or the model sets."""
+    recipe = section(CONFIG.sae_recipes[wildcards.recipe])
+    return {**recipe, "l1": CONFIG.l1(parts(wildcards)["model"], wildcards.recipe)}
+
+
+def sae_files(name):
+    """A file of every seed's SAE at a place, small width first."""
+
+    def files(wildcards):
+        folder = at(f"{wildcards.site}/saes/{wildcards.recipe}/{wildcards.pick}")
+        return [f"{folder}/width{w}/seed{s}/{name}" for w in CONFIG.models[parts(wildcards)["model"]].sae.widths for s in SEEDS]
+
+    return files
+
+
+def both_sides(name):
+    """A file of every seed at a place, on base and rlhf."""
+
+    def files(side):
+        def of(wildcards):
+            site = site_of(wildcards.pair, side)
+            return [at(f"{site}/features/{wildcards.recipe}/{wildcards.pick}/{name.format(seed=s)}") for s in SEEDS]
+
+        return of
+
+    return files
+
+
+def small_saes(side):
+    def of(wildcards):
+        width = CONFIG.models[parts(wildcards)["model"]].sae.widths[0]
+        folder = at(f"{site_of(wildcards.pair, side)}/saes/{wildcards.recipe}/{wildcards.pick}/width{width}")
+        return [f"{folder}/seed{s}/sae.safetensors" for s in SEEDS]
+
+    return of
+
+
+def of_every_pick(path, side):
+    """Files of one side at every pick, for the recipe that the tables use."""
+    return lambda w: [
+        at(path.format(site=site_of(w.pair, side), recipe=CONFIG.recipe, pick=pick, seed=seed))
+        for pick in CHOSEN
+        for seed in (SEEDS if "{seed}" in path else [0])
+    ]
+
+
+def small_of_every_pick(side):
+    def of(wildcards):
+        width = CONFIG.models[parts(wildcards)["model"]].sae.widths[0]
+        return of_every_pick(f"{{site}}/saes/{{recipe}}/{{pick}}/width{width}/seed{{seed}}/sae.safetensors", side)(wildcards)
+
+    return of
+
+
+def shards_of_every_pick(side):
+    picks = of_every_pick("{site}/activations/{pick}", side)
+    return lambda wildcards: [folder for path in picks(wildcards) for folder in shard_folders(path)]
+
+
+def explanations_of(side, explainer, samples):
+    """The explanations of every seed and of these samples at a place."""
+    folder = f"{{pair}}/{side}/explanations/{{recipe}}/{{pick}}/{explainer}"
+    return [at(f"{folder}/seed{seed}.sample{sample}.jsonl") for seed in SEEDS for sample in samples]
+
+
+def scores_of(side, scorer):
+    folder = f"{{pair}}/{side}/scores/{scorer}/{{recipe}}/{{pick}}/{{explainer}}"
+    return [at(f"{folder}/seed{seed}.sample{sample}.parquet") for seed in SEEDS for sample in SAMPLES]
+
+
+def index_of(wildcards):
+    """The token index of the base side: both sides read the same documents."""
+    return at(f"{site_of(wildcards.pair, 'base')}/activations/tokens.parquet")
+
+
+def by_llm(value):
+    """What only explanations of a chat model need: their scores are asked of it too."""
+    return lambda wildcards: value(wildcards) if wildcards.explainer == "openai" else []
+
+
+# What the chat server is asked with: prompts are inputs, what a request says is in the params.
+PROMPT_FILES = {kind: given(os.path.relpath(file)) for kind, file in prompts.files(dict(CONFIG.llm)).items()}
+ASKED = ("model", "max_tokens")
+# Functions of `threads` are not compared with the last run's: another server, limit or budget makes nothing stale.
+UNSEEN = dict(
+    server=lambda wildcards, threads: {key: value for key, value in CONFIG.llm if key not in ASKED},
+    cache=lambda wildcards, threads: CONFIG.cache,
+)
+
+
+# ---- of all pairs ----------------------------------------------------------------------------
+def places_of(pairs):
+    return [(pair, pick, seed, sample) for pair in pairs for pick in CHOSEN for seed in SEEDS for sample in SAMPLES]
+
+
+# Rows of Table 3 are the pairs whose reward has a word table; Table 4 has every pair, its words where there is a table.
+WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[pair.split("/")[2]].words)}
+WORDED = list(WORDS)
+WORD_FILES = given(sorted(set(WORDS.values()) - {"vader"}))
+PLACES, EVERY_PLACE = places_of(WORDED), places_of(all_pairs())
+ALL_SITES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in CHOSEN]
+LAYERS = [at(f"{pair}/layers.json") for pair in all_pairs()]
+TUNED_HERE = [pair for pair in all_pairs() if not PAIRS[tuple(pair.split("/")[1:3])].rlhf]
+AS_WILDCARDS = {pair: SimpleNamespace(pair=pair) for pair in all_pairs()}  # for the functions of wildcards above
+
+
+def explained(side, places):
+    folder = f"explanations/{CONFIG.recipe}"
+    return [at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.jsonl") for pair, pick, seed, sample in places]
+
+
+def scored(scorer, places):
+    folder = f"scores/{scorer}/{CONFIG.recipe}"
+    return [at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.parquet") for pair, side, pick, seed, sample in places]
+
+
+def features_at(side, name, places):
+    """A file beside the features of each place and seed."""
+    return [at(f"{site_of(pair, side)}/features/{CONFIG.recipe}/{pick}/seed{seed}{name}") for pair, pick, seed, _ in places]
+
+
+def at_sites(path):
+    """A file of every site and pick, for the recipe that the tables use."""
+    return [at(f"{site_of(pair, side)}/{path.format(recipe=CONFIG.recipe, pick=pick)}") for pair, side, pick in ALL_SITES]
+
+
+def of_pairs(pairs, side, path):
+    return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
+
+
+# ---- of sweeps -------------------------------------------------------------------------------
+SWEEPS = {
+    "l1": [{"l1_on": penalty, "l1": l1} for penalty in ("activations", "weights") for l1 in getattr(CONFIG.sweeps.l1, penalty)],
+    "tied": [{"tied": True}, {"tied": False}],
+}
+
+
+def l1_of(pair):
+    model = pair.split("/")[1]
+    return CONFIG.l1(model, CONFIG.recipe)
+
+
+def sweep_recipes(wildcards):
+    """The recipe of every training of a sweep; a frozen decoder could be neither tied nor penalised."""
+    common = {**section(CONFIG.sae_recipes[CONFIG.recipe]), "l1": l1_of(wildcards.site), "epochs": CONFIG.sweeps.epochs, "frozen_decoder": False}
+    return [{**common, **change} for change in SWEEPS[wildcards.sweep]]
+
+
+def swept(sweep):
+    """The pairs that stand for the sweep's models: the first one of each under `pairs`, its first run."""
+    models = getattr(CONFIG.sweeps, sweep).models or CORPUS_OF
+    return [next(pair for pair in all_pairs() if pair.split("/")[1] == model) for model in models if model in CORPUS_OF]
+
+
+def swept_places(sweep, picks):
+    return [(pair, pick, width) for pair in swept(sweep) for pick in picks for width in CONFIG.models[pair.split("/")[1]].sae.widths]
+
+
+def sweep_files(sweep, picks, end=".parquet"):
+    side = CONFIG.sweeps.side
+    return [at(f"{site_of(pair, side)}/sweeps/{sweep}/{pick}.width{width}{end}") for pair, pick, width in swept_places(sweep, picks)]
+
+
+def sweep_params(sweep, picks):
+    """What a table or figure of a sweep needs to know of its files."""
+    return {"places": swept_places(sweep, picks), "pairs": swept(sweep), "side": CONFIG.sweeps.side}
+
+
+def sweep_layers(sweep):
+    return [at(f"{pair}/layers.json") for pair in swept(sweep)]
