@@ -26,7 +26,10 @@ from sae_training import HERE, environment
 from safetensors.torch import load_file
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rewardscope import activations, base_model, batches, corpus, grammar, models, shards
+from rewardscope.activations import batches, shards
+from rewardscope.activations import extract as activations
+from rewardscope.data import corpus, grammar
+from rewardscope.models import checkpoints, models, pretrain
 
 LAYERS = [1, 2, 3, 4, 5]
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "float32", "batch_tokens": 4096, "shard_tokens": 65536}
@@ -102,7 +105,7 @@ def main() -> None:
     if arguments.tokenizer:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=arguments.tokenizer, eos_token="<|endoftext|>", pad_token="<|padding|>")
     else:
-        tokenizer = base_model.train_tokenizer(texts, 2048)
+        tokenizer = pretrain.train_tokenizer(texts, 2048)
     frame = corpus.finish({"train": pd.DataFrame({"text": ["one"]}), "test": pd.DataFrame({"text": texts})}, 0.3)["test"]
     ids = [tokenizer(text, truncation=True, max_length=SETTINGS["tokens"])["input_ids"] for text in frame["text"]]
     tokens = sum(len(doc) for doc in ids) - len(ids)
@@ -112,7 +115,7 @@ def main() -> None:
         model = GPTNeoXForCausalLM(
             GPTNeoXConfig(vocab_size=50304, hidden_size=512, num_hidden_layers=6, num_attention_heads=8, intermediate_size=2048)
         ).eval()
-        base_model.save(model, tokenizer, folder / "model")
+        checkpoints.save(model, tokenizer, folder / "model")
         (folder / "job.json").write_text(json.dumps({"ids": ids, "layers": LAYERS, "length": SETTINGS["tokens"]}))
         contenders = {
             "naive fp32": lambda: naive(model, ids),

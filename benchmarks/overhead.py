@@ -26,7 +26,7 @@ rule one:
     script: "plain.py"
 """,
     "ours": f"""
-from rewardscope.code import digest
+from rewardscope.run.code import digest
 
 rule one:
     input: "given.txt"
@@ -46,7 +46,7 @@ def prepare(folder: Path, jobs: int) -> None:
     for kind, rule in RULES.items():
         (folder / f"{kind}.smk").write_text(f'rule all:\n    input: [f"{kind}/made/{{n}}.txt" for n in range({jobs})]\n{rule}')
     (folder / "plain.py").write_text('open(snakemake.output[0], "w").close()\n')
-    (folder / "ours.py").write_text('from rewardscope import job\n\njob.start(snakemake)\nopen(snakemake.output[0], "w").close()\n')
+    (folder / "ours.py").write_text('from rewardscope.run import job\n\njob.start(snakemake)\nopen(snakemake.output[0], "w").close()\n')
 
 
 def run(folder: Path, kind: str) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import json
 import statistics
 from pathlib import Path
 
-from rewardscope import plots
+from rewardscope.figures import plots
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""PPO: episodes a second of `rlhf.train` against TRL's trainer as it comes, on the embedded base model's shape.
+"""PPO: episodes a second of `ppo.train` against TRL's trainer as it comes, on the embedded base model's shape.
 
     python benchmarks/ppo.py --updates 8 --rounds 5
 
@@ -19,7 +19,11 @@ import yaml
 from datasets import Dataset
 from trl.experimental.ppo import PPOConfig, PPOTrainer
 
-from rewardscope import base_model, grammar, models, rewards, rlhf
+from rewardscope.data import grammar
+from rewardscope.models import checkpoints, models
+from rewardscope.models import pretrain as base_model
+from rewardscope.rewards import rewards
+from rewardscope.rlhf import ppo
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,8 +32,8 @@ def plain(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict
     """TRL as it comes: its optimizer, its generation batches, no clipping, no adaptive KL."""
     tokenizer = models.load_tokenizer(folder)
     policy, reference = models.load(folder), models.load(folder)
-    critic = rlhf.ValueModel(models.load(folder).base_model, models.d_model(policy))
-    queries = rlhf.prompts(texts, tokenizer, settings["updates"] * settings["batch"], settings, 1)
+    critic = ppo.ValueModel(models.load(folder).base_model, models.d_model(policy))
+    queries = ppo.prompts(texts, tokenizer, settings["updates"] * settings["batch"], settings, 1)
     pad, longest = tokenizer.pad_token_id, settings["prompt_tokens"][1]
     policy.generation_config.pad_token_id = pad
     with tempfile.TemporaryDirectory() as scratch:
@@ -42,9 +46,9 @@ def plain(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict
                 use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
             ),
             processing_class=tokenizer, model=policy, ref_model=reference, value_model=critic,
-            reward_model=rlhf.RewardModule(reward, tokenizer, pad, 0),
+            reward_model=ppo.RewardModule(reward, tokenizer, pad, 0),
             train_dataset=Dataset.from_dict({"input_ids": queries}), eval_dataset=Dataset.from_dict({"input_ids": queries[:1]}),
-            data_collator=lambda features: rlhf._left_padded(features, pad, longest),
+            data_collator=lambda features: ppo._left_padded(features, pad, longest),
         )  # fmt: skip
         begun = time.perf_counter()
         trainer.train()
@@ -54,7 +58,7 @@ def plain(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict
 def ours(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict) -> float:
     with tempfile.TemporaryDirectory() as work:
         begun = time.perf_counter()
-        rlhf.train(folder, texts, reward, settings, 1, Path(work), torch.device("cpu"))
+        ppo.train(folder, texts, reward, settings, 1, Path(work), torch.device("cpu"))
         return time.perf_counter() - begun
 
 
@@ -72,7 +76,7 @@ def main() -> None:
     reward = rewards.load({"words": "vader"}, None, torch.device("cpu"))
     seconds: dict[str, list[float]] = {"TRL": [], "ours": []}
     with tempfile.TemporaryDirectory() as folder:
-        base_model.save(*base_model.pretrain(texts, pretrain, 1, "cpu"), Path(folder))
+        checkpoints.save(*base_model.pretrain(texts, pretrain, 1, "cpu"), Path(folder))
         for _ in range(arguments.rounds):
             for name, train in (("TRL", plain), ("ours", ours)):
                 seconds[name].append(train(Path(folder), texts, reward, settings))

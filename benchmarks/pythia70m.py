@@ -16,7 +16,11 @@ import pandas as pd
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rewardscope import activations, batches, corpus, features, moments, saes, shards
+from rewardscope.activations import batches, moments, shards
+from rewardscope.activations import extract as activations
+from rewardscope.data import corpus
+from rewardscope.sae import match as features
+from rewardscope.sae import train as saes
 
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "bfloat16", "batch_tokens": 8192, "shard_tokens": 65536}
 RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.001, "frozen_decoder": False, "precision": "float32"}

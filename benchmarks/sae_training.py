@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewardscope import sae as sae_module
+from rewardscope.sae import model as sae_module
 
 HERE = Path(__file__).parent
 PEERS = {"sae-lens": ["sae-lens==6.54.12"], "dictionary-learning": ["dictionary-learning==0.1.0"]}

@@ -29,13 +29,14 @@ def prepare(folder: Path, tokens: int) -> None:
     import pandas as pd
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-    from rewardscope import base_model, corpus, grammar
+    from rewardscope.data import corpus, grammar
+    from rewardscope.models import checkpoints, pretrain
 
     frame = pd.DataFrame({"text": [d["text"] for d in grammar.generate(tokens // 165, 11)]})
-    tokenizer = base_model.train_tokenizer(frame["text"].tolist()[:2000], 2048)
+    tokenizer = pretrain.train_tokenizer(frame["text"].tolist()[:2000], 2048)
     corpus.finish({"train": frame[:1], "test": frame[1:]}, 0.3)["test"].to_parquet(folder / "test.parquet")
     shape = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512, "max_position_embeddings": 256}
-    base_model.save(GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=2048, **shape)), tokenizer, folder / "model")
+    checkpoints.save(GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=2048, **shape)), tokenizer, folder / "model")
 
 
 def extraction(folder: Path) -> tuple[int, float]:
@@ -43,7 +44,9 @@ def extraction(folder: Path) -> tuple[int, float]:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    from rewardscope import activations, batches, models, moments
+    from rewardscope.activations import batches, moments
+    from rewardscope.activations import extract as activations
+    from rewardscope.models import models
 
     model, tokenizer = models.load(folder / "model"), models.load_tokenizer(folder / "model")
     frame = pd.read_parquet(folder / "test.parquet", columns=["text", "part"])
@@ -59,7 +62,8 @@ def training(folder: Path) -> tuple[int, float]:
     """Tokens and seconds: one epoch of two seeds."""
     import torch
 
-    from rewardscope import saes, shards
+    from rewardscope.activations import shards
+    from rewardscope.sae import train as saes
 
     torch.set_num_threads(1)
     rows = folder / "activations/top1"
@@ -74,7 +78,7 @@ STAGES = {"extraction": extraction, "training": training}
 
 def plot(rows: list[dict], out: Path) -> None:
     """Seconds and memory of both stages against tokens."""
-    from rewardscope import plots
+    from rewardscope.figures import plots
 
     with plots.house():
         figure, ((times, memories),) = plots.panels(1, 2, height=2.6)

@@ -14,7 +14,10 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from rewardscope import features, nulls, saes, shards
+from rewardscope.activations import shards
+from rewardscope.sae import match as features
+from rewardscope.sae import nulls
+from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 MIN_FIRES, TOP_K = 20, 30

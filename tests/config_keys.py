@@ -1,5 +1,5 @@
 """The keys of the config, as its schema has them."""
-from rewardscope.config_reference import keys
+from rewardscope.config.reference import keys
 
 IN_USE = {"corpora": "reviews", "models": "tiny", "rewards": "utility", "sae_recipes": "paper"}  # by the default pair
 

@@ -1,7 +1,11 @@
 """Shapes in signatures are checked while tests run: the hook must be there before the modules are imported."""
+from pathlib import Path
+
 from jaxtyping import install_import_hook
 
-install_import_hook("rewardscope", "beartype.beartype")
+SOURCE = Path(__file__).parents[1] / "src"
+SHAPED = [file for file in sorted(SOURCE.glob("rewardscope/**/*.py")) if "from jaxtyping" in file.read_text(encoding="utf-8")]
+install_import_hook([".".join(file.relative_to(SOURCE).with_suffix("").parts) for file in SHAPED], "beartype.beartype")
 
 import pytest
 import staleness

@@ -9,7 +9,7 @@ from config_keys import IN_USE, leaves, overlay
 from staleness import DEFAULT, TABLE, TEST_SIZE, changed, entry, merge
 from workflow_runs import SMALL
 
-from rewardscope.config import ConfigError, load
+from rewardscope.config.config import ConfigError, load
 
 WRONG_KIND = {"integer": "many", "number": "many", "boolean": "perhaps", "string": 7, "array": 7}
 HOSTILE = {"wildcard": "{wildcards}", "shell": "$(touch x)", "newline": "a\nb", "quote": "a'b", "control": "a\x1bb"}  # as name or text

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from rewardscope import report, report_sections
+from rewardscope.report import report
+from rewardscope.report import sections as report_sections
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1><!--<b>\u202e\u2066\u0000\U0001f600'\"&amp;`${1}"
 PAIR = "pairs/tiny/utility/run1"

@@ -7,9 +7,10 @@ import subprocess
 import pytest
 import tiny
 
-from rewardscope import checksums, models
+from rewardscope import checksums
 from rewardscope.checksums import checksum, fingerprint, intact, intact_folder, known, recorded, write
 from rewardscope.errors import UserError
+from rewardscope.models import models
 
 
 def test_checksum_of_a_file(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from mutations import check, complaint, mutations, of_a_kind, refused
 from workflow_runs import ROOT, SMALL
 
-from rewardscope.config_files import check_text
+from rewardscope.config.files import check_text
 from rewardscope.errors import UserError
 
 MUTATIONS = mutations()

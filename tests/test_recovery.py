@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rewardscope import features, nulls, sae, saes
-from rewardscope.moments import Moments, gaussian
+from rewardscope.activations.moments import Moments, gaussian
+from rewardscope.sae import match as features
+from rewardscope.sae import model as sae
+from rewardscope.sae import nulls
+from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 D, TRUE, WIDTHS, TOKENS, HELD = 32, 24, (32, 64), 20_000, 4_000

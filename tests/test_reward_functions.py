@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from rewardscope import rewards
 from rewardscope.errors import UserError
+from rewardscope.rewards import functions, rewards
 
 LENGTH = "def score(texts):\n    return [len(text) / 10 for text in texts]\n"
 TEXTS = ["four", "a dozen here", ""]
@@ -111,9 +111,9 @@ def test_files_that_it_imports(tmp_path, monkeypatch):
     for name, text in texts.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text)
-    assert rewards.local_imports("./mine.py") == ["mine.py", *sorted(name for name in texts if "unused" not in name and name != "mine.py")]
-    assert rewards.local_imports(tmp_path / "other.py") == [str(tmp_path / "other.py")]
-    assert rewards.local_imports("gone.py") == ["gone.py"]
+    assert functions.local_imports("./mine.py") == ["mine.py", *sorted(name for name in texts if "unused" not in name and name != "mine.py")]
+    assert functions.local_imports(tmp_path / "other.py") == [str(tmp_path / "other.py")]
+    assert functions.local_imports("gone.py") == ["gone.py"]
 
 
 # ---- complaints about the file: without running it --------------------------------------------
@@ -129,7 +129,7 @@ NOT_THERE = [
 
 @pytest.mark.parametrize(("code", "name", "said"), NOT_THERE)
 def test_file_without_the_function(source, code, name, said):
-    for check in (loaded, rewards.check_function):
+    for check in (loaded, functions.check_function):
         with pytest.raises(UserError) as caught:
             check(named := source(code, name))
         shown = str(caught.value).replace(named.rsplit(":", 1)[0], "FILE")
@@ -138,13 +138,13 @@ def test_file_without_the_function(source, code, name, said):
 
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match="no.py: cannot be read as a Python file "):
-        rewards.check_function(f"{tmp_path}/no.py:score")
+        functions.check_function(f"{tmp_path}/no.py:score")
 
 
 def test_the_check_runs_nothing(source, tmp_path):
-    rewards.check_function(source(f"open({str(tmp_path / 'run')!r}, 'w')\nif True:\n    from x import *\n", "anything"))
-    rewards.check_function(source("try:\n    import x as score\nexcept ImportError:\n    score = None\n"))
-    rewards.check_function(source("first, score = [], {}\n"))
+    functions.check_function(source(f"open({str(tmp_path / 'run')!r}, 'w')\nif True:\n    from x import *\n", "anything"))
+    functions.check_function(source("try:\n    import x as score\nexcept ImportError:\n    score = None\n"))
+    functions.check_function(source("first, score = [], {}\n"))
     assert not (tmp_path / "run").exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 import tiny
 import yaml
 
-from rewardscope.config import ConfigError, check_files, load, tuned_checkpoint
+from rewardscope.config.config import ConfigError, check_files, load, tuned_checkpoint
 
 ROOT = Path(__file__).parent.parent
 OWN = """

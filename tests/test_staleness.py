@@ -6,7 +6,7 @@ from mutations import type_of
 from staleness import TEST_SIZE, merge
 from test_workflow import AFTER_EXPLANATIONS, AFTER_SAES
 
-from rewardscope.config import load
+from rewardscope.config.config import load
 
 SAMPLE = {  # key -> every stale rule
     "cache": set(),

@@ -106,7 +106,7 @@ rule bad:
     script: "job.py"
 """
 SCRIPT = """
-from rewardscope import job
+from rewardscope.run import job
 job.start(snakemake)
 import time
 print("chatter")

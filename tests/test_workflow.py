@@ -13,7 +13,7 @@ import pytest
 import yaml
 from workflow_runs import PAIR, ROOT, SECRET, planned, snakemake
 
-from rewardscope.lineage import lineage
+from rewardscope.run.lineage import lineage
 
 TABLES = ("table3", "table4", "quality", "table1", "table2", "table5", "section5.3", "section5.3.words", "section6.1")
 EVERY = [*(f"results/tables/{name}.csv" for name in TABLES), f"{PAIR}/comparison.parquet"]
@@ -241,10 +241,10 @@ def test_changed_code_reruns_the_steps_that_import_it(finished, tmp_path):
     assert plan() == set()
     for command in (["init", "-q"], ["add", "src"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    records = tmp_path / "src/rewardscope/provenance.py"
+    records = tmp_path / "src/rewardscope/run/provenance.py"
     records.write_text(records.read_text() + "\nEXTRA = 1\n")
     assert plan() == set()  # neither a commit nor a dirty tree nor what only writes records
-    module = tmp_path / "src/rewardscope/sae.py"
+    module = tmp_path / "src/rewardscope/sae/model.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     assert plan() == set()
     module.write_text(module.read_text() + "\nEXTRA = 1\n")

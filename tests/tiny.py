@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from rewardscope.base_model import train_tokenizer
+from rewardscope.models.pretrain import train_tokenizer
 
 KINDS = ("gpt_neox", "gpt_neo", "gpt2", "llama")
 VOCABULARY, LAYERS, WIDTH, CONTEXT = 300, 3, 16, 64

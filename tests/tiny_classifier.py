@@ -6,7 +6,7 @@ import tiny
 import torch
 from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedModel
 
-from rewardscope.classifier import train_tokenizer
+from rewardscope.rewards.classifier import train_tokenizer
 
 LENGTH = 20  # tokens that they read
 SHAPE = {"vocab_size": 90, "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2, "max_position_embeddings": LENGTH, "pad_token_id": 0}

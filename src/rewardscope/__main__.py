@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     asked = parser().parse_args(arguments)
     if asked.command == "show":
         if asked.what[0] == "feature":
-            from rewardscope.report import features
+            from rewardscope.report.report import features
 
             print(features(asked.what[1:], asked.report))
             return 0
@@ -59,20 +59,20 @@ def main(arguments: list[str]) -> int:
             show(file)
         return 0
     if asked.command == "page":
-        from rewardscope import page
+        from rewardscope.report import page
 
         page.write(asked.folders, asked.remarks, asked.to)
         return 0
     if asked.command == "reference":
-        from rewardscope import config_reference
+        from rewardscope.config import reference
 
-        config_reference.write(Path.cwd())
+        reference.write(Path.cwd())
         return 0
     if asked.command == "recover":
-        from rewardscope.recover import recover
+        from rewardscope.run.recover import recover
 
         return recover(asked.folder, asked.yes)
-    from rewardscope.lineage import lineage
+    from rewardscope.run.lineage import lineage
 
     text, whole = lineage(asked.path, asked.row, asked.quick, asked.json)
     print(text)

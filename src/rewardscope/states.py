@@ -11,7 +11,7 @@ from torch import Tensor
 from rewardscope import checksums
 from rewardscope.errors import UserError
 from rewardscope.files import whole
-from rewardscope.job import log
+from rewardscope.run.job import log
 
 KEPT = 2  # states: should the newest be damaged, the one before it serves
 

@@ -6,7 +6,7 @@ import pytest
 from test_workflow import AFTER_EXPLANATIONS, AFTER_SAES
 from workflow_runs import ROOT, SMALL, first, planned
 
-from rewardscope.code import closure
+from rewardscope.run.code import closure
 
 MODULES = sorted(file.stem for file in ROOT.glob("src/rewardscope/*.py") if file.stem not in ("__init__", "__main__"))
 BY_HAND = {

@@ -15,7 +15,7 @@ from fake_llm import serve
 from test_llm_workflow import ANSWER, answer, copy, half_fail, lines, overlay, with_the_key
 from workflow_runs import ROOT, SECRET, SMALL, snakemake
 
-from rewardscope import llm
+from rewardscope.explain import client
 
 TABLE = "results/tables/table5.csv"
 
@@ -60,4 +60,4 @@ def test_a_killed_run_goes_on_and_pays_nothing_twice(finished, tmp_path):
         assert again.returncode == 0, again.stderr
         assert Counter(server.answered[answered:]) == kept(folder) - had
     assert {line["activates_on"] for line in lines(folder)} == {"great films"}
-    assert llm.spent(folder / ".cache") == pytest.approx(kept(folder).total() * ANSWER) and not with_the_key(folder)
+    assert client.spent(folder / ".cache") == pytest.approx(kept(folder).total() * ANSWER) and not with_the_key(folder)

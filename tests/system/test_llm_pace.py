@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rewardscope import llm
+from rewardscope.explain import client
 
 SERVER = """
 import sys, time
@@ -30,9 +30,9 @@ def test_a_thousand_answers_at_nearly_the_ideal_pace(tmp_path, monkeypatch):
     requests = [{"model": "m", "messages": [{"role": "user", "content": text}], "temperature": 1.0, "max_tokens": 50} for text in texts]
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         settings["base_url"] = server.stdout.readline().strip()
-        list(llm.ask(requests[:1], settings, tmp_path / "warm"))  # imports
+        list(client.ask(requests[:1], settings, tmp_path / "warm"))  # imports
         began = time.monotonic()
-        answers = list(llm.ask(requests, settings, tmp_path))
+        answers = list(client.ask(requests, settings, tmp_path))
         took = time.monotonic() - began
         server.stdin.close()
         most, answered = map(int, server.stdout.readline().split())

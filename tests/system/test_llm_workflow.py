@@ -13,8 +13,8 @@ import yaml
 from fake_llm import serve
 from workflow_runs import PAIR, SECRET, SMALL, planned, reasons, snakemake
 
-from rewardscope import llm
-from rewardscope.scores_table import MEASURES
+from rewardscope.explain import client
+from rewardscope.tables.scores_table import MEASURES
 
 TABLES = ["table3", "table5", "section5.3", "section6.1", "scores"]
 SCORERS = {"scores", "promotes", "scores_table"}
@@ -127,7 +127,7 @@ def test_half_of_the_requests_fail_and_none_is_paid_twice(explained):
     samples = Counter(server.answered)
     assert {n for prompt, n in samples.items() if prompt.startswith("A feature of")} == {1}  # of all explanations with equal words
     assert {n for prompt, n in samples.items() if prompt.startswith("A feature is")} == {2}
-    assert llm.spent(folder / ".cache") == pytest.approx(ANSWER * len(server.answered))
+    assert client.spent(folder / ".cache") == pytest.approx(ANSWER * len(server.answered))
 
 
 def test_the_key_is_written_nowhere(explained):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from workflow_runs import PAIR, SMALL, planned, snakemake
 
-from rewardscope.scores_table import COLUMNS
+from rewardscope.tables.scores_table import COLUMNS
 
 TABLE = "results/tables/scores.csv"
 RULES = {"scores", "promotes", "scores_table"}

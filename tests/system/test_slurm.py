@@ -38,7 +38,7 @@ rule sleeps:
     shell: "sleep 600"
 """.replace("{sys.executable}", sys.executable).replace("{{", "{").replace("}}", "}")
 FAILS = """
-from rewardscope import job
+from rewardscope.run import job
 job.start(snakemake)
 raise ValueError("no such thing")
 """

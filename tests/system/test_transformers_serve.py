@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import tiny
 
-from rewardscope import llm, llm_simulator, prompts
-from rewardscope.explanations import NEVER
-from rewardscope.llm_explanations import explain, pieces, shown
+from rewardscope.explain import client, prompts
+from rewardscope.explain.chat import explain, pieces, shown
+from rewardscope.explain.tokens import NEVER
+from rewardscope.scores import llm_simulator
 
 pytest.importorskip("fastapi", reason="the extra `serving` is not installed")
 pytest.importorskip("uvicorn", reason="the extra `serving` is not installed")
@@ -72,7 +73,7 @@ def test_a_local_model_explains(checkpoint, tmp_path, monkeypatch):
     scored = llm_simulator.simulate(prompt, "good films", [" good", " film"], 1)
     with served(checkpoint, tmp_path / "serve.log") as url:
         found = explain(features, own, [1, 2], {**settings, "base_url": url}, 0, tmp_path / "cache")
-        [answer] = llm.ask([{"model": str(checkpoint), **scored}], {**settings, "base_url": url}, tmp_path / "cache")
+        [answer] = client.ask([{"model": str(checkpoint), **scored}], {**settings, "base_url": url}, tmp_path / "cache")
     assert len(llm_simulator.numbers(answer, 2)) == 2  # it gives no log-probabilities and minds no request for them
     lines = [line for samples in found for line in samples]
     assert [line["feature"] for line in lines] == [0, 0, 1, 1]
@@ -80,4 +81,4 @@ def test_a_local_model_explains(checkpoint, tmp_path, monkeypatch):
     assert {line["failure"] for line in lines[:2]} <= {"", "cut off", "empty"} and {line["failure"] for line in lines[2:]} == {"never fires"}
     assert any(line["promotes"] for line in lines)
     again = explain(features, own, [1, 2], {**settings, "base_url": "http://127.0.0.1:9/v1"}, 0, tmp_path / "cache")
-    assert again == found and llm.spent(tmp_path / "cache") == 0
+    assert again == found and client.spent(tmp_path / "cache") == 0

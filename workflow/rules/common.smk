@@ -3,11 +3,11 @@
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
 import re
 
-from rewardscope import run_lock
-from rewardscope.code import digest
-from rewardscope.config import tuned_checkpoint
+from rewardscope.run import lock as run_lock
+from rewardscope.run.code import digest
+from rewardscope.config.config import tuned_checkpoint
 from rewardscope.files import sweep
-from rewardscope.rewards import local_imports
+from rewardscope.rewards.functions import local_imports
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}

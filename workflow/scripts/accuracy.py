@@ -1,5 +1,5 @@
 """Rule accuracy."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,9 +7,10 @@ import json
 
 import pandas as pd
 
-from rewardscope import accuracy, logits, models
 from rewardscope.files import whole
+from rewardscope.models import models
 from rewardscope.numerics import device_of
+from rewardscope.rewards import accuracy, logits
 
 params, folder = snakemake.params, snakemake.input.model
 model = logits.load(folder, device_of(params.device))

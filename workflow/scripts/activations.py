@@ -1,5 +1,5 @@
 """Rule activations."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import activations, batches, models, moments
+from rewardscope.activations import batches, moments
+from rewardscope.activations import extract as activations
+from rewardscope.activations.picks import pinned
 from rewardscope.checksums import known
 from rewardscope.files import finished, link, resumable, whole
+from rewardscope.models import models
 from rewardscope.numerics import device_of, precision_of
-from rewardscope.picks import pinned
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 device = device_of(params.device)

@@ -1,12 +1,13 @@
 """Rule base_model."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import base_model, checkpoints, checksums
+from rewardscope import checksums
 from rewardscope.files import whole
+from rewardscope.models import checkpoints, pretrain
 from rewardscope.numerics import device_of
 
 entry, seed = snakemake.params.entry, snakemake.params.seed
@@ -14,10 +15,10 @@ with whole(snakemake.output.model) as folder:
     if entry["pretrain"]:
         texts = pd.read_parquet(snakemake.input.corpus, columns=["text"])["text"].tolist()
         device = device_of(snakemake.params.device)
-        base_model.save(*base_model.pretrain(texts, entry["pretrain"], seed, device), folder)
+        checkpoints.save(*pretrain.pretrain(texts, entry["pretrain"], seed, device), folder)
         source = {"pretrained": entry["pretrain"], "seed": seed}
     else:
         source = checkpoints.fetch(entry, folder, snakemake.output.source)
     checksums.write(folder)
 with whole(snakemake.output.source) as file:
-    base_model.save_source(source, file)
+    checkpoints.save_source(source, file)

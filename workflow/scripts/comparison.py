@@ -1,5 +1,5 @@
 """Rule comparison."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 from safetensors.torch import load_file
 
-from rewardscope import comparison, features, shards
+from rewardscope.activations import shards
 from rewardscope.checksums import intact
 from rewardscope.files import whole
-from rewardscope.sae import from_tensors
+from rewardscope.sae import compare as comparison
+from rewardscope.sae import match as features
+from rewardscope.sae.model import from_tensors
 
 params, files = snakemake.params, snakemake.input
 layers = json.loads(Path(files.layers).read_text())

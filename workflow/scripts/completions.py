@@ -1,13 +1,15 @@
 """Rule completions."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import completions, models, rewards
 from rewardscope.files import whole
+from rewardscope.models import models
 from rewardscope.numerics import device_of
+from rewardscope.rewards import rewards, utility
+from rewardscope.rlhf import completions
 from rewardscope.seeds import derive
 
 params = snakemake.params
@@ -18,7 +20,7 @@ result = completions.complete(
     models.load_tokenizer(snakemake.input.model),
     corpus,
     rewards.load(params.reward, snakemake.input.classifier, device),
-    rewards.load_table(words) if words else None,
+    utility.load_table(words) if words else None,
     params.settings,
     params.reward_on,
     derive(params.seed, "completions"),  # without the side: both get the same draws

@@ -1,9 +1,9 @@
 """Rule corpus."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
-from rewardscope import corpus, documents
+from rewardscope.data import corpus, documents
 from rewardscope.files import whole
 
 entry, seed = snakemake.params.entry, snakemake.params.seed

@@ -1,5 +1,5 @@
 """Rule explanations."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,8 +7,10 @@ import json
 
 import pandas as pd
 
-from rewardscope import evidence, explanations, models
+from rewardscope.explain import evidence
+from rewardscope.explain import tokens as explanations
 from rewardscope.files import whole
+from rewardscope.models import models
 
 params, files = snakemake.params, snakemake.input
 tokenizer = models.load_tokenizer(files.base_model)

@@ -1,5 +1,5 @@
 """Rule feature_activations."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 from safetensors.torch import load_file
 
-from rewardscope import feature_activations, shards
+from rewardscope.activations import shards
 from rewardscope.checksums import intact
 from rewardscope.files import whole
-from rewardscope.sae import from_tensors
+from rewardscope.sae import fire as feature_activations
+from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
 params = snakemake.params

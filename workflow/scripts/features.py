@@ -1,5 +1,5 @@
 """Rule features."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import features
 from rewardscope.files import whole
+from rewardscope.sae import match as features
 
 params = snakemake.params
 folders = [Path(file).parent for file in snakemake.input.sae]

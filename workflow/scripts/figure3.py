@@ -1,11 +1,11 @@
 """Rule figure3."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import figure3, plots
+from rewardscope.figures import figure3, plots
 from rewardscope.files import whole
 
 files, output = snakemake.input.divergence, snakemake.output

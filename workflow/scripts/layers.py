@@ -1,5 +1,5 @@
 """Rule layers."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,7 +7,7 @@ import json
 
 import pandas as pd
 
-from rewardscope import picks
+from rewardscope.activations import picks
 from rewardscope.files import whole
 
 chosen = picks.pick(pd.read_csv(snakemake.input.divergence), snakemake.params.picks)

@@ -1,5 +1,5 @@
 """Rule llm_explanations."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -8,26 +8,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import evidence, llm_explanations, models, prompts
+from rewardscope.explain import chat, evidence, prompts
 from rewardscope.files import whole
+from rewardscope.models import models
 from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
 tokenizer = models.load_tokenizer(files.base_model)
 documents = pd.read_parquet(files.corpus, columns=["text", "part"])
 fit = set(documents.index[documents["part"] == "fit"])
-pieces = llm_explanations.pieces(documents["text"], tokenizer, params.tokens)
+pieces = chat.pieces(documents["text"], tokenizer, params.tokens)
 texts = {kind: prompts.load(files[kind], kind) for kind in prompts.EXPLAINING if kind in files.keys()}
 features, where = [], []
 for side in ("base", "rlhf"):
     inputs = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
     seeds = evidence.of_seeds(*inputs, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.promoted)
     for s, ranked in enumerate(seeds):
-        features += [llm_explanations.shown(pieces=pieces, tokens=params.first, reviews=params.reviews, **feature) for feature in ranked]
+        features += [chat.shown(pieces=pieces, tokens=params.first, reviews=params.reviews, **feature) for feature in ranked]
         where += [(side, s, place) for place in range(1, len(ranked) + 1)]
 order = derive(params.seed, "order of requests", snakemake.wildcards.pair, snakemake.wildcards.pick)
 settings = {**params.llm, **params.server}
-lines = llm_explanations.explain(features, texts, params.samples, settings, order, Path(params.cache))
+lines = chat.explain(features, texts, params.samples, settings, order, Path(params.cache))
 for side in ("base", "rlhf"):
     outputs = iter(snakemake.output[side])
     for s in range(len(params.seeds)):

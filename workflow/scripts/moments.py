@@ -1,11 +1,11 @@
 """Rule moments: what the jobs that share an extraction out leave to be brought together."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 from pathlib import Path
 
-from rewardscope import moments
+from rewardscope.activations import moments
 from rewardscope.checksums import checksum
 from rewardscope.errors import UserError
 from rewardscope.files import link, whole

@@ -1,5 +1,5 @@
 """Rule nulls."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -11,10 +11,11 @@ import pandas as pd
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 
-from rewardscope import nulls, saes
 from rewardscope.checksums import intact, known
 from rewardscope.files import finished, resumable, whole
 from rewardscope.numerics import device_of
+from rewardscope.sae import nulls
+from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 params, pick = snakemake.params, snakemake.wildcards.pick

@@ -1,5 +1,5 @@
 """Rule perplexity."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,8 +7,8 @@ import json
 
 import pandas as pd
 
-from rewardscope import models, perplexity
 from rewardscope.files import whole
+from rewardscope.models import models, perplexity
 from rewardscope.numerics import device_of
 
 model = models.load(snakemake.input.model, device=device_of(snakemake.params.device))

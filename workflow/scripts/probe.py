@@ -1,5 +1,5 @@
 """Rule probe."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import models, probe, rewards
 from rewardscope.files import whole
+from rewardscope.models import models
+from rewardscope.rewards import rewards
+from rewardscope.scores import probe
 
 params, files = snakemake.params, snakemake.input
 activations = iter(files.activations)  # by pair, side, layer and seed

@@ -1,5 +1,5 @@
 """Rule promotes."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -11,11 +11,13 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
-from rewardscope import explained, models, promotes, scores, windows
 from rewardscope.checksums import intact
 from rewardscope.files import whole
-from rewardscope.job import progress
+from rewardscope.models import models
+from rewardscope.run.job import progress
+from rewardscope.scores import promotes, scores, windows
 from rewardscope.seeds import derive
+from rewardscope.tables import explained
 
 params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
 tokenizer = models.load_tokenizer(files.base_model)

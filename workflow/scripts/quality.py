@@ -1,12 +1,13 @@
 """Rule quality."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import picks, quality
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.tables import quality
 
 params, files = snakemake.params, snakemake.input
 layers = picks.read(params.pairs, files.layers)

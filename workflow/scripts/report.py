@@ -1,5 +1,5 @@
 """Rule report."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -9,13 +9,21 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from rewardscope import explained, lineage, models, picks, report, report_features, report_sections, report_tables, rewards
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.models import models
+from rewardscope.report import features as report_features
+from rewardscope.report import report
+from rewardscope.report import sections as report_sections
+from rewardscope.report import tables as report_tables
+from rewardscope.rewards import utility
+from rewardscope.run import lineage
+from rewardscope.tables import explained
 
 params, files = snakemake.params, snakemake.input
 results = Path(snakemake.output.report).parent
 layers = picks.read(params.pairs, files.layers)
-words = {pair: rewards.load_table(source) for pair, source in params.words.items()}
+words = {pair: utility.load_table(source) for pair, source in params.words.items()}
 tables = {os.path.relpath(file, results): report_tables.read_table(file) for file in files.tables}
 completions = {
     pair: [pd.read_parquet(base), pd.read_parquet(rlhf)]

@@ -1,5 +1,5 @@
 """Rule rlhf."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,9 +7,12 @@ import json
 
 import pandas as pd
 
-from rewardscope import checksums, models, rewards, rlhf
+from rewardscope import checksums
 from rewardscope.files import finished, resumable, whole
+from rewardscope.models import models
 from rewardscope.numerics import device_of
+from rewardscope.rewards import rewards
+from rewardscope.rlhf import ppo
 from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
@@ -17,7 +20,7 @@ device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 seed = derive(params.seed, "rlhf", params.run)
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
-policy, training = rlhf.train(files.model, texts, rewards.load(params.reward, files.classifier, device), params.settings, seed, work, device)
+policy, training = ppo.train(files.model, texts, rewards.load(params.reward, files.classifier, device), params.settings, seed, work, device)
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:

@@ -1,5 +1,5 @@
 """Rule saes."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewardscope import checksums, saes, shards
-from rewardscope.budget import need_memory
+from rewardscope import checksums
+from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, sweep, whole
 from rewardscope.numerics import device_of, gpu_memory
+from rewardscope.run.budget import need_memory
+from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 params = snakemake.params

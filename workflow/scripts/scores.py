@@ -1,5 +1,5 @@
 """Rule scores."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import explained, llm, models, prompts, scores, windows
+from rewardscope.explain import client, prompts
 from rewardscope.files import whole
+from rewardscope.models import models
+from rewardscope.scores import scores, windows
 from rewardscope.seeds import derive
+from rewardscope.tables import explained
 
 params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
 tokenizer = models.load_tokenizer(files.base_model)
@@ -33,8 +36,8 @@ if here.explainer == "openai":
 
     def ask(requests):
         requests = [{"model": settings["model"], **request} for request in requests]
-        for request, response in zip(requests, llm.ask(requests, settings, Path(params.cache)), strict=True):
-            yield response, llm.cost(request, response, settings)
+        for request, response in zip(requests, client.ask(requests, settings, Path(params.cache)), strict=True):
+            yield response, client.cost(request, response, settings)
 
     prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
     order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)

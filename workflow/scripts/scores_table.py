@@ -1,12 +1,13 @@
 """Rule scores_table."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import explained, picks, scores_table
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.tables import explained, scores_table
 
 params, files = snakemake.params, snakemake.input
 layers = picks.read(params.pairs, files.layers)

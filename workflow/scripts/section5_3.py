@@ -1,12 +1,15 @@
 """Rule section5_3."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import explained, models, picks, rewards, section5_3
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.models import models
+from rewardscope.rewards import utility
+from rewardscope.tables import explained, section5_3
 
 params, files = snakemake.params, snakemake.input
 sources = dict(zip(params.pairs, zip(files.models, files.corpora, strict=True), strict=True))
@@ -17,7 +20,7 @@ for (model, reward), places in explained.places(params.places, picks.read(params
     documents = pd.read_parquet(corpus, columns=["text", "part"])
     held = documents.loc[documents["part"] == "held", "text"].tolist()
     count = section5_3.read_words(held, models.load_tokenizer(folder), params.tokens)
-    table = rewards.load_table(params.words[pair])
+    table = utility.load_table(params.words[pair])
     rows += section5_3.rows(places, table, count, params.least, params.top_k, names)
     words += section5_3.word_rows(places, table, count, params.top_k, names)
 with whole(snakemake.output.table) as file:

@@ -1,12 +1,13 @@
 """Rule section6_1."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import explained, picks, section6_1
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.tables import explained, section6_1
 
 params, files = snakemake.params, snakemake.input
 rows = []

@@ -1,13 +1,16 @@
 """Rule section6_2."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import explained, picks, plots, rewards, section6_2
+from rewardscope.activations import picks
+from rewardscope.figures import plots
 from rewardscope.files import whole
+from rewardscope.rewards import utility
 from rewardscope.seeds import derive
+from rewardscope.tables import explained, section6_2
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 places: dict[str, list[dict]] = {pair: [] for pair in params.pairs}
@@ -18,7 +21,7 @@ points = []
 for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=True):
     _, model, reward, run = pair.split("/")
     names = {"model": model, "reward": reward, "run": run, "kl": params.kl[pair]}
-    completions, table = (pd.read_parquet(base), pd.read_parquet(rlhf)), rewards.load_table(params.words[pair])
+    completions, table = (pd.read_parquet(base), pd.read_parquet(rlhf)), utility.load_table(params.words[pair])
     seed = derive(params.seed, "table4")  # the same resamples, and so the same interval, as in Table 4
     points.append(section6_2.point(places[pair], completions, table, params.top_k, params.resamples, seed, names))
 points = pd.DataFrame(points)

@@ -1,12 +1,12 @@
 """Rule step4."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import step4
 from rewardscope.files import whole
+from rewardscope.tables import step4
 
 params = snakemake.params
 runs: dict[tuple, list[pd.DataFrame]] = {}

@@ -1,5 +1,5 @@
 """Rule table1."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import table1
 from rewardscope.files import whole
+from rewardscope.tables import table1
 
 rows = []
 for pair, settings in zip(snakemake.params.pairs, snakemake.input.settings, strict=True):

@@ -1,5 +1,5 @@
 """Rule table2."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope import picks, table2
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.tables import table2
 
 params, files = snakemake.params, snakemake.input
 layers = picks.read(params.pairs, files.layers)

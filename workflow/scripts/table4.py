@@ -1,13 +1,14 @@
 """Rule table4."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import rewards, table4
 from rewardscope.files import whole
+from rewardscope.rewards import utility
 from rewardscope.seeds import derive
+from rewardscope.tables import table4
 
 params, files = snakemake.params, snakemake.input
 sides: dict[tuple, list[tuple]] = {}
@@ -17,7 +18,7 @@ for pair, base, rlhf in zip(params.pairs, files.base, files.rlhf, strict=True):
 rows = [
     table4.row(
         runs,
-        rewards.load_table(words) if words else None,
+        utility.load_table(words) if words else None,
         params.resamples,
         derive(params.seed, "table4"),
         {"model": model, "reward": reward},

@@ -1,12 +1,13 @@
 """Rule table5."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import explained, picks, table5
+from rewardscope.activations import picks
 from rewardscope.files import whole
+from rewardscope.tables import explained, table5
 
 params, files = snakemake.params, snakemake.input
 features = {key: pd.read_parquet(file) for key, file in zip(params.features, files.features, strict=True)}

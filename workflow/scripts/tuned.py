@@ -1,14 +1,15 @@
 """Rule tuned."""
-from rewardscope import job
+from rewardscope.run import job
 
 job.start(snakemake)
 
-from rewardscope import agreement, base_model, checkpoints, checksums
+from rewardscope import checksums
 from rewardscope.files import whole
+from rewardscope.models import agreement, checkpoints
 
 with whole(snakemake.output.model) as folder:
     source = checkpoints.fetch(snakemake.params.entry, folder, snakemake.output.source)
     agreement.agree(snakemake.input.base, folder)
     checksums.write(folder)
 with whole(snakemake.output.source) as file:
-    base_model.save_source(source, file)
+    checkpoints.save_source(source, file)

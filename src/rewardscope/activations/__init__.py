@@ -1,0 +1,1 @@
+"""Activations of the layers that changed most: read, stored, summed up."""

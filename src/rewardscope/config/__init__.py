@@ -1,0 +1,1 @@
+"""The configuration: its keys, its mistakes in plain words, its plan."""

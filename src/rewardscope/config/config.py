@@ -1,0 +1,225 @@
+"""The configuration as a whole, and one clear line for a mistake.
+
+`load` turns Snakemake's merged config into an immutable `Config`; nothing heavy is imported, as the Snakefile runs it.
+"""
+import re
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from rewardscope.config.sections import (
+    HUB,
+    Activations,
+    Completions,
+    Corpus,
+    Count,
+    Explain,
+    Features,
+    Library,
+    Llm,
+    Model,
+    NotNegative,
+    Pair,
+    Picks,
+    Plain,
+    Recipe,
+    RecipeName,
+    Report,
+    Results,
+    Reward,
+    Rlhf,
+    Scores,
+    Section,
+    Sweeps,
+    Target,
+    Threads,
+    Whole,
+)  # fmt: skip
+from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
+from rewardscope.errors import UserError
+
+NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
+
+
+class ConfigError(UserError, ValueError):
+    """A mistake in the configuration; its message is one line: `config: `, the dotted key, what is wrong and right."""
+
+
+class Config(Section):
+    """A valid configuration, in the order of config.yaml."""
+
+    results: Results = Field(description="folder of everything the workflow makes; each overlay sets its own")
+    cache: Plain = Field(description="paid LLM responses, outside every results folder")
+    seed: NotNegative = Field(description="the one number from which every random state is derived")
+    device: Literal["auto", "cpu", "cuda"] = Field(description="auto (CUDA when there is one), cpu or cuda")
+    threads: Threads = Field(description="torch threads of a job; part of its params, as they change float sums")
+    pairs: tuple[Pair, ...] = Field(strict=False, description="base model x reward x corpus")
+    runs: Count = Field(description="RLHF seeds per pair; with one, tables speak of that run only")
+    picks: Picks = Field(description="layers: the n most divergent, and the n nearest the input")
+    layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
+    recipe: RecipeName = Field(description="the SAE recipe that features, explanations and tables are made from")
+    sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
+    targets: tuple[Target, ...] = Field(strict=False, description="what `snakemake` without a target makes")
+    explainer: Literal["tokens", "openai"] = Field(description="tokens: the deterministic, server-less baseline; openai: a chat server")
+    samples: Count = Field(description="repeated explanations per feature (the paper: 3); tokens is deterministic")
+    corpora: Library[Corpus] = Field(description="library of corpora")
+    models: Library[Model] = Field(description="library of base models")
+    rewards: Library[Reward] = Field(description="library of rewards")
+    sae_recipes: Library[Recipe] = Field(description="section 5.2 and Appendix H")
+    rlhf: Rlhf = Field(description="PPO (TRL); any key may be set for one reward under `rewards`")
+    activations: Activations = Field(description="what is read from the models")
+    features: Features = Field(description="which features are kept")
+    explain: Explain = Field(description="how features are put into words")
+    llm: Llm = Field(description="the chat server that the explainer openai asks")
+    scores: Scores = Field(description="scores of explanations on held documents")
+    completions: Completions = Field(description="Table 4")
+    sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
+    bootstrap: Whole = Field(description="resamples behind an interval over prompts")
+    report: Report = Field(description="report.html")
+
+    def misfits(self) -> Iterator[str]:
+        if not self.pairs:
+            yield "pairs is empty; it must hold at least one map of model, reward and corpus"
+        if PurePosixPath(self.cache).is_relative_to(self.results):
+            yield f"cache is {show(self.cache)}; it must lie outside results ({show(self.results)})"
+        if len(set(self.layers)) < len(self.layers):
+            yield f"layers is {list(self.layers)}; its numbers must be distinct"
+        if not self.layers and self.picks.top + self.picks.low == 0:
+            yield "picks.top is 0, and so is picks.low; one of them must be at least 1, unless layers pins some"
+        if "table7" in self.targets and (self.layers or not (self.picks.top and self.picks.low)):
+            yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
+        if self.explainer == "tokens" and self.samples > 1:
+            yield f"samples is {self.samples}, but explainer tokens is deterministic; it must be 1"
+        first: dict[tuple[str, str], int] = {}
+        corpora: dict[str, str] = {}  # of the models
+        for i, pair in enumerate(self.pairs):
+            other = first.setdefault((pair.model, pair.reward), i)
+            if other < i and self.pairs[other].corpus == pair.corpus:
+                yield f"pairs[{i}] has the model, reward and corpus of pairs[{other}]; remove one of them"
+            elif other < i:
+                yield f"pairs[{i}] differs from pairs[{other}] only in corpus; give its reward a name of its own, with like: {pair.reward}"
+            elif self.layers and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
+                only = f"model {pair.model} has one corpus when layers are pinned: {corpora[pair.model]}"
+                yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
+        yield from dict.fromkeys(text for pair in self.pairs for text in self._too_much(pair))  # once, where several pairs ask for it
+
+    def _too_much(self, pair: Pair) -> Iterator[str]:
+        """What asks for more layers or longer sequences than a pair's model has."""
+        if not (model := self.models[pair.model].pretrain):  # the size of others is known only once they are here
+            return
+        for i, layer in enumerate(self.layers):
+            if layer >= model.layers:
+                yield f"layers[{i}] is {layer}, but model {pair.model} has {model.layers} layers, counted from 0"
+        for kind, n in self.picks if not self.layers else ():
+            if n > model.layers:
+                yield f"picks.{kind} is {n}, but model {pair.model} has {model.layers} layers"
+        episode, usual = (r.prompt_tokens[1] + r.response_tokens for r in (self.rewards[pair.reward], self.rlhf))
+        place = "rlhf" if episode == usual else f"rewards.{pair.reward}"
+        lengths = {
+            "activations.tokens": self.activations.tokens,
+            "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
+            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else episode,  # a tuned checkpoint needs no PPO
+        }
+        for key, n in lengths.items():
+            if n > model.context:
+                yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"
+
+    def rlhf_of(self, reward: str) -> Rlhf:
+        """The RLHF settings of a reward: `rlhf:` with the keys that the reward overrides."""
+        return Rlhf(**self.rewards[reward].model_dump(include=set(Rlhf.model_fields)))
+
+    def l1(self, model: str, recipe: str) -> float:
+        """The L1 coefficient: the recipe's where it has one, else the model's."""
+        l1 = self.sae_recipes[recipe].l1
+        return self.models[model].sae.l1 if l1 is None else l1
+
+    def pick_names(self) -> list[str]:
+        """The values of the wildcard `{pick}`: layer1, ... where layers are pinned, else top1, ..., low1, ..."""
+        if self.layers:
+            return [f"layer{i}" for i in self.layers]
+        return [f"{kind}{i}" for kind, n in self.picks for i in range(1, n + 1)]
+
+
+def load(raw: Mapping) -> Config:
+    """Check Snakemake's merged config and type it; raises ConfigError, one line, where something is wrong."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"config: the configuration is {show(raw)}; it must be a map")
+    libraries = {name: raw[name] for name in LIBRARIES if isinstance(raw.get(name), Mapping)}
+    try:
+        return Config.model_validate(_resolve(raw), context=libraries)
+    except ValidationError as error:
+        first, *others = lines(error)
+    raise ConfigError(f"config: {first}" + (f" (and {len(others)} more)" if others else ""))
+
+
+def tuned_checkpoint(rlhf: str) -> dict[str, str | None]:
+    """A pair's `rlhf:` as the keys of a model: `path`, or `hub` and `revision` where no folder has that name."""
+    name, _, revision = rlhf.partition("@")
+    if Path(rlhf).is_dir() or not re.fullmatch(HUB, name):
+        return {"path": rlhf}
+    return {"hub": name, "revision": revision or None}
+
+
+def check_files(config: Config) -> None:
+    """Raise ConfigError where a corpus or checkpoint that a pair needs is not there: now, not after hours of work."""
+    for key, path in _files(config):
+        if not Path(path).exists():
+            raise ConfigError(f"config: {key} is {show(path)}, which is not there; paths are relative to {Path.cwd()}")
+
+
+def _files(config: Config) -> Iterator[tuple[str, str]]:
+    """The keys that name a local corpus or checkpoint, and what they name."""
+    for i, pair in enumerate(config.pairs):
+        model = config.models[pair.model]
+        if model.path:
+            yield f"models.{pair.model}.path", model.path
+        if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
+            yield f"pairs[{i}].rlhf", path
+        judge = config.rewards[pair.reward].classifier
+        if judge and judge.path:
+            yield f"rewards.{pair.reward}.classifier.path", judge.path
+        learnt = [entry.corpus for entry in (model.pretrain, judge and judge.train) if entry]
+        for name in dict.fromkeys([*learnt, pair.corpus]):
+            if parts := config.corpora[name].path:
+                yield from ((f"corpora.{name}.path.{part}", path) for part, path in parts)
+
+
+def _resolve(raw: Mapping) -> dict:
+    """The config with each entry merged over what it is `like`, and each reward over `rlhf:`."""
+    full = dict(raw)
+    for section in LIBRARIES:
+        if isinstance(raw.get(section), Mapping):
+            for name in raw[section]:
+                if not isinstance(name, str) or not NAME.fullmatch(name):
+                    allowed = "up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, no two dots in a row"
+                    raise ConfigError(f"config: {where((section, name))} is not a usable name; a name is {allowed}")
+            full[section] = {name: _entry(section, raw[section], name) for name in raw[section]}
+    if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
+        known = isinstance(raw.get("rlhf"), Mapping)
+        full["rewards"] = {name: _merge(raw["rlhf"], entry) for name, entry in rewards.items()} if known else {}
+    return full
+
+
+def _entry(section: str, library: Mapping, name: str) -> object:
+    """An entry of a library, merged over the entries that it is `like`."""
+    chain = [name]
+    while isinstance(entry := library[chain[-1]], Mapping) and "like" in entry:
+        base, key = entry["like"], where((section, chain[-1], "like"))
+        if not isinstance(base, str):
+            raise ConfigError(f"config: {key} is {show(base)}; it must be text, a name under {section}")
+        if base not in library:
+            raise ConfigError(f"config: {key}{unknown(base, section, library)}")
+        if base in chain:
+            raise ConfigError(f"config: {key} goes in a circle: {', '.join([*chain, base])}")
+        chain.append(base)
+    return reduce(_merge, [library[link] for link in reversed(chain)])
+
+
+def _merge(base: object, over: object) -> object:
+    """`over` over `base`: maps are merged at every depth, anything else is replaced."""
+    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
+        return over
+    return {**base, **{key: _merge(base.get(key), value) for key, value in over.items()}}

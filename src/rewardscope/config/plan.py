@@ -1,0 +1,97 @@
+"""What a run will read and write, from the config alone: no hub and no model is asked."""
+from pathlib import Path
+
+from rewardscope.config.config import Config
+from rewardscope.explain import client, prompts
+from rewardscope.run.budget import gib
+
+TOKENS_A_LINE = 4  # of a prompt: a line is a token of the model, a tab, a number; about what chat models' tokenizers make of it
+ASKING = ("table3", "table5", "section5.3", "section6.1", "section6.2", "scores")  # targets that are made from explanations
+WORDED = {"table3", "section5.3", "section6.2"}  # those only for rewards with a word table
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def documents_of(config: Config, corpus: str) -> int | None:
+    """Test documents of a corpus, where the config or a local Parquet file tells."""
+    entry = config.corpora[corpus]
+    limit = entry.max_documents.test if entry.max_documents else None
+    if entry.generate:
+        return entry.generate.test
+    if entry.path and entry.path.test.endswith(".parquet") and Path(entry.path.test).exists():
+        from pyarrow.parquet import read_metadata
+
+        rows = read_metadata(entry.path.test).num_rows
+        return min(rows, limit) if limit else rows
+    return limit
+
+
+def width(config: Config, model: str) -> int:
+    """d_model of a model trained here; of others the small dictionary's size stands for it (equal in the paper)."""
+    entry = config.models[model]
+    return entry.pretrain.d_model if entry.pretrain else entry.sae.widths[0]
+
+
+def lines(config: Config) -> list[str]:
+    """At most how many tokens are read, and how much disk the activations take, per pair and in total."""
+    out, total, largest = [], 0.0, 0.0
+    picks, item = config.pick_names(), BYTES[config.activations.dtype]
+    for pair in config.pairs:
+        documents = documents_of(config, pair.corpus)
+        if documents is None:
+            out.append(f"{pair.model} x {pair.reward}: the size of corpus {pair.corpus} is not known before it is loaded; max_documents sets it")
+            continue
+        tokens = documents * config.activations.tokens
+        side = tokens * len(picks) * width(config, pair.model) * item
+        reward = config.rlhf_of(pair.reward)
+        episodes = 0 if pair.rlhf else reward.updates * reward.batch
+        total, largest = total + 2 * side * config.runs, max(largest, side)
+        out.append(
+            f"{pair.model} x {pair.reward}, {config.runs} run{'s' * (config.runs > 1)}: {episodes:,} PPO episodes a run; at most {tokens / 1e6:.1f} M "
+            f"tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
+        )
+    if config.explainer == "openai":
+        out += requests(config)
+    kept = "kept" if config.activations.keep else f"deleted once used; one side takes up to {gib(largest)}"
+    return [*out, f"activations in all: at most {gib(total)}, {kept}"]
+
+
+def requests(config: Config) -> list[str]:
+    """What the chat server would be asked, for each table alone and for all of them, before anything of it is in the cache.
+
+    One job explains all seeds and samples of a pair and layer, on both sides: a table that shows one seed pays for all.
+    """
+    settings = dict(config.llm)
+    asked = _asked(config, settings)
+
+    def sums(targets: set[str]) -> str:
+        pairs = [pair for pair in config.pairs if not targets <= WORDED or config.rewards[pair.reward].words]
+        runs = sum(1 if pair.rlhf else config.runs for pair in pairs)
+        kinds = [asked[kind] for kind in asked if kind in prompts.EXPLAINING or "scores" in targets]
+        count, read, written = (runs * sum(numbers) for numbers in zip(*kinds, strict=True))
+        dollars = (read * settings["input_price"] + written * settings["output_price"]) / 1e6
+        tokens = f"about {read / 1e6:.1f} M tokens read and at most {written / 1e6:.1f} M written"
+        return f"{count:,} requests, {tokens}, about ${dollars:,.2f}"
+
+    targets = [target for target in ASKING if target in config.targets]
+    lines = [f"{target} by {settings['model']}: {sums({target})}" for target in targets]
+    had = client.spent(Path(config.cache))
+    used = f", of which ${had:,.2f} is spent" if had else ""
+    shared = f"the same answers are paid once; all of them: {sums(set(targets))}"
+    return [*lines, f"{shared}; the budget is ${settings['budget']:,.2f}{used}"]
+
+
+def _asked(config: Config, settings: dict) -> dict[str, tuple[int, float, int]]:
+    """Of each kind of prompt: requests for one run of a pair, tokens read by all of them, tokens written at most."""
+    layers = len([pick for pick in config.pick_names() if not pick.startswith("low")] or config.pick_names())
+    features = 2 * layers * config.features.top_k * config.sae_seeds
+    explained, scored = features * config.samples, features * (2 * config.samples + 1)  # own, other; the empty one for all samples
+    most, shown = settings["max_tokens"], config.explain
+    windows, tokens = config.scores.windows, config.scores.tokens
+    kinds = {  # requests, tokens filled into each, tokens of its answer
+        "explain": (explained, shown.reviews * shown.tokens * TOKENS_A_LINE, most),
+        "promotes": (explained, 2 * shown.promoted * TOKENS_A_LINE, most),
+        "simulate": (scored * 3 * windows, most + tokens * TOKENS_A_LINE, tokens * prompts.LINE_TOKENS),
+        "detect": (scored, most + 2 * windows * (tokens + TOKENS_A_LINE), 2 * windows * prompts.LINE_TOKENS),
+    }
+    texts = {kind: prompts.load(file, kind) for kind, file in prompts.files(settings).items()}
+    return {kind: (n, n * (len(texts[kind]) / 4 + filled), n * written) for kind, (n, filled, written) in kinds.items() if kind in texts}

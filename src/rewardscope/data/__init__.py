@@ -1,0 +1,1 @@
+"""Documents: where texts come from."""

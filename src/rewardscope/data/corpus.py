@@ -1,0 +1,27 @@
+"""Corpora: train and test documents, the test documents split once into `fit` and `held`."""
+import pandas as pd
+
+from rewardscope.data import grammar
+from rewardscope.errors import UserError
+from rewardscope.seeds import derive, share
+
+
+def generate(sizes: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
+    """The embedded corpus: `sizes` documents for train and test, from separate seeds, the facts beside the text."""
+    return {part: pd.DataFrame(grammar.generate(count, derive(seed, "corpus", part))) for part, count in sizes.items()}
+
+
+def finish(parts: dict[str, pd.DataFrame], held: float) -> dict[str, pd.DataFrame]:
+    """Add `part` to the test documents: `held` for about that share of them, by a hash of the text, else `fit`.
+
+    A test document that also stands in train is dropped: it would not be unseen. So are empty and repeated texts.
+    Raises UserError where nothing is left.
+    """
+    train, test = (frame[frame["text"].str.strip() != ""].drop_duplicates("text") for frame in (parts["train"], parts["test"]))
+    test = test[~test["text"].isin(set(train["text"]))].reset_index(drop=True)
+    part = ["held" if share(text, "held") < held else "fit" for text in test["text"]]
+    test.insert(1, "part", part)
+    for name, frame in (("train", train), ("fit test", test[test["part"] == "fit"]), ("held test", test[test["part"] == "held"])):
+        if frame.empty:
+            raise UserError(f"the corpus has no {name} documents")
+    return {"train": train.reset_index(drop=True), "test": test}

@@ -1,0 +1,1 @@
+"""Language models: read from their module tree, pretrained, fetched, measured."""

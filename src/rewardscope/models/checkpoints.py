@@ -1,0 +1,186 @@
+"""Checkpoints that others made, from the hub or a folder: checked, loaded in float32, ready to be saved as ours."""
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import safe_open
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from rewardscope.checksums import checksum
+from rewardscope.data import hub
+from rewardscope.errors import UserError, brief
+from rewardscope.models import models
+from rewardscope.run.job import log
+
+DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+CONVERT = (
+    "convert them where you trust them: {auto}.from_pretrained(folder).save_pretrained(new) and "
+    "AutoTokenizer.from_pretrained(folder).save_pretrained(new), then name the folder new"
+)
+
+
+class Kind(NamedTuple):
+    """What a checkpoint must be."""
+
+    name: str
+    auto: type
+    classes: dict[str, str]  # model type -> class
+    instead: str  # what to do with another kind
+
+
+LANGUAGE_MODEL = Kind("a causal language model", AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, "use a decoder-only one")
+CLASSIFIER = Kind(
+    "a sequence classifier",
+    AutoModelForSequenceClassification,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    "use a checkpoint that was trained to classify texts",
+)
+
+
+def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> dict:
+    """Save the language model of an entry (`hub:` and `revision:`, or `path:`) in `folder`; returns its `source.json`.
+
+    `record` is an earlier source.json: another commit of the same hub id and revision is refused. So is, as a
+    UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it.
+    """
+    model, tokenizer, source = read(entry, LANGUAGE_MODEL, record)
+    _causal(entry.get("path") or entry["hub"], model, tokenizer)
+    model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return source
+
+
+def read(entry: dict, kind: Kind, record: str | Path | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
+    """Model (float32, evaluation mode), tokenizer and `source.json` of an entry; what is not of its kind is refused as by `fetch`."""
+    if entry.get("path"):
+        name, here = entry["path"], Path(entry["path"])
+        source: dict = {"path": entry["path"]}
+        if not here.is_dir():
+            raise UserError(f"{name}: there is no such folder; paths are relative to {Path.cwd()}")
+        _describe(name, here, kind)
+    else:
+        name = entry["hub"]
+        here, commit = hub.snapshot(name, entry.get("revision"), "model", DESCRIPTION, skip=["*/*"])
+        source = {"hub": name, "revision": entry.get("revision"), "commit": commit}
+        _refuse_change(source, record)
+        _describe(name, here, kind)
+        here, _ = hub.snapshot(name, commit, "model", [*DESCRIPTION, "*.safetensors"], skip=["*/*"])
+    weights = _weights(name, here, kind)
+    model, tokenizer = _load(name, here, kind)
+    rows, tokens = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
+    if tokens > rows:
+        raise UserError(f"{name}: the tokenizer has {tokens} tokens, the embedding {rows} rows; they are not of one model")
+    sums = {file.name: checksum(file) for file in weights}
+    return model, tokenizer, {**source, "architecture": type(model).__name__, "sha256": sums}
+
+
+def _refuse_change(source: dict, record: str | Path | None) -> None:
+    """The hub must give the commit that it gave before."""
+    if not record or not Path(record).is_file():
+        return
+    old = json.loads(Path(record).read_text(encoding="utf-8"))
+    same = all(old.get(key) == source[key] for key in ("hub", "revision"))
+    if same and old["commit"] != source["commit"]:
+        asked = source["revision"] or "main"
+        raise UserError(
+            f"{source['hub']} at {asked} was commit {old['commit']} and is now {source['commit']}; "
+            f"to keep the old one pin it (revision:, or in a pair rlhf: {source['hub']}@{old['commit']}), to accept the new one delete {record}"
+        )
+
+
+def _describe(name: str, here: Path, kind: Kind) -> None:
+    """Refuse from the small files alone what can be refused."""
+    if not (here / "config.json").is_file():
+        adapter = (here / "adapter_config.json").is_file()
+        hint = "it is an adapter: merge it into its model first" if adapter else "name the folder of a Hugging Face model"
+        raise UserError(f"{name}: no config.json; {hint}")
+    for file in (here / "config.json", here / "tokenizer_config.json"):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        except ValueError as error:
+            raise UserError(f"{name}: {file.name} is not JSON ({brief(error)}); copy it again") from error
+        if "auto_map" in content:
+            raise UserError(f"{name}: {file.name} asks for code of its own (auto_map), which is never run; use a checkpoint without it")
+        if "quantization_config" in content:
+            raise UserError(f"{name}: its weights are quantised; use the checkpoint that they were made from")
+    try:
+        config = AutoConfig.from_pretrained(here, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # each architecture checks its own
+        raise UserError(f"{name}: config.json cannot be used ({brief(error)})") from error
+    ours, theirs = kind.classes.get(config.model_type), config.architectures
+    two_parts = config.is_encoder_decoder and kind is LANGUAGE_MODEL
+    if two_parts or not ours or (theirs and ours not in theirs):
+        architecture = "an encoder-decoder" if two_parts else f"a {(theirs or [config.model_type])[0]}"
+        raise UserError(f"{name}: it is {architecture}, not {kind.name}" + (f" ({ours})" if ours else "") + f"; {kind.instead}")
+    if not any((here / file).is_file() for file in VOCABULARIES):
+        raise UserError(f"{name}: no tokenizer (one of {', '.join(VOCABULARIES)}); save the model's tokenizer beside it")
+
+
+def _weights(name: str, here: Path, kind: Kind) -> list[Path]:
+    """The safetensors files, each of them whole."""
+    weights = sorted(here.glob("*.safetensors"))
+    if not weights:
+        convert = CONVERT.format(auto=kind.auto.__name__)
+        raise UserError(f"{name}: no *.safetensors; pickled weights (.bin, .pt) can run code and are not loaded: {convert}")
+    for file in weights:
+        try:
+            with safe_open(file, "pt"):
+                pass
+        except Exception as error:  # SafetensorError has no base but this
+            raise UserError(f"{name}: {file.name} cannot be read ({brief(error)}); it may be cut short: copy it again") from error
+    return weights
+
+
+def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    try:
+        model, report = kind.auto.from_pretrained(
+            here, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
+        )
+    except Exception as error:  # each architecture has its own
+        raise UserError(f"{name}: the weights cannot be loaded ({brief(error)})") from error
+    if lost := sorted(report["missing_keys"]):  # they would be random
+        raise UserError(f"{name}: {len(lost)} tensors of {type(model).__name__} are not in its weights, {lost[0]} first; use a whole checkpoint")
+    if more := sorted(report["unexpected_keys"]):
+        log.warning("%s: %d tensors are no part of the model and are left out, %s first", name, len(more), more[0])
+    try:
+        return model.eval(), models.load_tokenizer(here)
+    except Exception as error:  # the tokenizers library raises Exception
+        raise UserError(f"{name}: its tokenizer cannot be loaded ({brief(error)})") from error
+
+
+@torch.no_grad()
+def _causal(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Tokens have a place in the text, and no token changes the logits before it."""
+    rows = model.get_input_embeddings().num_embeddings
+    if not tokenizer.is_fast:
+        raise UserError(f"{name}: its tokenizer has no fast form (tokenizer.json), which tells where in a text a token stands")
+    ids = torch.linspace(0, rows - 1, 8).long()[None]  # tokens from all over the vocabulary
+    other = torch.cat([ids[:, :4], (ids[:, 4:] + 1) % rows], dim=1)
+    before, after = (model(input_ids=text).logits[0, :4] for text in (ids, other))
+    if not torch.allclose(before, after, rtol=0, atol=1e-5 * before.abs().max().item()):  # a mask is exact, kernels nearly
+        raise UserError(f"{name}: a later token changes what {type(model).__name__} says before it, so it is no causal language model")
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Write a Hugging Face folder: safetensors, config and tokenizer."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def save_source(source: dict, file: Path) -> None:
+    """Write `source.json`: where the model is from."""
+    file.write_text(json.dumps(source, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,102 @@
+"""The base model: trained from scratch on a corpus (`pretrain:`)."""
+import math
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+
+from rewardscope.errors import UserError
+from rewardscope.models.models import blocks
+from rewardscope.models.muon import Muon
+from rewardscope.run.job import log, progress
+from rewardscope.seeds import derive
+
+END, PAD = "<|endoftext|>", "<|padding|>"
+
+
+def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer like Pythia's, of `vocabulary` tokens, with an end and a padding token."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    core.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=[END, PAD],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=END, bos_token=END, pad_token=PAD)
+
+
+def stream(tokenizer, texts: list[str]) -> torch.Tensor:
+    """All texts as one stream of token ids `[tokens]`, an end token after each."""
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return torch.from_numpy(np.fromiter((t for doc in ids for t in (*doc, tokenizer.eos_token_id)), dtype=np.int64))
+
+
+def _optimizers(model, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for everything else.
+
+    At the budget of the embedded run (0.7 M tokens) Muon roughly halves the perplexity that AdamW alone reaches.
+    """
+    inner = [p for p in blocks(model).parameters() if p.dim() == 2]
+    known = {id(p) for p in inner}
+    others = [p for p in model.parameters() if id(p) not in known]
+    return [
+        Muon(inner, lr=learning_rate, weight_decay=0.01),
+        torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+    ]
+
+
+def pretrain(texts: list[str], settings: dict, seed: int, device: str | torch.device) -> tuple[GPTNeoXForCausalLM, PreTrainedTokenizerFast]:
+    """Train a tokenizer and a GPT-NeoX on `texts`; `settings` is the model's `pretrain:` section.
+
+    Next-token cross-entropy on windows at random offsets of the token stream; Muon and AdamW; the learning rate
+    warms up over the first twentieth of the steps and falls to a tenth along a cosine.
+    """
+    tokenizer = train_tokenizer(texts, settings["vocabulary"])
+    tokens = stream(tokenizer, texts)
+    length, batch, steps = settings["tokens"], settings["batch"], settings["steps"]
+    if len(tokens) < length + 1:
+        raise UserError(f"the corpus has {len(tokens)} tokens, fewer than one training sequence of {length + 1}")
+    torch.manual_seed(derive(seed, "pretrain", "init"))
+    model = GPTNeoXForCausalLM(
+        GPTNeoXConfig(
+            vocab_size=settings["vocabulary"],
+            hidden_size=settings["d_model"],
+            num_hidden_layers=settings["layers"],
+            num_attention_heads=settings["heads"],
+            intermediate_size=4 * settings["d_model"],
+            max_position_embeddings=settings["context"],
+            rotary_pct=0.25,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            tie_word_embeddings=False,
+        )
+    ).to(device)
+    optimizers = _optimizers(model, settings["learning_rate"])
+    rng = torch.Generator().manual_seed(derive(seed, "pretrain", "batches"))
+    model.train()
+    for step in progress(range(steps), "pretraining steps"):
+        warm = min(1.0, (step + 1) / max(1, steps // 20))
+        scale = warm * (0.55 + 0.45 * math.cos(math.pi * step / steps))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = settings["learning_rate"] * scale
+        starts = torch.randint(len(tokens) - length, (batch, 1), generator=rng)
+        window = tokens[starts + torch.arange(length + 1)].to(device)  # [batch, length + 1]
+        logits = model(input_ids=window[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), window[:, 1:].flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if step % 50 == 0 or step == steps - 1:
+            log.info("step %d: loss %.3f", step, loss.item())
+    return model.eval(), tokenizer

@@ -1,0 +1,63 @@
+"""What the report says of rewards and completions: what a reward likes, words of its lexicon, prompts with both sides' answers."""
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from rewardscope.rewards.utility import SCALE, WORD, utilities
+
+SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
+OPEN = 6  # of them at once, the rest on demand
+WORDS = 8  # written more, and less
+SIDES = {"base": "base", "rlhf": "RLHF"}
+
+
+def described(reward: dict, sides: list) -> str:
+    """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
+    if reward["function"]:
+        return f"texts to which the Python function {reward['function']} gives a large number."
+    if classifier := reward["classifier"]:
+        where = classifier["hub"] or classifier["path"] or "one trained here on labelled documents"
+        return f"texts that a classifier ({where}) takes for {classifier['positive'] or 'positive'}. The reward is its logit for that label."
+    source = "the VADER lexicon, where people rated words from −4 to 4" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
+    common = [pair for pair, _ in uses([frame for frames in sides for frame in frames]).most_common()]
+    some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
+    examples = ", ".join(f"“{word}” {value:+g}".replace("-", "\N{MINUS SIGN}") for word, value in some)
+    utility = f"words of high utility: their value in {source}" + f" ({examples})" * bool(some)
+    return f"{utility}. The reward of a text is the sum over its words, divided by {SCALE:g} (Equation 3)."
+
+
+def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]:
+    """A text cut at the words that the lexicon holds, with their utility: ("A ", None), ("great", 3.1), ..."""
+    plain, out, end = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), [], 0
+    for match in WORD.finditer(plain):
+        if known := utilities(match.group(), table):
+            out += [(text[end : match.start()], None), (text[match.start() : match.end()], sum(value for _, value in known))]
+            end = match.end()
+    return [(part, value) for part, value in [*out, (text[end:], None)] if part]
+
+
+def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None) -> dict:
+    """The first prompts with both sides' completions of one run, words of the lexicon with their utility."""
+
+    def of_side(side: str, frame: pd.DataFrame) -> list[dict]:
+        shown = zip(frame["completion"].head(SHOWN), frame["reward"].head(SHOWN), strict=True)
+        return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": reward} for text, reward in shown]
+
+    sides = of_side("base", base), of_side("rlhf", rlhf)
+    rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
+    return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base)}
+
+
+def uses(frames: Sequence[pd.DataFrame]) -> Counter[tuple[str, float]]:
+    """How often completions hold each word of the lexicon: (word, utility) -> count."""
+    rows = (row for frame in frames for row in zip(frame["words"], frame["utilities"], strict=True))
+    return Counter(pair for words, values in rows for pair in zip(words, values, strict=True))
+
+
+def words_written(base: list[pd.DataFrame], rlhf: list[pd.DataFrame]) -> dict[str, list[tuple[str, float, int, int]]]:
+    """Words of the lexicon (word, utility, uses by base, by RLHF) that the completions hold more, and less, after RLHF."""
+    before, after = uses(base), uses(rlhf)
+    change = sorted({*before, *after}, key=lambda pair: (before[pair] - after[pair], pair))
+    rows = [(*pair, before[pair], after[pair]) for pair in change]
+    return {"more": [r for r in rows if r[3] > r[2]][:WORDS], "less": [r for r in reversed(rows) if r[3] < r[2]][:WORDS]}

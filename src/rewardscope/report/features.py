@@ -1,0 +1,165 @@
+"""What the report's feature browser shows of each explained feature, as plain values for JSON.
+
+Short keys and shared tokens keep the file small; `src/rewardscope/report/report.js` and `python -m rewardscope show feature` read them.
+"""
+from collections.abc import Callable
+from math import ceil
+
+import numpy as np
+import pandas as pd
+
+from rewardscope.rewards.utility import utilities
+from rewardscope.tables.explained import promoted, score, spoken
+
+BINS = 24  # of the activation histogram
+BEFORE, AFTER = 14, 8  # tokens shown around a peak
+TOP, MIDDLE = 4, 2  # windows: strongest activations, and ordinary ones (the strongest alone would flatter a feature)
+ALIKE = 5  # a window whose last tokens up to the peak were shown already is passed over
+
+SCORES = {  # scorer -> what the report calls its score, and the column that holds it
+    "simulation": ("simulation (correlation)", "correlation_own"),
+    "detection": ("detection (AUROC)", "auroc_own"),
+    "promotes": ("promotes (share of claimed tokens that rise most)", "most_raised_own"),
+}
+
+
+def address(pair: str, side: str, layer: int, seed: int, feature: int) -> str:
+    """The name of a feature: `tiny/utility/run1/rlhf/layer3/seed1/feature115`."""
+    return f"{pair.removeprefix('pairs/')}/{side}/layer{layer}/seed{seed}/feature{feature}"
+
+
+class Texts:
+    """The texts of the tokens that windows show, each once, by number."""
+
+    def __init__(self, text: Callable[[int], str]):
+        """`text` of a token id, its leading space kept."""
+        self.text, self.numbers, self.texts = text, {}, []
+
+    def number(self, token: int) -> int:
+        """The place of a token's text in `texts`."""
+        if token not in self.numbers:
+            self.numbers[token] = len(self.texts)
+            self.texts.append(self.text(token))
+        return self.numbers[token]
+
+
+class Tokens:
+    """Documents' tokens by position."""
+
+    def __init__(self, index: pd.DataFrame, texts: Texts):
+        """`index`: the token index (document, position, token)."""
+        index = index.sort_values(["document", "position"])
+        self.token, self.position = index["token"].to_numpy(), index["position"].to_numpy()
+        documents, starts = np.unique(index["document"].to_numpy(), return_index=True)
+        self.rows = dict(zip(documents.tolist(), zip(starts.tolist(), [*starts[1:].tolist(), len(index)], strict=True), strict=True))
+        self.texts = texts
+
+    def around(self, document: int, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and token ids `[n]` around a position of a document, its own included."""
+        start, end = self.rows[document]
+        at = start + np.searchsorted(self.position[start:end], position)
+        rows = slice(max(start, at - BEFORE), min(end, at + AFTER + 1))
+        return self.position[rows], self.token[rows]
+
+
+def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
+    """Places where a feature fires: its strongest, and some around the median of its documents' peaks.
+
+    `fires`: the feature's rows (document, position, value), in that order. A window: `d` document, `p` row of the peak in it, `t` its
+    tokens' numbers, `v` percent of the feature's largest activation per token, `m` whether it is a middling one.
+    """
+    documents, positions, values = (fires[name].to_numpy() for name in ("document", "position", "value"))
+    firing, starts = np.unique(documents, return_index=True)
+    if not len(firing):
+        return []
+    ends = np.append(starts[1:], len(documents))
+    peaks = np.array([start + values[start:end].argmax() for start, end in zip(starts, ends, strict=True)])
+    strongest = np.argsort(-values[peaks], kind="stable")  # of documents, the strongest peak first
+    seen: set[tuple[int, ...]] = set()
+
+    def some(order: np.ndarray, count: int, middling: bool) -> list[dict]:
+        shown = []
+        for i in order:
+            if len(shown) == count:
+                break
+            near, ids = tokens.around(int(firing[i]), int(positions[peaks[i]]))
+            peak = int(np.searchsorted(near, positions[peaks[i]]))
+            before = tuple(ids[max(0, peak + 1 - ALIKE) : peak + 1].tolist())
+            if before in seen:
+                continue
+            seen.add(before)
+            rows = slice(starts[i], ends[i])
+            activation = dict(zip(positions[rows].tolist(), values[rows].tolist(), strict=True))
+            percent = [ceil(100 * activation.get(p, 0.0) / float(values.max())) for p in near.tolist()]
+            shown.append({"d": int(firing[i]), "p": peak, "t": [tokens.texts.number(t) for t in ids.tolist()], "v": percent, "m": int(middling)})
+        return shown
+
+    return some(strongest, TOP, False) + some(strongest[len(strongest) // 2 :], MIDDLE, True)
+
+
+def histogram(values: np.ndarray) -> list[int]:
+    """Counts of `values` `[n]` > 0 in BINS equal bins from 0 to the largest."""
+    return np.histogram(values, BINS, (0.0, float(values.max())))[0].tolist() if len(values) else []
+
+
+def rounded(value: float, digits: int = 4) -> float | None:
+    """A number for JSON, which has no nan."""
+    return round(float(value), digits) if np.isfinite(value) else None
+
+
+def weighed(tokens: list[dict], table: dict[str, float] | None) -> list[list]:
+    """`[token, change of logit, utility]` of promoted tokens; no utility where the lexicon holds no word of the token."""
+    out = []
+    for token in tokens:
+        known = utilities(token["token"], table or {})
+        out.append([token["token"].strip(), rounded(token["logit"], 2), rounded(sum(u for _, u in known), 1) if known else None])
+    return out
+
+
+def entries(
+    place: dict, side: str, matched: pd.DataFrame, fires: pd.DataFrame, tokens: Tokens, nulls: pd.DataFrame | None,
+    changes: pd.DataFrame | None, table: dict[str, float] | None, scores: dict[str, pd.DataFrame],
+) -> list[dict]:  # fmt: skip
+    """The explained features of one side at one place and SAE seed, the best matched first.
+
+    `place`: pair, layer, seed and the side's explanations (`explained.places`); `matched`: its features table; `fires`: the
+    feature activations; `nulls`: the place's null dictionaries; `changes`: the rows of the comparison of this side,
+    pick and seed; `table`: the reward's words; `scores`: of each scorer, a row an explanation.
+    """
+    firings, ranked = fires.groupby("feature"), int(matched["place"].notna().sum())
+    cosine = matched.set_index("small")["cosine"]
+    changed = changes.set_index("feature") if changes is not None else pd.DataFrame()
+    null = {kind: pd.DataFrame(rows["cosines"].to_list()).mean() for kind, rows in nulls.groupby("kind")} if nulls is not None else {}
+    other = "base" if side == "rlhf" else "rlhf"
+    shown = []
+    for line in place[side]:
+        feature, number = line["feature"], line["place"]
+        here = firings.get_group(feature) if feature in firings.groups else fires.iloc[:0]
+        values = here["value"].to_numpy()
+        entry = {
+            "id": address(place["pair"], side, place["layer"], place["seed"], feature),
+            "place": number,
+            "of": ranked,
+            "cosine": rounded(cosine[feature]),
+            "null": {kind: rounded(best[number - 1]) for kind, best in null.items() if number <= len(best)},
+            "on": line["activates_on"],
+            "makes": "" if line["explainer"] == "tokens" else line["promotes"],  # `tokens` says what `up` and `down` do
+            "up": weighed(line["raised"], table),
+            "down": weighed(line["lowered"], table),
+            "max": rounded(values.max(), 3) if len(values) else 0,
+            "fires": len(values),
+            "hist": histogram(values),
+            "win": windows(here, tokens),
+        }
+        if table:
+            entry["uOn"] = rounded(score([spoken(line)], table)["signed"], 1)
+            entry["uUp"] = rounded(score([promoted(line)], table)["signed"], 1)
+        if feature in changed.index:
+            row = changed.loc[feature]
+            entry["near"] = address(place["pair"], other, place["layer"], place["seed"], int(row["nearest"])) if row["nearest"] >= 0 else None
+            entry["nearCos"], entry["seedCos"] = rounded(row["cosine"]), rounded(row["null_cosine"])
+            entry["rate"] = [rounded(row["rate_on_base"], 6), rounded(row["rate_on_rlhf"], 6)]
+        own_scores = {SCORES[scorer][0]: rows.loc[rows["feature"] == feature, SCORES[scorer][1]] for scorer, rows in scores.items()}
+        entry |= {"scores": {name: rounded(column.iloc[0]) for name, column in own_scores.items() if len(column)}} if scores else {}
+        shown.append(entry)
+    return shown

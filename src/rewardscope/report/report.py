@@ -1,0 +1,91 @@
+"""`report.html`: one file that opens offline and runs nothing but its own script (a content security policy in it says so).
+
+Text from data gets into the page in two ways: escaped by Jinja, or as JSON in a block that browsers do not run and that
+the page's script puts in as text, never as markup.
+"""
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from rewardscope.errors import UserError
+from rewardscope.report.charts import number
+
+BLOCK = '<script type="application/json" id="data">'
+
+
+def render(page: dict, data: dict) -> str:
+    """The HTML of `page` (what the template shows) with `data` (what the feature browser reads: plain values, no nan).
+
+    Raises ValueError for a nan in `data`: it is not JSON.
+    """
+    style, script, template = (files("rewardscope").joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # tojson escapes <, >, & and '
+    environment.filters["number"] = number
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return environment.from_string(template).render(
+        page=page, data=data, policy=policy, style=Markup(style), script=Markup(script), block=Markup(BLOCK)
+    )
+
+
+def _hash(text: str) -> str:
+    """A source of the policy: the one inline script or style with this text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def read(file: str | Path) -> dict:
+    """The data in a report; raises UserError where the file is none."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        return json.loads(text.split(BLOCK)[1].split("</script>")[0])
+    except (OSError, UnicodeDecodeError, IndexError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as a report ({error})") from error
+
+
+def features(addresses: list[str], file: str | Path) -> str:
+    """Features as text, from the report that shows them.
+
+    An address as in the report: `tiny/utility/run1/rlhf/layer3/seed1/feature115`. Raises UserError where it has none.
+    """
+    data = read(file)
+    entries = {entry["id"]: entry for entry in data["features"]}
+    if not addresses:
+        raise UserError(f"which feature? An address as in the report, such as {next(iter(entries), 'MODEL/REWARD/run1/rlhf/layer3/seed1/feature115')}")
+    for address in addresses:
+        if address not in entries:
+            near = [name for name in entries if name.rsplit("/", 1)[0] == address.rsplit("/", 1)[0]] or list(entries)
+            raise UserError(f"{file}: no feature {address} in it; there are {', '.join(near[:3])}{', ...' * (len(near) > 3)}")
+    return "\n\n".join("\n".join(_lines(entries[address], data["tokens"][address.split("/")[0]])) for address in addresses)
+
+
+def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
+    yield entry["id"]
+    yield f"  place {entry['place']} of {entry['of']} by MMCS, cosine {entry['cosine']}" + "".join(
+        f"; null ({kind}) {value} at this place" for kind, value in entry["null"].items()
+    )
+    yield from (f"  {_plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
+    for name, key in (("raises", "up"), ("lowers", "down")):
+        yield f"  {name}: " + ", ".join(_plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
+    if entry.get("near"):
+        by_seed = f"; of another seed on its own side {entry['seedCos']}" if entry["seedCos"] is not None else ""
+        yield f"  nearest on the other side: {entry['near']}, cosine {entry['nearCos']}{by_seed}"
+    if "rate" in entry:
+        yield "  fires on {:.2%} of tokens in base, {:.2%} in RLHF".format(*entry["rate"])
+    for name, value in entry.get("scores", {}).items():
+        yield f"  score {_plain(name)}: {value}"
+    for window in entry["win"]:
+        marked = "".join(f"«{tokens[t]}»" if v > 50 else tokens[t] for t, v in zip(window["t"], window["v"], strict=True))
+        yield f"  {'ordinary' if window['m'] else 'strongest':>9}  {_plain(marked)}"
+
+
+def _plain(text: str) -> str:
+    """A line for a terminal: what could move its cursor or turn its text is shown as a dot."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "·" for c in text)

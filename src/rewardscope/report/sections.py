@@ -1,0 +1,234 @@
+"""The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
+from math import isfinite, isnan
+
+import pandas as pd
+
+from rewardscope.report import charts, verdict
+from rewardscope.report.completions import SIDES, completions, described, words_written
+from rewardscope.report.provenance import made
+from rewardscope.report.tables import listing, pictured
+from rewardscope.run.lineage import Chain
+
+CHANGED = 10  # features that a reader without JavaScript sees
+CONTENTS = {
+    "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
+    "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
+}  # fmt: skip
+
+
+def page(
+    pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
+    words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
+    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str,
+) -> dict:  # fmt: skip
+    """What the template shows, all but the browser's data; a section without its inputs is empty.
+
+    Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for pair in pairs:
+        groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
+    several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
+    seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
+    changed = [f for f in features if f.get("nearCos") is not None]
+    changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
+    sections = {
+        "training": run_charts([(name[pair], table) for pair, table in training.items()]),
+        "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
+        "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
+        "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
+        "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
+        "pictures": [pictured(file) for file in pictures],
+        "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
+        "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
+        "tables": [listing(file, table) for file, table in tables.items()],
+    }
+    present = {
+        "verdict": True, "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
+        "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"], "tables": tables,
+        "provenance": True,
+    }  # fmt: skip
+    models = sorted({model for model, _ in groups})
+    return {
+        "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
+        "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
+        "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
+        "pairs": screens(groups, tables, completed, words, rewards),
+        "top_k": max((f["place"] for f in features), default=0),
+        "seeds": len(seeds),
+        "changed": changed[:CHANGED],
+        "made": made(chain),
+        "config": config,
+        **sections,
+    }
+
+
+def screens(
+    groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict],
+) -> list[dict]:  # fmt: skip
+    """The first screen of every model and reward; `groups` holds the pairs of their runs, the rest is as `page` takes it."""
+    shown = []
+    for (model, reward), runs in groups.items():
+        sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
+        row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
+        gained = _gained(tables.get("tables/step4.csv"), model, reward)
+        written = words_written(*sides) if sides and runs[0] in words else None
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words))
+        shown.append({"model": model, "reward": reward, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
+    return shown
+
+
+def _rows(table: pd.DataFrame | None) -> list[dict]:
+    return [] if table is None else table.to_dict("records")
+
+
+def _row(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+    return next((row for row in _rows(table) if (row["model"], row["reward"]) == (model, reward)), None)
+
+
+def _gained(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+    """Step 4's count of features that only the tuned model has: of the top k, in all layers."""
+    top = () if table is None else table[table["among"].str.startswith("top")]
+    rows = _rows(top[(top["layer"] == "total") & (top["change"] == "found") & (top["kept_at"] == "chance")]) if len(top) else []
+    return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
+
+
+def compared(runs: int, table3: list[dict]) -> str:
+    """What this report is about, for a reader who knows neither RLHF nor autoencoders."""
+    text = (
+        "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
+        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(runs, 'RLHF run')}"
+    )
+    if not table3:
+        return f"{text}."
+    how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
+    return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
+
+
+def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
+    """One model and reward: three sentences, and Tables 3 and 4 (a row of each) as figures."""
+    figures = []
+    if completed is not None:
+        figures.append(("Reward of a completion", "Table 4: mean of the signed reward", "reward_", completed))
+        if not isnan(completed["m_base"]):  # the reward has a word table
+            figures.append(("Words that completions hold", "Table 4: sum of |utility| over the prompts", "", completed))
+    if features is not None:
+        figures += [
+            ("Words that features fire on", "Table 3: sum of |utility| over the explanations", "", features),
+            ("Tokens that features promote", "Table 3, promotes: sum of |utility| over the features", "promotes_", features),
+        ]
+    drawn = []
+    for title, note, prefix, row in figures:
+        sides = ("reward_base", "reward_rlhf") if prefix == "reward_" else (f"{prefix}m_base", f"{prefix}m_rlhf")
+        base, rlhf = (row[name] for name in sides)
+        difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
+        label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
+        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
+    return {"sentences": sentences, "figures": drawn}
+
+
+def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
+    """Reward and KL by PPO update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere."""
+    if not runs:
+        return []
+    out = []
+    shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
+    for title, column, unit in shown:
+        lines = [charts.Line(name, f"s{i % 6}", table["update"].tolist(), table[column].tolist()) for i, (name, table) in enumerate(runs)]
+        last = "; ".join(f"{line.name} from {charts.number(line.y[0])} to {charts.number(line.y[-1])}" for line in lines)
+        out.append({"title": title, "svg": charts.lines(lines, ("PPO update", unit), f"{title}: {last}")})
+    return out
+
+
+def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list[dict]:
+    """A chart a run of (name, divergence table, picks): the sum over a layer's tensors, the layers looked into marked.
+
+    Low picks beside others are for Table 7 alone.
+    """
+    out = []
+    for name, table, picks in tables:
+        layers = table.groupby("layer")["distance"].sum()
+        chosen = sorted({layer for pick, layer in picks.items() if not pick.startswith("low")} or set(picks.values()))
+        line = charts.Line(name, "rlhf", layers.index.tolist(), layers.tolist())
+        label = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
+        axes = ("layer (0 is nearest the input)", "divergence")
+        out.append({"title": name, "svg": charts.lines([line], axes, label, chosen, integers=True), "layers": chosen})
+    return out
+
+
+def quality(table: pd.DataFrame, several: bool) -> dict:
+    """MMCS of the top k beside its nulls, a row a place, and what else says how good the autoencoders are."""
+    rows, lines = [], []
+    for line in table.to_dict("records"):
+        name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
+        marks = [charts.Dot("null: random rows of the activations' covariance", "null-covariance", line["null_covariance_mmcs_top_k"])]
+        gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
+        marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
+        marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
+        rows.append((name, marks))
+        lines.append({"name": name, **line})
+    label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
+    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines}
+
+
+def step4(table: pd.DataFrame, several: bool) -> list[dict]:
+    """What RLHF changed among the top features, all layers together: counts beside another SAE seed's."""
+    counts = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
+    counts = counts[(counts["kept_at"] == "chance") | counts["change"].str.startswith("moved")]
+    named = {
+        "found": "found only in RLHF", "lost": "lost from base", "kept": "kept",
+        "moved base": "firing rate moved (base)", "moved rlhf": "firing rate moved (RLHF)",
+    }  # fmt: skip
+    out = []
+    for (model, reward), rows in counts.groupby(["model", "reward"], sort=False):
+        drawn, lines = [], []
+        for row in rows.to_dict("records"):
+            lines.append({"name": named[row["change"]], **row, "says": says(row)})
+            null = charts.Dot("another SAE seed", "null-covariance", row["null"])
+            drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
+        label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
+        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.counted(rows['sae_seeds'].iloc[0], 'SAE seed')}"
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines})
+    return out
+
+
+def says(row: dict) -> str:
+    """A row's difference and its interval, and `not shown` where that holds 0."""
+    low, high = row["ci_low"], row["ci_high"]
+    if not isfinite(low) or not isfinite(high):
+        return charts.signed(row["difference"])
+    return f"{charts.signed(row['difference'])} ({charts.number(low)} to {charts.number(high)})" + ", not shown" * (low <= 0 <= high)
+
+
+def scores(table: pd.DataFrame, several: bool) -> list[dict]:
+    """How well explanations predict and come true, in all layers: base and RLHF beside explanations of other features."""
+    out = []
+    for (model, reward), rows in table[table["layer"] == "all"].groupby(["model", "reward"], sort=False):
+        drawn, lines = [], []
+        for (scorer, measure), group in rows.groupby(["scorer", "measure"], sort=False):
+            score, other = (group[group["explanation"] == name].iloc[0].to_dict() for name in ("own", "other"))
+            name = f"{scorer}: {measure.replace('_', ' ').replace('auroc', 'AUROC')}"
+            null = charts.Dot("explanations of other features", "null-covariance", (other["base"] + other["rlhf"]) / 2)
+            marks = [charts.Dot(SIDES[side], side, score[side], score[f"{side}_low"], score[f"{side}_high"]) for side in SIDES]
+            drawn.append((name, [null, *marks]))
+            lines.append({"name": name, "base": score["base"], "rlhf": score["rlhf"], "other": null.x, "says": says(score)})
+        label = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
+        svg = charts.dots(drawn, "mean score of an explanation, all layers", label, 0.0)
+        out.append({"title": f"{model}, {reward}" * several, "svg": svg, "rows": lines})
+    return out
+
+
+def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
+    """Section 6.1: of the best matched features, how many explanations are about opinions on films."""
+    out = []
+    for (model, reward), rows in table.groupby(["model", "reward"], sort=False):
+        drawn = [
+            (f"layer {r['layer']}" if r["layer"] != "all" else "all layers", [charts.Dot(SIDES[side], side, r[side]) for side in SIDES])
+            for r in rows.to_dict("records")
+        ]
+        last = rows.iloc[-1]
+        label = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
+        axis = f"explanations (of {last['texts']:.0f} in all layers)"
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "change": says(last.to_dict())})
+    return out

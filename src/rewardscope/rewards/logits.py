@@ -1,0 +1,72 @@
+"""A sequence classifier as a reward: the logit of its positive label (section 5.1)."""
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from rewardscope.checksums import intact_folder
+from rewardscope.errors import UserError
+from rewardscope.models import models
+
+POSITIVE = ("positive", "pos")  # names of the positive label, in small letters
+LONGEST = 1024  # tokens: a longer text is cut, whatever the model could read
+BATCH = 64
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
+    """The sequence classifier in a local folder, in evaluation mode. Safetensors only; no remote code."""
+    model = AutoModelForSequenceClassification.from_pretrained(
+        intact_folder(folder), dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    )
+    return model.to(device).eval()
+
+
+def reward(folder: str | Path, positive: str | None, device: str | torch.device = "cpu") -> partial:
+    """The reward function of the classifier in a local folder; `positive` as for `positive_label`."""
+    model, tokenizer = load(folder, device), models.load_tokenizer(folder)
+    return partial(_rewards, model=model, tokenizer=tokenizer, label=positive_label(model, positive, str(folder)))
+
+
+def _rewards(texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, label: int) -> list[float]:
+    return logits(texts, model, tokenizer)[:, label].tolist()
+
+
+def positive_label(model: PreTrainedModel, name: str | None, where: str) -> int:
+    """The index of the label called `name`, or else of the one called positive or pos: its place says nothing.
+
+    Raises UserError, its line beginning with `where`, unless there is exactly one such label.
+    """
+    labels = {i: str(label) for i, label in model.config.id2label.items()}
+    wanted = POSITIVE if name is None else (name.lower(),)
+    matches = [i for i, label in labels.items() if label.lower() in wanted]
+    if len(matches) != 1:
+        what = "which does not tell the positive one" if name is None else f"and positive is {name}"
+        hint = f"name one of them in the classifier's key positive, as in positive: {labels[max(labels)]}"
+        raise UserError(f"{where}: its labels are {', '.join(labels.values())}, {what}; {hint}")
+    return matches[0]
+
+
+def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that a text is cut to, special ones included: what model and tokenizer allow, at most 1024."""
+    return min(LONGEST, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST))
+
+
+@torch.no_grad()
+def logits(
+    texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int | None = None
+) -> Float[Tensor, "texts labels"]:
+    """All logits of texts cut to `length` tokens, special ones included (by default all it can read).
+
+    Texts of like length share a batch, so that little of it is padding.
+    """
+    rows = tokenizer(texts, truncation=True, max_length=length or longest(model, tokenizer))
+    order = sorted(range(len(texts)), key=lambda i: len(rows["input_ids"][i]))
+    out = torch.empty(len(texts), model.config.num_labels)
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        batch = tokenizer.pad({key: [values[i] for i in chosen] for key, values in rows.items()}, return_tensors="pt")
+        out[chosen] = model(**batch.to(model.device)).logits.float().cpu()
+    return out

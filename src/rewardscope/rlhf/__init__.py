@@ -1,0 +1,1 @@
+"""Tuning a model on a reward, and what it writes before and after."""

@@ -1,0 +1,72 @@
+"""Completions of held test documents' openings, base and tuned model side by side (section 6.2, Table 4)."""
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from rewardscope.errors import UserError
+from rewardscope.rewards.rewards import Reward
+from rewardscope.rewards.utility import utilities
+from rewardscope.seeds import derive
+
+
+def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int) -> tuple[list[int], Int[Tensor, "n {length}"]]:
+    """The first `count` held documents longer than `length` tokens: their rows, and their first tokens."""
+    held = corpus.index[corpus["part"] == "held"].tolist()
+    ids = tokenizer(corpus["text"].loc[held].tolist(), truncation=True, max_length=length + 1)["input_ids"]
+    long = [(row, doc[:length]) for row, doc in zip(held, ids, strict=True) if len(doc) > length][:count]
+    if not long:
+        raise UserError(f"no held test document is longer than {length} tokens; lower completions.prefix")
+    return [row for row, _ in long], torch.tensor([doc for _, doc in long])
+
+
+@torch.no_grad()
+def generate(model, prefix: Int[Tensor, "n length"], new: int, temperature: float, seeds: list[int], batch: int = 100) -> Int[Tensor, "n {new}"]:
+    """Sample `new` tokens after each prefix, without top-k, a generator per prompt.
+
+    Each step draws one uniform number from the prompt's own generator and takes the token at that quantile of the
+    model's distribution: both sides get the same numbers, so a difference is the model's, not the draw's.
+    """
+    draws = torch.stack([torch.rand(new, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds])
+    out = []
+    for start in range(0, len(prefix), batch):
+        ids, cache, chosen = prefix[start : start + batch].to(model.device), None, []
+        uniform = draws[start : start + batch].to(model.device)
+        for step in range(new):
+            result = model(input_ids=ids, past_key_values=cache, use_cache=True)
+            cache = result.past_key_values
+            cumulative = (result.logits[:, -1].double() / temperature).softmax(dim=-1).cumsum(dim=-1)
+            ids = torch.searchsorted(cumulative, uniform[:, step : step + 1] * cumulative[:, -1:])
+            ids = ids.clamp_max(cumulative.shape[1] - 1)
+            chosen.append(ids)
+        out.append(torch.cat(chosen, dim=1).cpu())
+    return torch.cat(out)
+
+
+def complete(
+    model, tokenizer, corpus: pd.DataFrame, reward: Reward, table: dict[str, float] | None, settings: dict, reward_on: str, seed: int
+) -> pd.DataFrame:
+    """`document, prefix, completion, words, utilities, reward`: a row a prompt.
+
+    `words` and `utilities` are the completion's words that the utility table holds (none without a table);
+    `reward` is the reward function on prefix and completion, or on the completion (`reward_on`).
+    """
+    documents, prefix = prefixes(corpus, tokenizer, settings["documents"], settings["prefix"])
+    seeds = [derive(seed, "completion", document) for document in documents]
+    ids = generate(model, prefix, settings["new"], settings["temperature"], seeds)
+    end = tokenizer.eos_token_id
+    cut = [row[: row.index(end)] if end in row else row for row in ids.tolist()]
+    opening = tokenizer.batch_decode(prefix.tolist(), skip_special_tokens=True)
+    both = tokenizer.batch_decode([p + c for p, c in zip(prefix.tolist(), cut, strict=True)], skip_special_tokens=True)
+    ending = tokenizer.batch_decode(cut, skip_special_tokens=True)
+    valued = [utilities(text, table) if table else [] for text in ending]
+    return pd.DataFrame(
+        {
+            "document": documents,
+            "prefix": opening,
+            "completion": ending,
+            "words": [[word for word, _ in row] for row in valued],
+            "utilities": [[value for _, value in row] for row in valued],
+            "reward": reward(both if reward_on == "both" else ending),
+        }
+    )

@@ -1,0 +1,87 @@
+"""A digest of the code that a rule runs, for its `params`: a change makes stale exactly the rules whose results it can change.
+
+Snakemake notices a changed script but not a changed module that the script imports. The digest covers the script and its
+import closure within the package, but for what is OUTSIDE.
+"""
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+DATA = (".yaml", ".html", ".css", ".js")  # files beside a module, with its name
+OUTSIDE = ("run", "errors", "files", "checksums")  # rooms and modules that can fail a job but change nothing that it writes
+ALWAYS = "numerics"  # every job settles its threads and devices by it
+UNSAID = ("ctx", "kind", "type_comment", "type_params")  # fields of syntax trees that say nothing more, or not in every Python
+
+
+def digest(script: str | Path, *functions: str | Path) -> str:
+    """16 hex digits over a script and every package module that it, or one of the user's `functions` files, imports.
+
+    Comments, formatting and docstrings do not count: they cannot change a result. The same in every Python from 3.11 on.
+    """
+    modules = closure(script, *functions)
+    lines = [_tree_hash(Path(script)), *sorted(f"{module}:{_tree_hash(_file(module))}" for module in modules)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def closure(*files: str | Path) -> set[str]:
+    """Dotted names below the package of all modules that these files import, directly or not, and of ALWAYS."""
+    seen: set[str] = set()
+    todo = {ALWAYS}.union(*(_imports(Path(file)) for file in files))
+    while todo:
+        module = todo.pop()
+        seen.add(module)
+        todo |= _imports(_file(module)) - seen
+    return seen
+
+
+@cache
+def _imports(file: Path) -> frozenset[str]:
+    """Package modules, OUTSIDE left out, named by the import statements anywhere in `file`, those in functions included."""
+    names: set[str] = set()
+    for node in ast.walk(_parse(file)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    inside = {name.removeprefix("rewardscope.") for name in names if name.startswith("rewardscope.")}
+    return frozenset(module for name in inside if (module := _module(name)) and module.split(".")[0] not in OUTSIDE)
+
+
+def _module(name: str) -> str | None:
+    """The module that a dotted name is, or is an attribute of; None for an attribute of the package itself."""
+    for module in (name, name.rpartition(".")[0]):
+        if module and _file(module).exists():
+            return module
+    return None
+
+
+def _file(module: str) -> Path:
+    folder = PACKAGE / module.replace(".", "/")
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+@cache
+def _parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _tree_hash(file: Path) -> str:
+    text = _text(_parse(file))
+    data = [file.with_suffix(kind) for kind in DATA]  # a module's data file changes its results too
+    return hashlib.sha256(text.encode() + b"".join(file.read_bytes() for file in data if file.exists())).hexdigest()
+
+
+def _text(node: object) -> str:
+    """A syntax tree as text, docstrings left out: `ast.dump` writes another one in each Python."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_text, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in UNSAID and value not in (None, [])}
+    body = fields.get("body")
+    if isinstance(body, list) and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        fields["body"] = body[1:]
+    return f"{type(node).__name__}({','.join(f'{name}={_text(value)}' for name, value in fields.items())})"

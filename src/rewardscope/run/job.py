@@ -1,0 +1,69 @@
+"""What every job does first: a log, a thread count, one clear line when it fails, a record when it does not."""
+import atexit
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from rewardscope import numerics
+from rewardscope.errors import UserError
+from rewardscope.run import gpus, orphans, provenance
+
+T = TypeVar("T")
+log = logging.getLogger("rewardscope")
+
+
+def start(snakemake) -> None:
+    """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake, take a GPU. Call before torch is imported.
+
+    A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one.
+
+    Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
+    and one line of it to the terminal.
+    """
+    orphans.watch()
+    log_file = snakemake.log[0]
+    numerics.settle(snakemake.params.get("torch_threads", 1))
+    Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout = open(log_file, "w", buffering=1)  # TRL prints
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    for chatty in ("accelerate", "httpx", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
+    if snakemake.params.get("device", "cpu") != "cpu":
+        numerics.see_gpus(gpus.take())
+    atexit.register(_memory)
+    atexit.register(provenance.finish, provenance.begin(snakemake))
+
+
+def _memory() -> None:
+    """The log's last line: the most memory that the job itself held."""
+    log.info("peak resident memory: %d MiB", provenance.peak_memory())
+
+
+def work(snakemake, of: str | None = None) -> Path:
+    """The job's work folder, `<results>/.work/` and the path of its log; of another job where `of` says its `<rule>/<wildcards>`."""
+    results = provenance.results(snakemake)
+    return results / ".work" / (of or Path(snakemake.log[0]).relative_to(results / "logs").with_suffix(""))
+
+
+def _fail(label, log_file, kind, error, trace) -> None:
+    atexit.unregister(provenance.finish)
+    log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
+    problem = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
+    print(f"rewardscope: {label}: {' '.join(problem.split())} (log: {log_file})", file=sys.stderr)
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None, more: Callable[[T], str] = lambda _: "") -> Iterator[T]:
+    """Yield `items` and log how many are done and what `more` says of the last one, at most one line a second: the logger plugin shows the last one."""
+    total = total if total is not None else len(items)
+    logged = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done == total or time.monotonic() - logged >= 1:
+            log.info("%s: %d of %d%s", what, done, total, more(item))
+            logged = time.monotonic()

@@ -1,0 +1,1 @@
+"""Sparse autoencoders: the model, its training, and what their dictionaries share."""

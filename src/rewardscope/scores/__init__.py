@@ -1,0 +1,1 @@
+"""How well explanations and features predict what they speak of."""

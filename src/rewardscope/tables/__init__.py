@@ -1,0 +1,1 @@
+"""Tables of the paper and ours, with intervals and controls."""

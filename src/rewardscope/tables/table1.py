@@ -1,0 +1,10 @@
+"""Table 1: the RLHF settings that a run used, beside the paper's (section 5.1)."""
+from rewardscope.tables.paper import VALUES, beside
+
+COLUMNS = ["model", "reward", "run", "setting", "used", "paper", "paper_place", "compared"]
+
+
+def rows(settings: dict, names: dict) -> list[dict]:
+    """A row per setting of `PAIR/rlhf/settings.json`, those of the paper's Table 1 first; `names` are their first columns."""
+    order = [*VALUES["table1"], *(key for key in settings if key not in VALUES["table1"])]
+    return [{**names, **beside(key, settings[key], {"Table 1": VALUES["table1"]})} for key in order]

@@ -1,0 +1,29 @@
+"""Table 2: the sizes of the dictionaries, and how they were trained, beside the paper's (section 5.2)."""
+from rewardscope.tables.paper import VALUES, beside
+
+TRAINED = ["epochs", "batch_documents", "learning_rate", "l1", "l1_on", "tied"]
+
+
+def rows(model: str, cfgs: list[dict], layers: list[dict[str, int]]) -> list[dict]:
+    """A row per setting of one model's autoencoders.
+
+    `cfgs`: the `cfg.json` of every autoencoder; `layers`: the `layers.json` of every pair and run. Raises ValueError
+    where these are not of one experiment (two values of a setting, not two widths).
+    """
+    large, small = sorted({cfg["width"] for cfg in cfgs}, reverse=True)
+    d_model = _one("d_model", [cfg["d_model"] for cfg in cfgs])
+    used = {"large": large, "small": small, "d_model": d_model, "large / d_model": large / d_model, "small / d_model": small / d_model}
+    used["layers"] = _one("layers", [sum(not pick.startswith("low") for pick in chosen) for chosen in layers])
+    used |= {key: _one(key, [cfg[key] for cfg in cfgs]) for key in TRAINED}
+    places = {
+        "Table 2": VALUES["table2"].get(model, {}),
+        "Algorithm 1": VALUES["algorithm1"],
+        "section 5.2": VALUES["section5.2"] | VALUES["section5.2_of_a_model"].get(model, {}),
+    }
+    return [{"model": model, **beside(key, value, places)} for key, value in used.items()]
+
+
+def _one(key: str, values: list) -> object:
+    if any(value != values[0] for value in values):
+        raise ValueError(f"the autoencoders differ in {key}: {sorted(map(str, set(values)))}")
+    return values[0]

@@ -1,0 +1,71 @@
+"""Perplexity against cross-entropy taken directly, and against a model whose perplexity is known."""
+import math
+from types import SimpleNamespace
+
+import pytest
+import tiny
+import torch
+
+from rewardscope.models import models
+from rewardscope.models.perplexity import compare, perplexity
+from rewardscope.models.pretrain import stream
+from rewardscope.models.trigram import Trigram
+
+
+def direct(model, tokens: list[int], length: int) -> float:
+    """One window, one token at a time; what is left after the last whole window is not read."""
+    total, count = 0.0, 0
+    for start in range(0, len(tokens) - length, length):
+        window = torch.tensor([tokens[start : start + length]])
+        with torch.no_grad():
+            probabilities = model(input_ids=window).logits[0].double().softmax(dim=-1)
+        for i in range(length):
+            total -= math.log(probabilities[i, tokens[start + i + 1]].item())
+            count += 1
+    return math.exp(total / count)
+
+
+@pytest.mark.parametrize("size", [49, 50, 64, 65])  # 3 windows of 16 and a target each; or none more; 4 windows
+@pytest.mark.parametrize("batch", [2, 32])
+def test_of_a_model(size, batch):
+    model = models.load(tiny.checkpoint("gpt_neox"))
+    tokens = torch.randint(2, 300, (size,), generator=torch.Generator().manual_seed(size))
+    found = perplexity(model, tokens, 16, batch)
+    assert found == pytest.approx(direct(model, tokens.tolist(), 16), rel=1e-5)
+    assert found > 100  # random weights
+
+
+class Bigram:
+    """A model that knows the next token's probabilities from the last token alone."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, probabilities: torch.Tensor):
+        self.logits = probabilities.log()
+
+    def __call__(self, input_ids, use_cache):
+        return SimpleNamespace(logits=self.logits[input_ids])
+
+
+def test_by_hand():
+    model = Bigram(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]]))
+    # predicted: 0>1 0.25, 1>1 0.8, 1>2 0.1, 2>0 0.2
+    assert perplexity(model, torch.tensor([0, 1, 1, 2, 0]), 2) == pytest.approx((0.25 * 0.8 * 0.1 * 0.2) ** -0.25, rel=1e-6)
+    uniform = Bigram(torch.full((7, 7), 1 / 7))
+    assert perplexity(uniform, torch.arange(50) % 7, 8) == pytest.approx(7, rel=1e-6)
+
+
+def test_compare():
+    model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), tiny.tokenizer()
+    train, test = list(tiny.texts()[:40]), list(tiny.texts()[40:])
+    found = compare(model, tokenizer, train, test, 16)
+    known, unseen = stream(tokenizer, train), stream(tokenizer, test)
+    assert found == {
+        "model": perplexity(model, unseen, 16),
+        "trigram": Trigram(known.numpy(), 300).perplexity(unseen.numpy()),
+        "window": 16,
+        "test_tokens": len(unseen),
+        "train_tokens": len(known),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+    assert found["trigram"] < 60 < found["model"]  # the documents have structure; the model is random

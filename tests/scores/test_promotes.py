@@ -1,0 +1,122 @@
+"""What adding a feature does to the next token: a model whose answer is known, an MLP's bias, and claims that can be counted."""
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from rewardscope.explain.tokens import strongest
+from rewardscope.models import models
+from rewardscope.scores.promotes import changes, means, score, token_ids
+
+IDS = torch.randint(2, tiny.VOCABULARY, (3, 7), generator=torch.Generator().manual_seed(1))
+ROWS = torch.randn(2, tiny.WIDTH, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+def test_at_the_last_block_by_hand(kind):
+    """Nothing but norm and unembedding is behind it: their outputs with and without the row, written out."""
+    model, last = tiny.build(kind), tiny.LAYERS - 1
+    seen = {}
+    handle = models.final_norm(model).register_forward_pre_hook(lambda _m, inputs: seen.update(x=inputs[0]))
+    with torch.no_grad():
+        model(input_ids=IDS)
+        handle.remove()
+        for at in ("mlp", "residual"):
+            found = changes(model, last, at, ROWS, IDS)
+            for row, change in zip(ROWS, found, strict=True):
+                unembed = lambda x: models.final_norm(model)(x) @ model.get_output_embeddings().weight.T
+                expected = (unembed(seen["x"] + row) - unembed(seen["x"]))[:, 1:].double().mean((0, 1))
+                torch.testing.assert_close(change, expected - expected.mean(), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layer", range(tiny.LAYERS))
+def test_against_a_changed_bias(layer):
+    """An MLP's output bias adds a row at every position, the first too, so on sequences whose first token is masked off it is the same."""
+    model = tiny.build("gpt_neox")
+    found = changes(model, layer, "mlp", ROWS, IDS)
+    mlp = models.mlp(models.blocks(model)[layer], tiny.WIDTH)
+    bias = mlp.dense_4h_to_h.bias
+    with torch.no_grad():
+        before, kept = model(input_ids=IDS).logits, mlp(torch.zeros(1, 1, tiny.WIDTH))
+        for row, change in zip(ROWS, found, strict=True):
+            old = bias.clone()
+            first = mlp.register_forward_hook(lambda _m, _i, out, row=row: torch.cat([out[:, :1] - row, out[:, 1:]], dim=1))
+            bias += row
+            expected = (model(input_ids=IDS).logits - before)[:, 1:].double().mean((0, 1))
+            bias.copy_(old)
+            first.remove()
+            torch.testing.assert_close(change, expected - expected.mean(), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(mlp(torch.zeros(1, 1, tiny.WIDTH)), kept)  # no hook is left
+
+
+def test_layers_differ_and_hooks_are_gone():
+    model = tiny.build("gpt_neox")
+    before = model(input_ids=IDS).logits
+    first, last = (changes(model, layer, "mlp", ROWS, IDS) for layer in (0, tiny.LAYERS - 1))
+    assert not torch.allclose(first, last, atol=1e-3)
+    torch.testing.assert_close(model(input_ids=IDS).logits, before)
+    assert changes(model, 0, "mlp", ROWS[:0], IDS).shape == (0, tiny.VOCABULARY)
+
+
+def test_logits_and_log_probabilities_have_the_same_signs():
+    model, row = tiny.build("gpt_neox"), ROWS[:1]
+    found = changes(model, 1, "mlp", row, IDS)[0]
+    place = models.mlp(models.blocks(model)[1], tiny.WIDTH)
+    add = lambda _m, _i, out: torch.cat([out[:, :1], out[:, 1:] + row[0]], dim=1)
+    with torch.no_grad():
+        before = model(input_ids=IDS).logits.log_softmax(-1)
+        handle = place.register_forward_hook(add)
+        change = (model(input_ids=IDS).logits.log_softmax(-1) - before)[:, 1:].double().mean((0, 1))
+        handle.remove()
+    torch.testing.assert_close(found, change - change.mean(), atol=1e-5, rtol=1e-4)
+
+
+def line(raised: list[str], lowered: list[str], feature: int = 0) -> dict:
+    both = {"raised": [{"token": t} for t in raised], "lowered": [{"token": t} for t in lowered]}
+    return {"place": 1 + feature, "feature": feature, "explainer": "tokens", **both}
+
+
+def test_score_by_hand():
+    ids = {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}  # of 6 tokens; 5 is punctuation, and rises most
+    change = torch.tensor([[2.0, 1.0, 0.5, -1.0, -3.0, 9.0]])
+    one = score([line(["a", "c", "d"], ["e", "b"])], [line(["b"], ["d", "e", "a"], 1)], change, ids).iloc[0]
+    assert (one["feature"], one["other"], one["unparsed"]) == (0, 1, 0)
+    assert (one["raised_own"], one["lowered_own"]) == pytest.approx((2 / 3, 1 / 2))
+    assert (one["raised_other"], one["lowered_other"]) == pytest.approx((1, 2 / 3))
+    assert (one["raised_empty"], one["lowered_empty"]) == pytest.approx((3 / 5, 2 / 5))
+    assert (one["most_raised_own"], one["most_lowered_own"]) == pytest.approx((2 / 3, 1 / 2))  # a, b, c rise most; e, d fall
+    assert (one["most_raised_other"], one["most_lowered_other"]) == pytest.approx((0, 2 / 3))  # a; e, d, c
+    assert (one["most_raised_empty"], one["most_lowered_empty"]) == pytest.approx((3 / 5, 2 / 5))
+
+
+def test_nothing_claimed_is_no_score():
+    one = score([line([], [])], [line(["a"], [])], torch.tensor([[1.0, -1.0]]), {"a": 0, "b": 1}).iloc[0]
+    assert math.isnan(one["raised_own"]) and math.isnan(one["most_lowered_own"]) and one["raised_other"] == 1
+
+
+def test_right_claims_against_wrong_ones():
+    """The explainer's own claims about rows of a model, at its last block; then those of the opposite row."""
+    model = tiny.build("gpt_neox")
+    ids = token_ids(tiny.tokenizer(), tiny.VOCABULARY)
+    raised, lowered = strongest(models.promoted(model, ROWS), tiny.tokenizer(), 4)
+    said = [line([t["token"] for t in r], [t["token"] for t in w]) for r, w in zip(raised, lowered, strict=True)]
+    wrong = [line([t["token"] for t in w], [t["token"] for t in r]) for r, w in zip(raised, lowered, strict=True)]
+    table = score(said, wrong, changes(model, tiny.LAYERS - 1, "mlp", ROWS, IDS), ids)
+    assert table["raised_own"].mean() > 0.9 and table["lowered_own"].mean() > 0.9
+    assert table["raised_other"].mean() < 0.1 and table["most_raised_other"].mean() == 0 < table["most_raised_own"].mean()
+
+
+def test_token_ids_are_those_that_explanations_quote():
+    ids = token_ids(tiny.tokenizer(), tiny.VOCABULARY)
+    assert all(tiny.tokenizer().decode([token]) == piece for piece, token in ids.items())
+    assert " the" in ids and "." not in ids and "<|endoftext|>" not in ids
+    raised, lowered = strongest(torch.randn(3, tiny.VOCABULARY), tiny.tokenizer(), 50)
+    assert all(token["token"] in ids for row in (*raised, *lowered) for token in row)
+
+
+def test_means():
+    fires = pd.DataFrame({"feature": [4, 4, 9], "value": np.float32([1, 2, 5])})
+    assert means(fires, [9, 4, 3]).tolist() == [5, 1.5, 0]
