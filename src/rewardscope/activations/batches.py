@@ -75,7 +75,7 @@ class Share(NamedTuple):
 
     def needs(self, batch: Batch, plan: Plan) -> bool:
         """Whether rows of the batch are this job's; one without any row is the job's in whose group it stands."""
-        return batch.group in self.groups or batch.rows.start < plan.rows[self.groups.start] < batch.rows.stop
+        return batch.group in self.groups or int(plan.rows[self.groups.start]) in batch.rows[1:]
 
 
 ALONE = Share(0, 1)
