@@ -4,7 +4,7 @@ import math
 import pytest
 
 from rewardscope.errors import UserError
-from rewardscope.rewards import rewards, utility
+from rewardscope.rewards import rewards
 from rewardscope.rewards.utility import load_table, utilities, utility, words
 
 TABLE = {"good": 1.9, "bad": -2.5, "made": 0.5, "cover-up": -1.2, "don't": -0.3, "great": 3.1}

@@ -6,7 +6,8 @@ from explanation_lines import line, place
 from scipy import stats
 
 from rewardscope.stats import t_interval
-from rewardscope.tables.table3 import COLUMNS, row
+from rewardscope.tables.explained import COLUMNS
+from rewardscope.tables.table3 import row
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
 NAMES = {"model": "tiny", "reward": "utility"}

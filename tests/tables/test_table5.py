@@ -2,7 +2,8 @@
 import pandas as pd
 import pytest
 
-from rewardscope.tables.table5 import COLUMNS, TOP, rows
+from rewardscope.tables.explained import TOP
+from rewardscope.tables.table5 import COLUMNS, rows
 
 NAMES = {"model": "tiny", "reward": "utility", "run": "run1"}
 

@@ -51,9 +51,9 @@ def given(files):
     return local(files)
 
 
-def code(script):
-    """Digest of the package code that a rule's script runs."""
-    return digest(f"{ROOT}/workflow/scripts/{script}.py")
+def code(script, *functions):
+    """Digest of the code that a rule runs: its script, what that imports of the package, and what the user's `functions` import of it."""
+    return digest(f"{ROOT}/workflow/scripts/{script}.py", *functions)
 
 
 def threads_of(stage):
@@ -186,12 +186,21 @@ def reward_of(wildcards):
     return CONFIG.rewards[parts(wildcards)["reward"]].model_dump(include={"words", "function", "classifier"})
 
 
+def function_files(wildcards):
+    """The Python file of a reward function, and the user's own ones that it imports."""
+    function = reward_of(wildcards)["function"]
+    return local_imports(function.rsplit(":", 1)[0]) if function else []
+
+
 def reward_files(wildcards):
-    """A CSV of words, or a Python file with its own ones that it imports; the VADER lexicon comes with its pinned package."""
-    reward = reward_of(wildcards)
-    if reward["function"]:
-        return given(local_imports(reward["function"].rsplit(":", 1)[0]))
-    return given([reward["words"]] if reward["words"] not in (None, "vader") else [])
+    """A CSV of words, or the files of a function; the VADER lexicon comes with its pinned package."""
+    words = reward_of(wildcards)["words"]
+    return given(function_files(wildcards) + [words] * (words not in (None, "vader")))
+
+
+def reward_code(script):
+    """`code` of a rule that asks its pair's reward."""
+    return lambda wildcards: code(script, *function_files(wildcards))
 
 
 def reward_model(wildcards):

@@ -14,7 +14,7 @@ rule completions:
     conda:
         "../../envs/torch.yaml"
     params:
-        code=code("completions"),
+        code=reward_code("completions"),
         torch_threads=threads_of("other"),
         seed=CONFIG.seed,
         device=CONFIG.device,

@@ -22,7 +22,7 @@ rule probe:
     conda:
         "../../envs/torch.yaml"
     params:
-        code=code("probe"),
+        code=code("probe", *(file for here in AS_WILDCARDS.values() for file in function_files(here))),
         torch_threads=threads_of("other"),
         pairs=all_pairs(),
         picks=CHOSEN,

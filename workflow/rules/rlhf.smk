@@ -19,7 +19,7 @@ rule rlhf:
         "../../envs/rlhf.yaml"
     threads: threads_of("rlhf")
     params:
-        code=code("rlhf"),
+        code=reward_code("rlhf"),
         torch_threads=threads_of("rlhf"),
         seed=CONFIG.seed,
         device=CONFIG.device,

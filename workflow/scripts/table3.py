@@ -16,4 +16,4 @@ rows = [
     for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items()
 ]
 with whole(snakemake.output.table) as file:
-    pd.DataFrame(rows, columns=None if rows else table3.COLUMNS).to_csv(file, index=False)
+    pd.DataFrame(rows, columns=None if rows else explained.COLUMNS).to_csv(file, index=False)

@@ -8,6 +8,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from rewardscope.errors import UserError, brief
+
 PACKAGE = Path(__file__).parents[1]
 DATA = (".yaml", ".html", ".css", ".js")  # files beside a module, with its name
 OUTSIDE = ("run", "errors", "files", "checksums")  # rooms and modules that can fail a job but change nothing that it writes
@@ -64,7 +66,10 @@ def _file(module: str) -> Path:
 
 @cache
 def _parse(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as a Python file ({brief(error)})") from error
 
 
 @cache
@@ -78,6 +83,8 @@ def _text(node: object) -> str:
     """A syntax tree as text, docstrings left out: `ast.dump` writes another one in each Python."""
     if isinstance(node, list):
         return f"[{','.join(map(_text, node))}]"
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 puts an empty text behind a nested format
+        node = ast.JoinedStr([part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")])
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = {name: value for name, value in ast.iter_fields(node) if name not in UNSAID and value not in (None, [])}

@@ -13,6 +13,7 @@ from rewardscope.rewards.utility import utilities
 
 # How Tables 3 and 4 begin
 COLUMNS = ["model", "reward", "m_base", "m_rlhf", "difference", "ci_low", "ci_high", "p_value", "samples", "top_k", "explainer"]
+TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
 
 
 def read(file: str | Path) -> list[dict]:

@@ -2,9 +2,8 @@
 import pandas as pd
 
 from rewardscope.stats import against, counted, replicates
-from rewardscope.tables.explained import paid, promoted, spoken
+from rewardscope.tables.explained import TOP, paid, promoted, spoken
 from rewardscope.tables.film_opinions import about
-from rewardscope.tables.table5 import TOP
 
 COLUMNS = ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 COUNTS = ["both", "films", "opinions", "promotes", "k"]

@@ -4,7 +4,8 @@ The numbers have no interval: at another SAE seed, a place holds another feature
 """
 import pandas as pd
 
-TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
+from rewardscope.tables.explained import TOP
+
 COLUMNS = ["model", "reward", "run", "side", "layer", "place", "feature", "large_feature", "cosine", "activates_on", "promotes",
            "explainer", "sae_seed", "top_k", "cost", "failure"]  # fmt: skip
 
