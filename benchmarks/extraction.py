@@ -11,6 +11,7 @@ to disk. SAELens: the five hooks of its activations store, which packs documents
 starts). TransformerLens: `run_with_cache` of the five hooks, padded. Both stop after the last layer. Without --reviews the
 documents are the embedded ones, with a tokenizer trained on them.
 """
+
 import argparse
 import json
 import statistics
@@ -42,9 +43,7 @@ def naive(model, ids: list[list[int]]) -> tuple[float, dict[int, torch.Tensor]]:
     found: dict[int, list[torch.Tensor]] = {n: [] for n in LAYERS}
     seen: dict[int, torch.Tensor] = {}
     blocks = models.blocks(model)
-    handles = [
-        models.mlp(blocks[n], models.d_model(model)).register_forward_hook(lambda _m, _i, out, n=n: seen.__setitem__(n, out)) for n in LAYERS
-    ]
+    handles = [models.mlp(blocks[n], models.d_model(model)).register_forward_hook(lambda _m, _i, out, n=n: seen.__setitem__(n, out)) for n in LAYERS]
     begun = time.perf_counter()
     for start in range(0, len(ids), 32):
         batch = ids[start : start + 32]

@@ -5,6 +5,7 @@
 Runs the same trivial jobs twice a round, as Snakemake runs them itself and as the workflow's rules do, in alternating
 order. Prints the wall time and the processor time of both, and their ratio; status 1 where wall time is above 1.5 times.
 """
+
 import argparse
 import os
 import resource

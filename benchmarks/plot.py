@@ -1,4 +1,5 @@
 """The plot of docs/performance.md: `python benchmarks/plot.py sae.json extraction.json docs/figures/performance`."""
+
 import argparse
 import json
 import statistics
@@ -23,12 +24,19 @@ def main() -> None:
             for i, (d, width) in enumerate(dict.fromkeys((row["d"], row["width"]) for row in chosen)):
                 ratios = {row["name"].removesuffix(", untied"): row["ratio"] for row in chosen if (row["d"], row["width"]) == (d, width)}
                 look = plots.look(i) | {"linestyle": ""}
-                axes.plot([ratios.get(name, float("nan")) for name in names], [n + 0.2 * (i - 1) for n in range(len(names))], label=f"{d} to {width} features", **look)
+                axes.plot(
+                    [ratios.get(name, float("nan")) for name in names],
+                    [n + 0.2 * (i - 1) for n in range(len(names))],
+                    label=f"{d} to {width} features",
+                    **look,
+                )
             _rows(axes, names, f"SAE training,\n{start} start (x eager)")
         naive = statistics.median(rates["naive fp32"])
         for i, found in enumerate(rates.values()):
             middle = statistics.median(found)
-            extraction.errorbar(middle / naive, i, xerr=[[(middle - min(found)) / naive], [(max(found) - middle) / naive]], color=plots.INK, marker="o")
+            extraction.errorbar(
+                middle / naive, i, xerr=[[(middle - min(found)) / naive], [(max(found) - middle) / naive]], color=plots.INK, marker="o"
+            )
         _rows(extraction, list(rates), "Extraction, five\nlayers (x naive)")
         random.set_yticklabels([])  # those of its neighbour
         plots.legend(figure)

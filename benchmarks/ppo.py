@@ -6,6 +6,7 @@ One run, alternating rounds, the settings of config.yaml. Both start from the sa
 ask the same reward (VADER). Timed is training alone: TRL's from the trainer's `train` on, ours whole, with the state saved
 after its segment.
 """
+
 import argparse
 import gc
 import resource
@@ -39,9 +40,11 @@ def plain(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict
     with tempfile.TemporaryDirectory() as scratch:
         trainer = PPOTrainer(
             args=PPOConfig(
-                output_dir=scratch, per_device_train_batch_size=settings["minibatch"], gradient_accumulation_steps=settings["batch"] // settings["minibatch"],
+                output_dir=scratch, per_device_train_batch_size=settings["minibatch"],
+                gradient_accumulation_steps=settings["batch"] // settings["minibatch"],
                 num_mini_batches=settings["batch"] // settings["minibatch"], num_ppo_epochs=settings["ppo_epochs"],
-                total_episodes=settings["updates"] * settings["batch"], learning_rate=settings["learning_rate"], response_length=settings["response_tokens"],
+                total_episodes=settings["updates"] * settings["batch"], learning_rate=settings["learning_rate"],
+                response_length=settings["response_tokens"],
                 temperature=settings["temperature"], stop_token="eos", num_sample_generations=0, bf16=False, gradient_checkpointing=False,
                 use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
             ),
@@ -85,7 +88,8 @@ def main() -> None:
     print(f"{arguments.updates} updates of {settings['batch']} episodes, {arguments.threads} threads, {arguments.rounds} rounds")
     for name, times in seconds.items():
         rate = episodes / statistics.median(times)
-        print(f"{name:6}{rate:8.1f} episodes/s ({episodes / max(times):.1f}-{episodes / min(times):.1f}), {statistics.median(seconds['TRL']) / statistics.median(times):.2f} x TRL")
+        speedup = statistics.median(seconds["TRL"]) / statistics.median(times)
+        print(f"{name:6}{rate:8.1f} episodes/s ({episodes / max(times):.1f}-{episodes / min(times):.1f}), {speedup:.2f} x TRL")
     print(f"most memory held: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
 
 

@@ -6,6 +6,7 @@ Random weights of Pythia-70m's shape (time does not depend on their values), its
 a review, dictionaries of 512 and 1024, batches of 32 documents. Prints seconds, tokens a second, and what one layer of
 one side takes for the 25,000 reviews of the test split.
 """
+
 import argparse
 import tempfile
 import time

@@ -12,6 +12,7 @@ the features are active, and `trained`, a dictionary that has learned the direct
 steps are spent. Printed are medians and spreads of tokens a second, ratios to eager PyTorch, the share of the measured
 ceiling of a matrix product that the step's five products reach, held loss and L0.
 """
+
 import argparse
 import json
 import statistics
@@ -174,8 +175,13 @@ def measure(d: int, width: int, arguments: argparse.Namespace) -> list[dict]:
             rates = sorted(len(x) / t for t in times)
             share = operations / statistics.median(times) / peaks["bf16" in name or "autocast" in name]
             loss, l0 = losses[name]
-            rows.append({"d": d, "width": width, "start": begin, "name": name, "rates": rates, "ratio": ratio, "ceiling": share, "loss": loss, "l0": l0})
-            print(f"{name:36}{statistics.median(rates):10.0f}{rates[0]:8.0f}-{rates[-1]:<7.0f}{ratio:9.2f}{share:11.0%}{loss:12.4f}{l0:7.1f}", flush=True)
+            rows.append(
+                {"d": d, "width": width, "start": begin, "name": name, "rates": rates, "ratio": ratio, "ceiling": share, "loss": loss, "l0": l0}
+            )
+            print(
+                f"{name:36}{statistics.median(rates):10.0f}{rates[0]:8.0f}-{rates[-1]:<7.0f}{ratio:9.2f}{share:11.0%}{loss:12.4f}{l0:7.1f}",
+                flush=True,
+            )
             reference = losses[f"eager fp32, {kind}"][0]
             if name.startswith("ours") and abs(loss / reference - 1) > 0.01:
                 sys.exit(f"{name}: held loss {loss:.4f}, not within 1 % of {reference:.4f}")

@@ -6,6 +6,7 @@ Each stage runs in a process of its own on the embedded corpus with a randomly i
 shape. Prints its seconds, without imports, its peak resident memory, and at the end how far each time is from a line through the
 smallest and the largest; `--plot` draws both.
 """
+
 import argparse
 import json
 import resource
@@ -125,7 +126,9 @@ def measured(tokens: int) -> list[dict]:
     """What both stages took for a corpus of about so many tokens."""
     with tempfile.TemporaryDirectory() as folder:
         said = [
-            subprocess.run([sys.executable, __file__, "--stage", stage, "--folder", folder, "--tokens", str(tokens)], check=True, stdout=subprocess.PIPE)
+            subprocess.run(
+                [sys.executable, __file__, "--stage", stage, "--folder", folder, "--tokens", str(tokens)], check=True, stdout=subprocess.PIPE
+            )
             for stage in ("prepare", *STAGES)
         ]
     return [json.loads(run.stdout.splitlines()[-1]) for run in said[1:]]

@@ -3,6 +3,7 @@
 Sums over jobs of what their benchmark files say: wall-clock and processor seconds; jobs run side by side, so that the
 sum of wall-clock seconds is more than the run took.
 """
+
 import argparse
 from pathlib import Path
 

@@ -5,6 +5,7 @@
 Prints a row per setting: FVU, L0 and dead share on held tokens, MMCS and its top 30 beside both nulls. Never looks at
 explanations, completions or the tuned model: Tables 3 and 4 must not choose their own hyperparameters.
 """
+
 import argparse
 import itertools
 from pathlib import Path
@@ -42,17 +43,26 @@ def main() -> None:
     d = len(moments["mean"])
     print("l1 epochs batch | fvu l0 dead (small) | fvu l0 dead (large) | mmcs top30 | null covariance top30 | null gaussian top30")
     for l1, epochs, documents in itertools.product(arguments.l1, arguments.epochs, arguments.batch_documents):
-        recipe = {"tied": True, "l1_on": "activations", "epochs": epochs, "learning_rate": arguments.learning_rate, "frozen_decoder": False, "precision": "float32"}
+        recipe = {
+            "tied": True,
+            "l1_on": "activations",
+            "epochs": epochs,
+            "learning_rate": arguments.learning_rate,
+            "frozen_decoder": False,
+            "precision": "float32",
+        }
         batch = saes.batch_tokens(documents, moments)
         trained = []
         for width in arguments.widths:
             seeds = [derive(7, "sweep", width, seed) for seed in range(arguments.seeds)]
-            rng = lambda epoch: torch.Generator().manual_seed(epoch)  # noqa: E731
-            model, _ = saes.train(lambda e: shards.buffers(folder, "fit", rng(e)), d, width, recipe, l1, batch, seeds, "cpu")
+            source = lambda epoch: shards.buffers(folder, "fit", torch.Generator().manual_seed(epoch))
+            model, _ = saes.train(source, d, width, recipe, l1, batch, seeds, "cpu")
             metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None))
             trained.append((model.w_dec.numpy(), fires.numpy() >= MIN_FIRES, pd.DataFrame(metrics).mean()))
         (small, a, of_small), (large, b, of_large) = trained
-        lines = [features.summary(features.match(small[s], large[s], a[s], b[s]), small[s], large[s], a[s], b[s], TOP_K) for s in range(arguments.seeds)]
+        lines = [
+            features.summary(features.match(small[s], large[s], a[s], b[s]), small[s], large[s], a[s], b[s], TOP_K) for s in range(arguments.seeds)
+        ]
         match = pd.DataFrame(lines).mean()
         sizes = (max(1, int(a.sum(1).mean())), max(1, int(b.sum(1).mean())))
         covariance = nulls.random_rows(moments, sizes, 5, TOP_K, 3)["mmcs_top_k"].mean()

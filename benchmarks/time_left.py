@@ -1,7 +1,8 @@
 """How good the time left would have been for a run that was made in one go (`results/`), judged every 20 s by its own benchmark files.
 
-    python benchmarks/time_left.py [CORES]
+python benchmarks/time_left.py [CORES]
 """
+
 import math
 import re
 import subprocess

@@ -1,4 +1,5 @@
 """The keys of the config, as its schema has them."""
+
 from rewardscope.config.reference import keys
 
 IN_USE = {"corpora": "reviews", "models": "tiny", "rewards": "utility", "sae_recipes": "paper"}  # by the default pair

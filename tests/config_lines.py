@@ -1,4 +1,5 @@
 """Overlays, and the line that `load` gives for each without its "config: "; the tests of every day take one of a kind."""
+
 import re
 
 TWO_PAIRS = "pairs: [{model: tiny, reward: utility, corpus: reviews}, {model: tiny, reward: utility, corpus: %s}]"
@@ -39,7 +40,10 @@ TYPES = [
     ("layers: 3", "layers is 3; it must be a list"),
     ("rewards: {r: {classifier: org/name}}", "rewards.r.classifier is the text org/name; it must be a map"),
     ("rewards: {r: {classifier: {postive: pos}}}", "rewards.r.classifier.postive is not a key; did you mean rewards.r.classifier.positive?"),
-    ("rewards: {r: {classifier: {train: {corpus: reviews}}}}", "rewards.r.classifier.train.layers is missing; config.yaml says what it is (and 7 more)"),
+    (
+        "rewards: {r: {classifier: {train: {corpus: reviews}}}}",
+        "rewards.r.classifier.train.layers is missing; config.yaml says what it is (and 7 more)",
+    ),
 ]
 RANGES = [
     ("models: {tiny: {sae: {widths: [0, 8]}}}", "models.tiny.sae.widths[0] is 0; it must be at least 1"),

@@ -1,4 +1,5 @@
 """Shapes in signatures are checked while tests run: the hook must be there before the modules are imported."""
+
 from pathlib import Path
 
 from jaxtyping import install_import_hook

@@ -1,4 +1,5 @@
 """A Hugging Face hub for tests: its local cache laid out by hand, or a server on this machine; nothing beyond it is asked."""
+
 import hashlib
 import json
 import threading

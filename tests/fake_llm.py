@@ -1,4 +1,5 @@
 """A chat server for tests, on this machine: it answers prompts that it knows and fails a test on any other."""
+
 import json
 import threading
 import time

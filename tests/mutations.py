@@ -1,4 +1,5 @@
 """Overlays with one mistake each, and what the line about it must name."""
+
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Reports of made-up results, with hostile text in every place that text comes from."""
+
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,13 +28,29 @@ def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFr
     """Two prompts, each completed by `words`, which all have utility 2."""
     text = " ".join(words) + hostile
     return pd.DataFrame(
-        {"prefix": ["A film" + hostile] * 2, "completion": [text] * 2, "words": [words] * 2, "utilities": [[2.0] * len(words)] * 2, "reward": [reward] * 2}
+        {
+            "prefix": ["A film" + hostile] * 2,
+            "completion": [text] * 2,
+            "words": [words] * 2,
+            "utilities": [[2.0] * len(words)] * 2,
+            "reward": [reward] * 2,
+        }
     )
 
 
 def scored(names: dict) -> list[dict]:
     """Rows of the table of scores: of one measure, the explanations' own and those of other features."""
-    own = {"base": 0.47, "base_low": 0.45, "base_high": 0.49, "rlhf": 0.51, "rlhf_low": 0.47, "rlhf_high": 0.54, "difference": 0.03, "ci_low": -0.01, "ci_high": 0.06}
+    own = {
+        "base": 0.47,
+        "base_low": 0.45,
+        "base_high": 0.49,
+        "rlhf": 0.51,
+        "rlhf_low": 0.47,
+        "rlhf_high": 0.54,
+        "difference": 0.03,
+        "ci_low": -0.01,
+        "ci_high": 0.06,
+    }
     other = own | {"base": -0.01, "rlhf": 0.03}
     found = [("all", "own", own), ("all", "other", other), ("2", "own", own | {"base": 0.9})]
     return [{**names, "layer": layer, "scorer": "simulation", "measure": "correlation", "explanation": kind, **row} for layer, kind, row in found]

@@ -2,6 +2,7 @@
 
 Each is `snakemake ARGUMENTS` in a fork of this process, which has imported Snakemake and nothing of the package.
 """
+
 import json
 import os
 import sys
@@ -31,7 +32,10 @@ def answer(folder: str, package: str, arguments: list[str]) -> dict:
                 sys.stderr.flush()
                 os._exit(code)
         _, status = os.waitpid(child, 0)
-        return {"returncode": os.waitstatus_to_exitcode(status), **{name: (file.seek(0), file.read())[1] for name, file in (("stdout", out), ("stderr", err))}}
+        return {
+            "returncode": os.waitstatus_to_exitcode(status),
+            **{name: (file.seek(0), file.read())[1] for name, file in (("stdout", out), ("stderr", err))},
+        }
 
 
 for line in sys.stdin:

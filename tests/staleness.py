@@ -1,4 +1,5 @@
 """What tests/staleness.yaml says, and what Snakemake does: for a sample of keys in test_staleness.py, for all in system/."""
+
 import json
 import re
 from pathlib import Path

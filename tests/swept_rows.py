@@ -1,4 +1,5 @@
 """Made-up rows of a sweep."""
+
 import pandas as pd
 
 

@@ -1,4 +1,5 @@
 """A record of what was written, and what is said when it does not hold."""
+
 import hashlib
 import json
 import os

@@ -1,4 +1,5 @@
 """Files that are there whole or not at all, and work that only the same work resumes."""
+
 import os
 import re
 import subprocess
@@ -191,5 +192,3 @@ def folder(path, **files: str):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return path
-
-

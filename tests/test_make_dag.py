@@ -1,4 +1,5 @@
 """`make dag`: Snakemake's own graphs, in the folder that the config names."""
+
 import os
 import re
 import shutil

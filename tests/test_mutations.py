@@ -1,4 +1,5 @@
 """A mistake in the config is one line that names the key, and nothing is written."""
+
 import pytest
 from mutations import check, complaint, mutations, of_a_kind, refused
 from workflow_runs import ROOT, SMALL

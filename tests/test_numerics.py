@@ -1,4 +1,5 @@
 """Threads, determinism, device and precision are set in one place, and by nothing that only runs a job."""
+
 import os
 
 import pytest
@@ -9,7 +10,10 @@ from rewardscope.numerics import gpu_memory, precision_of, see_gpus, settle
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-@pytest.mark.parametrize(("able", "found"), [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({"avx512_f": True}, torch.float32), ({}, torch.float32)])
+@pytest.mark.parametrize(
+    ("able", "found"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({"avx512_f": True}, torch.float32), ({}, torch.float32)],
+)
 def test_auto_on_a_cpu(able, found, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert precision_of("auto", CPU) == found

@@ -1,4 +1,5 @@
 """The profiles and the rules agree on who computes on a GPU."""
+
 import re
 from pathlib import Path
 

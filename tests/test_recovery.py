@@ -3,6 +3,7 @@
 Activations are sparse sums of 24 known directions in 32 dimensions, plus a little noise. The small dictionary has
 32 rows and the large one 64.
 """
+
 import numpy as np
 import pytest
 import torch
@@ -88,9 +89,7 @@ def test_the_match_is_far_above_both_nulls(pair, table, moments):
     sizes = tuple(int(ranked.sum()) for _, ranked in pair)
     rows = nulls.random_rows(moments, sizes, 20, TOP_K, derive(1, "null rows"))
     seeds = [derive(1, "null sae", width) for width in WIDTHS]
-    trained = nulls.gaussian_pair(
-        moments, list(WIDTHS), RECIPE, L1, BATCH, TOP_K, MIN_FIRES, HELD, seeds, derive(1, "null data"), "cpu"
-    )
+    trained = nulls.gaussian_pair(moments, list(WIDTHS), RECIPE, L1, BATCH, TOP_K, MIN_FIRES, HELD, seeds, derive(1, "null data"), "cpu")
     ours = table["cosine"].head(TOP_K)
     assert ours.mean() > 0.98
     assert rows["mmcs_top_k"].max() < 0.75 and trained["mmcs_top_k"].max() < 0.85
@@ -120,7 +119,5 @@ def test_the_trap_one_plain_seed_for_two_widths():
 
 
 def test_derived_seeds_of_two_widths_share_no_row():
-    small, large = (
-        sae.new(width, 64, [derive(1, "sae", "base", "top1", width, 1)], tied=True).w_enc[0].numpy() for width in (512, 1024)
-    )
+    small, large = (sae.new(width, 64, [derive(1, "sae", "base", "top1", width, 1)], tied=True).w_enc[0].numpy() for width in (512, 1024))
     assert features.match(small, large, *DEAD)["cosine"].max() < 0.8  # the best of half a million random pairs

@@ -1,4 +1,5 @@
 """Rewards from a Python file: what is run, what it must return, and every complaint as the line that a user reads."""
+
 import math
 import os
 import sys

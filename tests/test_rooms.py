@@ -1,4 +1,5 @@
 """The building: a room a stage, arrows between rooms one way, and a room `run` that can change no result."""
+
 import ast
 from functools import cache
 from pathlib import Path
@@ -76,7 +77,11 @@ def environment_writes(file: Path) -> list[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target] if isinstance(node, ast.AugAssign) else []
         texts += [ast.unparse(target) for target in targets]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("update", "setdefault", "pop", "putenv", "clear"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("update", "setdefault", "pop", "putenv", "clear")
+        ):
             texts.append(ast.unparse(node.func))
     return [text for text in texts if "environ" in text or "putenv" in text]
 

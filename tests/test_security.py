@@ -1,4 +1,5 @@
 """What could run foreign code is nowhere in the package and the workflow; tests/models/test_checkpoints.py has pickles and remote code."""
+
 import ast
 import re
 
@@ -37,7 +38,9 @@ def _in(node: ast.AST):
         name = ast.unparse(node.func)
         if name in LOADS | RUNS:
             yield name
-        if name == "yaml.load" and not any("Safe" in ast.unparse(a) or ast.unparse(a) == "LOADER" for a in [*node.args[1:], *(k.value for k in node.keywords)]):
+        if name == "yaml.load" and not any(
+            "Safe" in ast.unparse(a) or ast.unparse(a) == "LOADER" for a in [*node.args[1:], *(k.value for k in node.keywords)]
+        ):
             yield name
         for keyword in node.keywords:
             value = ast.unparse(keyword.value)

@@ -1,4 +1,5 @@
 """Derived seeds: fixed for ever, and apart from each other."""
+
 import itertools
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The workflow as Snakemake's people call it: either Snakefile, from anywhere, as a module of another workflow; lint; profile."""
+
 import contextlib
 import io
 import re

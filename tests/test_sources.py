@@ -1,4 +1,5 @@
 """Where corpora, models, rewards and tuned checkpoints come from, in the config and in the DAG."""
+
 import json
 import os
 import re
@@ -121,9 +122,7 @@ def test_plan(project):
     assert sorted(output for rule, output in planned if rule == "tuned") == [
         "results/pairs/far/length/run1/rlhf/model", f"{PAIR}/rlhf/model"
     ]  # fmt: skip
-    assert sorted(output for rule, output in planned if rule == "rlhf") == [
-        f"results/pairs/far/utility/run{run}/rlhf/model" for run in (1, 2)
-    ]
+    assert sorted(output for rule, output in planned if rule == "rlhf") == [f"results/pairs/far/utility/run{run}/rlhf/model" for run in (1, 2)]
     assert len([rule for rule, _ in planned if rule == "divergence"]) == 4
     assert {output for rule, output in planned if rule == "base_model"} == {"results/models/theirs/model", "results/models/far/model"}
 

@@ -1,4 +1,5 @@
 """Staleness is exact: a changed key reruns what reads it. The table has every key; a sample of it, by hand-written sets."""
+
 import pytest
 import staleness
 from config_keys import leaves

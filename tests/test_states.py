@@ -1,4 +1,5 @@
 """States of unfinished work: what comes back, bit for bit, and what is passed over."""
+
 import math
 import os
 import shutil

@@ -1,4 +1,5 @@
 """Intervals, p-values and rank correlations against scipy, hand counts and enumeration."""
+
 import itertools
 import math
 from fractions import Fraction
@@ -115,9 +116,7 @@ def test_sampled_sign_flip():
 
 def test_bootstrap_is_scipys():
     values = np.random.default_rng(5).exponential(2, size=60)
-    expected = scipy_stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(6)
-    ).confidence_interval
+    expected = scipy_stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(6)).confidence_interval
     assert bootstrap_interval(values, 20_000, seed=7) == pytest.approx((expected.low, expected.high), abs=0.03)
     narrow = scipy_stats.bootstrap(
         (values,), np.mean, n_resamples=20_000, method="percentile", confidence_level=0.5, rng=np.random.default_rng(6)

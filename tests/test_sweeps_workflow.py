@@ -1,4 +1,5 @@
 """Figures 3 and 4, Tables 6 and 7 and section 6.2 by the real DAG, from two tiny checkpoints that lie ready."""
+
 import os
 import shutil
 import subprocess

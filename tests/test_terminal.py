@@ -1,4 +1,5 @@
 """What a run says, on a terminal and elsewhere; the time left against sums made by hand."""
+
 import os
 import pty
 import re
@@ -161,9 +162,7 @@ def test_a_log_file_gets_plain_lines(toy):
 
 
 def test_a_failure_is_said_once_with_its_log(toy):
-    run = subprocess.run(
-        [*COMMAND, "--cores", "1", "--config", "bad=1"], cwd=toy, capture_output=True, text=True, timeout=300, check=False
-    )
+    run = subprocess.run([*COMMAND, "--cores", "1", "--config", "bad=1"], cwd=toy, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode != 0
     assert run.stderr.count("rewardscope: bad: ValueError: no such thing (log: r/logs/bad.log)") == 1
     assert run.stderr.count("bad: failed (log: r/logs/bad.log)") == 1

@@ -1,4 +1,5 @@
 """The real DAG, at a very small size, from a clean directory: results, reruns, staleness, bad input."""
+
 import hashlib
 import json
 import os
@@ -146,6 +147,7 @@ def test_step4_and_probe_have_the_contract_s_rows(finished):
     test = pd.read_parquet(finished / "results/corpora/reviews/test.parquet")
     assert (probe["fit"] + probe["held"]).unique().tolist() == [len(test)]
 
+
 def test_every_job_has_a_record_of_what_it_read_and_wrote(finished):
     results = finished / "results"
     records = [json.loads(file.read_text()) for file in (results / "provenance").rglob("*.json") if not file.is_symlink()]
@@ -212,7 +214,18 @@ def test_two_runs_from_scratch_are_byte_identical(finished, tmp_path):
 
 
 AFTER_EXPLANATIONS = {"table3", "table5", "section5_3", "section6_1", "report"}
-AFTER_SAES = {"saes", "nulls", "features", "feature_activations", "explanations", "comparison", "quality", "table2", "step4", "probe"} | AFTER_EXPLANATIONS
+AFTER_SAES = {
+    "saes",
+    "nulls",
+    "features",
+    "feature_activations",
+    "explanations",
+    "comparison",
+    "quality",
+    "table2",
+    "step4",
+    "probe",
+} | AFTER_EXPLANATIONS
 
 
 def test_a_changed_reward_keeps_corpus_and_base_model(finished, tmp_path):

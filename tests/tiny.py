@@ -1,4 +1,5 @@
 """Tiny checkpoints of four architectures, random but for their tokenizer, and documents to go with them."""
+
 import atexit
 import random
 import tempfile
@@ -36,9 +37,7 @@ atexit.register(_folder.cleanup)
 def texts(count: int = 60, seed: int = 7) -> tuple[str, ...]:
     """`count` different documents of 8 to 24 words."""
     rng = random.Random(seed)
-    return tuple(
-        f"{i} " + " ".join(rng.choice(WORDS) for _ in range(rng.randint(8, 24))).capitalize() + "." for i in range(count)
-    )
+    return tuple(f"{i} " + " ".join(rng.choice(WORDS) for _ in range(rng.randint(8, 24))).capitalize() + "." for i in range(count))
 
 
 @cache
@@ -54,15 +53,25 @@ def build(kind: str, vocabulary: int = VOCABULARY, seed: int = 3, spread: float 
     if kind == "gpt_neox":
         model = GPTNeoXForCausalLM(
             GPTNeoXConfig(
-                hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=2, intermediate_size=4 * WIDTH,
-                max_position_embeddings=CONTEXT, tie_word_embeddings=False, **ids,
+                hidden_size=WIDTH,
+                num_hidden_layers=LAYERS,
+                num_attention_heads=2,
+                intermediate_size=4 * WIDTH,
+                max_position_embeddings=CONTEXT,
+                tie_word_embeddings=False,
+                **ids,
             )  # fmt: skip
         )
     elif kind == "gpt_neo":
         model = GPTNeoForCausalLM(
             GPTNeoConfig(
-                hidden_size=WIDTH, num_layers=LAYERS, num_heads=2, max_position_embeddings=CONTEXT, window_size=6,
-                attention_types=[[["global", "local", "global"], 1]], **ids,
+                hidden_size=WIDTH,
+                num_layers=LAYERS,
+                num_heads=2,
+                max_position_embeddings=CONTEXT,
+                window_size=6,
+                attention_types=[[["global", "local", "global"], 1]],
+                **ids,
             )  # fmt: skip
         )
     elif kind == "gpt2":
@@ -70,8 +79,13 @@ def build(kind: str, vocabulary: int = VOCABULARY, seed: int = 3, spread: float 
     else:
         model = LlamaForCausalLM(
             LlamaConfig(
-                hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=2, num_key_value_heads=1,
-                intermediate_size=2 * WIDTH, max_position_embeddings=CONTEXT, **ids,
+                hidden_size=WIDTH,
+                num_hidden_layers=LAYERS,
+                num_attention_heads=2,
+                num_key_value_heads=1,
+                intermediate_size=2 * WIDTH,
+                max_position_embeddings=CONTEXT,
+                **ids,
             )  # fmt: skip
         )
     with torch.no_grad():

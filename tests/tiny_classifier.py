@@ -1,4 +1,5 @@
 """Tiny DistilBERT classifiers, random but for their tokenizer."""
+
 from functools import cache
 from pathlib import Path
 

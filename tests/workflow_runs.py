@@ -1,4 +1,5 @@
 """Runs of the real workflow on the test-size config, for the tests in this folder and in system/."""
+
 import json
 import os
 import subprocess

@@ -1,4 +1,5 @@
 """A round of dictionary_learning's trainer for benchmarks/sae_training.py; runs in its own environment."""
+
 import contextlib
 import json
 import sys

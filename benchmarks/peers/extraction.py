@@ -1,4 +1,5 @@
 """A round of SAELens' activations store, or of TransformerLens, for benchmarks/extraction.py; runs in SAELens' environment."""
+
 import json
 import sys
 import time
@@ -16,8 +17,19 @@ hooks = [f"blocks.{n}.hook_mlp_out" for n in job["layers"]]
 torch.manual_seed(0)
 model = HookedTransformer(  # Pythia-70m's shape; random weights take as long
     HookedTransformerConfig(
-        n_layers=6, d_model=512, n_heads=8, d_head=64, d_mlp=2048, n_ctx=2048, d_vocab=50304, act_fn="gelu", normalization_type="LN",
-        positional_embedding_type="rotary", rotary_dim=16, parallel_attn_mlp=True, device="cpu",
+        n_layers=6,
+        d_model=512,
+        n_heads=8,
+        d_head=64,
+        d_mlp=2048,
+        n_ctx=2048,
+        d_vocab=50304,
+        act_fn="gelu",
+        normalization_type="LN",
+        positional_embedding_type="rotary",
+        rotary_dim=16,
+        parallel_attn_mlp=True,
+        device="cpu",
     )  # fmt: skip
 )
 found = {hook: [] for hook in hooks}

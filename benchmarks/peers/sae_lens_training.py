@@ -1,4 +1,5 @@
 """A round of SAELens' trainer for benchmarks/sae_training.py; runs in SAELens' own environment."""
+
 import json
 import sys
 import time
@@ -21,7 +22,11 @@ with torch.no_grad():
     for name, value in (("W_enc", start["w_enc"].T), ("b_enc", start["b_enc"]), ("W_dec", start["w_dec"]), ("b_dec", start["b_dec"])):
         getattr(sae, name).copy_(value)
 settings = SAETrainerConfig(
-    total_training_samples=len(x), train_batch_size_samples=job["batch"], lr=job["learning_rate"], lr_end=job["learning_rate"], autocast=job["autocast"]
+    total_training_samples=len(x),
+    train_batch_size_samples=job["batch"],
+    lr=job["learning_rate"],
+    lr_end=job["learning_rate"],
+    autocast=job["autocast"],
 )
 trainer = SAETrainer(settings, sae, iter(()))
 begun = time.perf_counter()

@@ -2,4 +2,5 @@
 
 Nothing is imported here: a stage pays only for what it imports itself.
 """
+
 __version__ = "0.1.0"

@@ -1,4 +1,5 @@
 """`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash."""
+
 import argparse
 import sys
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 A flipped byte, a file cut short, a file that is gone: each is named before anything is computed from it.
 """
+
 import hashlib
 import json
 from functools import cache

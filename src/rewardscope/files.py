@@ -1,4 +1,5 @@
 """Files that are there whole or not at all, and work in progress that is only ever resumed by the same work."""
+
 import errno
 import json
 import os
@@ -90,5 +91,3 @@ def link(source: str | Path, target: str | Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-

@@ -2,6 +2,7 @@
 
 torch is imported by those who ask for it alone: `settle` and `see_gpus` must come before.
 """
+
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def settle(threads: int) -> None:
-    """Set threads and determinism for the libraries that read them when they are imported; what stands in the environment counts but for the threads."""
+    """Set threads and determinism for libraries that read them when they are imported; but for threads, what is set already counts."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin longer while they wait starve the job beside them

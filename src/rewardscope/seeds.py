@@ -1,4 +1,5 @@
 """Random states that depend on their purpose, not only on a number."""
+
 import hashlib
 
 

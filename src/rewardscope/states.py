@@ -1,4 +1,5 @@
 """States of unfinished work: what a killed job goes on from. Safetensors and JSON only; nothing is pickled."""
+
 import json
 import shutil
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Intervals, p-values and rank correlations, by SciPy. One replicate is what its name says: an SAE seed, a prompt, an RLHF run."""
+
 import math
 import warnings
 from collections.abc import Callable
@@ -87,9 +88,7 @@ def correlation_p(statistic: Correlation, x: np.ndarray, y: np.ndarray, seed: in
     return _permutation_p(lambda order, axis: np.abs(statistic(order, y)), x, "pairings", seed, draws)
 
 
-def correlation_interval(
-    statistic: Correlation, x: np.ndarray, y: np.ndarray, resamples: int, seed: int, level: float = 0.95
-) -> tuple[float, float]:
+def correlation_interval(statistic: Correlation, x: np.ndarray, y: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of `statistic` over points `[n]`; nan below five points.
 
     A resample of one point only has no correlation and is left out.

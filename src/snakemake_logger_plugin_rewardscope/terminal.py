@@ -4,6 +4,7 @@ On a terminal one process draws everything, below the lines that stay: the jobs 
 (`job.progress`), and it is read there. Elsewhere a plain line says when a job starts and ends. A dry run, `--quiet` and
 `--verbose` look as Snakemake's own; its full log of a run is in `.snakemake/log` as ever.
 """
+
 import math
 import re
 import shutil

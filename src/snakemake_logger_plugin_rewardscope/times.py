@@ -1,4 +1,5 @@
 """How long what is left of a run will take: times of finished jobs from their benchmark files, progress from the logs of those at work."""
+
 import csv
 import re
 import time

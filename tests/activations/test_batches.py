@@ -1,4 +1,5 @@
 """Batches: every document once, within the budget, and shared out by whole shards."""
+
 import numpy as np
 import pandas as pd
 import pytest

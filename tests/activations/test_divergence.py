@@ -1,4 +1,5 @@
 """Parameter divergence on tensors changed by hand."""
+
 import copy
 import math
 

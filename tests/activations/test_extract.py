@@ -1,4 +1,5 @@
 """Activations: what is captured is what a plain forward pass of one document shows."""
+
 import itertools
 import threading
 
@@ -187,7 +188,10 @@ def test_extract_is_deterministic_and_stores_its_dtype(tmp_path):
     for name, dtype, seed in (("a", "float32", 5), ("b", "float32", 5), ("c", "bfloat16", 5), ("d", "float32", 6)):
         (tmp_path / name).mkdir()
         extract(model, tokenizer, corpus(), {"top1": 1}, {**SETTINGS, "dtype": dtype}, seed, tmp_path / name)
-        read[name] = pd.read_parquet(tmp_path / name / "tokens.parquet"), torch.cat([shards.read(file) for file in shards.files(tmp_path / name / "top1", "fit")])
+        read[name] = (
+            pd.read_parquet(tmp_path / name / "tokens.parquet"),
+            torch.cat([shards.read(file) for file in shards.files(tmp_path / name / "top1", "fit")]),
+        )
     assert torch.equal(read["a"][1], read["b"][1]) and read["a"][0].equals(read["b"][0])
     assert read["c"][1].dtype == torch.bfloat16 and torch.equal(read["c"][1], read["a"][1].to(torch.bfloat16))
     assert not read["d"][0].equals(read["a"][0])  # another order
@@ -355,6 +359,4 @@ def test_extract_refuses(tmp_path):
 
 
 def test_dtypes_are_those_of_the_config():
-    assert {name: str(dtype) for name, dtype in activations.DTYPES.items()} == {
-        name: f"torch.{name}" for name in ("float32", "bfloat16", "float16")
-    }
+    assert {name: str(dtype) for name, dtype in activations.DTYPES.items()} == {name: f"torch.{name}" for name in ("float32", "bfloat16", "float16")}

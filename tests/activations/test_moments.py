@@ -1,4 +1,5 @@
 """Streamed moments against NumPy, and the Gaussian that shares them."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,4 +1,5 @@
 """Picks: names known before the run, layers after it."""
+
 import json
 
 import pandas as pd

@@ -1,4 +1,5 @@
 """Shards: every row comes back, in order, and a broken file is named."""
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file

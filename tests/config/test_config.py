@@ -1,4 +1,5 @@
 """The configuration: every check, seen as the line that a user reads."""
+
 import copy
 import random
 import subprocess

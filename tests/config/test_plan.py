@@ -1,4 +1,5 @@
 """What a dry run says of the paper's grid, worked out by hand."""
+
 import copy
 from pathlib import Path
 

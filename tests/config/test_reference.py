@@ -1,4 +1,5 @@
 """The configuration's reference: both files are what the models give, and say what config.yaml says."""
+
 import re
 
 import jsonschema

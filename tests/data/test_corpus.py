@@ -1,4 +1,5 @@
 """Corpora: what is kept, and a split that goes with the text."""
+
 import pandas as pd
 import pytest
 

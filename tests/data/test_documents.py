@@ -1,4 +1,5 @@
 """Documents from files and from the hub: what is read, in which order, and every complaint as the line that a user reads."""
+
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from rewardscope.data import documents
 from rewardscope.errors import UserError
 
-ROWS = [("good, \"very\" good\nfilm", 1), ("NA", 0), ("dull", 0), (" naïve 映画 ", 1), ("null", -128), ("last", 127)]
+ROWS = [('good, "very" good\nfilm', 1), ("NA", 0), ("dull", 0), (" naïve 映画 ", 1), ("null", -128), ("last", 127)]
 FORMS = ("parquet", "csv", "jsonl")
 
 
@@ -193,18 +194,46 @@ def test_damaged_parquet(tmp_path):
 @pytest.mark.parametrize(
     ("form", "content", "said"),
     [
-        ("csv", b"text,label\nbad film, very bad,0\n", ": not CSV (Expected 2 fields in line 2, saw 3); a text with a comma, quote or line break needs double quotes, or the file is cut short"),
+        (
+            "csv",
+            b"text,label\nbad film, very bad,0\n",
+            ": not CSV (Expected 2 fields in line 2, saw 3); a text with a comma, quote or line break needs double quotes, or the file is cut short",
+        ),
         ("csv", b"text,label\nx,1\ny\n", ", row 3: fewer fields than column names; a text with a comma, quote or line break needs double quotes"),
-        ("csv", b'text,label\nx,1\n"an open quote,1\n', ", line 3: not CSV (unexpected end of data); a text with a comma, quote or line break needs double quotes, or the file is cut short"),
-        ("csv", b'label,text\n1,x\n\n2,"cut sho', ", line 4: not CSV (unexpected end of data); a text with a comma, quote or line break needs double quotes, or the file is cut short"),
-        ("csv", b'label,text\n1,"x\n2,"y"\n3,z\n', """, line 3: not CSV (',' expected after '"'); a text with a comma, quote or line break needs double quotes, or the file is cut short"""),
-        ("csv", b'text,label\n\n"x\ny",1\n\nz\n', ", row 5: fewer fields than column names; a text with a comma, quote or line break needs double quotes"),
-        ("jsonl", b'{"text": "x"}\n{"text": "y', ", line 2: not JSON (Unterminated string starting at: line 1 column 10 (char 9)); it may be cut short"),
+        (
+            "csv",
+            b'text,label\nx,1\n"an open quote,1\n',
+            ", line 3: not CSV (unexpected end of data); a text with a comma, quote or line break needs double quotes, or the file is cut short",
+        ),
+        (
+            "csv",
+            b'label,text\n1,x\n\n2,"cut sho',
+            ", line 4: not CSV (unexpected end of data); a text with a comma, quote or line break needs double quotes, or the file is cut short",
+        ),
+        (
+            "csv",
+            b'label,text\n1,"x\n2,"y"\n3,z\n',
+            """, line 3: not CSV (',' expected after '"'); a text with a comma, quote or line break needs double quotes, or the file is cut short""",
+        ),
+        (
+            "csv",
+            b'text,label\n\n"x\ny",1\n\nz\n',
+            ", row 5: fewer fields than column names; a text with a comma, quote or line break needs double quotes",
+        ),
+        (
+            "jsonl",
+            b'{"text": "x"}\n{"text": "y',
+            ", line 2: not JSON (Unterminated string starting at: line 1 column 10 (char 9)); it may be cut short",
+        ),
         ("jsonl", b'["x"]\n', ", line 1: not a JSON object; a line holds one document as an object"),
         ("jsonl", b'{"text": "x"}\n{"txt": "y"}\n', ", line 2: no column text; it has txt: set text to one of them"),
         ("jsonl", b"{}\n", ", line 1: no column text; it has none: set text to one of them"),
         ("jsonl", b'{"text": "\\ud800"}\n', ", row 1: text holds half of a surrogate pair, \\ud800; remove it"),
-        ("jsonl", b"[" * 100_000, ", line 1: not JSON (maximum recursion depth exceeded while decoding a JSON array from a unicode string); it may be cut short"),
+        (
+            "jsonl",
+            b"[" * 100_000,
+            ", line 1: not JSON (maximum recursion depth exceeded while decoding a JSON array from a unicode string); it may be cut short",
+        ),
     ],
 )
 def test_malformed_lines(tmp_path, form, content, said):

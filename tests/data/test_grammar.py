@@ -46,8 +46,7 @@ def test_language_is_rich(reviews):
 
 
 def test_templates_are_many_and_distinct():
-    skeletons = {re.sub(r"<\w+>|\([^()]*\)", "_", template)
-                 for options in grammar.templates().values() for template in options}
+    skeletons = {re.sub(r"<\w+>|\([^()]*\)", "_", template) for options in grammar.templates().values() for template in options}
     assert len(skeletons) >= 350
     # Templates that differ in a word of praise or blame only count once here.
     openings = {tuple(re.findall(r"[a-z]+", skeleton)[:4]) for skeleton in skeletons}
@@ -88,7 +87,7 @@ def test_text_is_clean(reviews):
 
 
 def test_label_is_the_sign_of_the_opinions(reviews, outlines):
-    for review, outline in zip(reviews, outlines):
+    for review, outline in zip(reviews, outlines, strict=False):
         signs = [sign for part, sign, _, _ in outline if part == "opinion"]
         assert (signs.count(1), signs.count(-1)) == (review["positive"], review["negative"])
         assert review["sentiment"] == sum(signs) / len(signs) != 0
@@ -99,10 +98,12 @@ def test_label_is_the_sign_of_the_opinions(reviews, outlines):
 
 def test_verdict_agrees_with_label(reviews, outlines):
     stars = {"no": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-    closing = {0: ("I cannot recommend", "Skip ", "Avoid it", "why I stay at home", "the worst", "a no from me"),
-               1: ("Go and see", "Do not miss", "Thank you", "why I go to the cinema", "the best", "a yes from me")}
+    closing = {
+        0: ("I cannot recommend", "Skip ", "Avoid it", "why I stay at home", "the worst", "a no from me"),
+        1: ("Go and see", "Do not miss", "Thank you", "why I go to the cinema", "the best", "a yes from me"),
+    }
     seen = Counter()
-    for review, outline in zip(reviews, outlines):
+    for review, outline in zip(reviews, outlines, strict=False):
         assert [sign for _, sign, _, _ in outline if sign][-1] == (1 if review["label"] else -1)
         if match := re.search(r"\b(\d+)(?: out of |/)10\b", review["text"]):
             assert int(match[1]) == review["score"] and (review["score"] > 5) == review["label"]
@@ -126,18 +127,24 @@ def test_lexicon_follows_label(reviews):
     assert sum(mean[1]) / len(mean[1]) > 4 and sum(mean[0]) / len(mean[0]) < -3
 
 
-@pytest.mark.parametrize("sentence, word", [
-    ("The songs are not good.", "good"), ("I was not bored for a moment.", "bored"),
-    ("There is nothing dull about the plot.", "dull"), ("The film is neither lazy nor empty.", "lazy"),
-    ("Nobody could call the acting great.", "great"), ("Dray is far from superb as Nora.", "superb"),
-    ("I expected a masterpiece, and it is not that at all.", "masterpiece"),
-])
+@pytest.mark.parametrize(
+    "sentence, word",
+    [
+        ("The songs are not good.", "good"),
+        ("I was not bored for a moment.", "bored"),
+        ("There is nothing dull about the plot.", "dull"),
+        ("The film is neither lazy nor empty.", "lazy"),
+        ("Nobody could call the acting great.", "great"),
+        ("Dray is far from superb as Nora.", "superb"),
+        ("I expected a masterpiece, and it is not that at all.", "masterpiece"),
+    ],
+)
 def test_negation_pattern_reads_hand_picked_cases(sentence, word):
     assert NEGATION.search(sentence)[1] == word
 
 
 def test_negated_facts(reviews, outlines):
-    for review, outline in zip(reviews, outlines):
+    for review, outline in zip(reviews, outlines, strict=False):
         assert review["negated"] == sum(negated for *_, negated, _ in outline)
         for part, sign, negated, text in outline:
             match = NEGATION.search(text) if part == "opinion" else None
@@ -168,8 +175,7 @@ def test_names_return(reviews):
 
 
 def test_pronouns_agree(reviews):
-    gender = {name: "his" if pronoun == "he" else "her"
-              for pronoun, names in grammar.WORDS["first_names"].items() for name in names}
+    gender = {name: "his" if pronoun == "he" else "her" for pronoun, names in grammar.WORDS["first_names"].items() for name in names}
     checked = 0
     for review in reviews:
         text = review["text"]
@@ -184,11 +190,9 @@ def test_pronouns_agree(reviews):
 
 
 def test_genre_holds(reviews):
-    things = {genre: [thing for thing in lists["thing"] if " " in thing]
-              for genre, lists in grammar.WORDS["genres"].items()}
+    things = {genre: [thing for thing in lists["thing"] if " " in thing] for genre, lists in grammar.WORDS["genres"].items()}
     assert len(things) >= 10
-    others = {genre: re.compile("|".join(rf"\b{thing}\b" for key in things if key != genre for thing in things[key]))
-              for genre in things}
+    others = {genre: re.compile("|".join(rf"\b{thing}\b" for key in things if key != genre for thing in things[key])) for genre in things}
     for review in reviews:
         assert review["thing"] in grammar.WORDS["genres"][review["genre"]]["thing"]
         assert not others[review["genre"]].search(review["text"]), review["text"]

@@ -1,4 +1,5 @@
 """The explainer openai: what is shown of a feature, what is sent, and what is made of the answers."""
+
 import json
 import re
 from collections import Counter

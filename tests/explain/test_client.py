@@ -1,4 +1,5 @@
 """Paid answers: retried, kept, never asked for twice, never above limit and budget; a real server on this machine answers."""
+
 import json
 import os
 import random

@@ -1,4 +1,5 @@
 """The server-less explainer: what it quotes, how much, and that its own words say nothing."""
+
 import json
 import math
 from collections import Counter
@@ -180,7 +181,13 @@ def test_evidence(corpus):
 
 @pytest.mark.parametrize(
     ("positions", "phrase"),
-    [([2, 4, 6, 8, 10], "tokens 0 to 10"), ([5], "tokens 0 to 10"), ([1, 1, 1, 1, 30], "tokens 0 to 10"), ([3, 60, 61, 62], "tokens 0 to 10"), ([20, 25, 30, 38, 44], "tokens 20 to 40")],
+    [
+        ([2, 4, 6, 8, 10], "tokens 0 to 10"),
+        ([5], "tokens 0 to 10"),
+        ([1, 1, 1, 1, 30], "tokens 0 to 10"),
+        ([3, 60, 61, 62], "tokens 0 to 10"),
+        ([20, 25, 30, 38, 44], "tokens 20 to 40"),
+    ],
 )
 def test_position_phrase(corpus, positions, phrase):
     """The middle half of the strongest activations; what is not read (from token 50) does not count if there is other."""

@@ -1,4 +1,5 @@
 """Figure 3: divergence per layer, over runs."""
+
 import pandas as pd
 
 from rewardscope.figures import figure3

@@ -1,4 +1,5 @@
 """Figure 4: one point per width, penalty and coefficient."""
+
 import math
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The house style: the same bytes on every run, series that can be told apart, bars only where there is an interval."""
+
 import math
 
 import matplotlib
@@ -45,7 +46,7 @@ def test_neighbours_differ_in_colour_marker_line_and_grey():
         a, b = plots.look(i), plots.look(i + 1)
         assert all(a[key] != b[key] for key in a)
     greys = [float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114))) for colour in plots.COLOURS]
-    assert min(abs(a - b) for a, b in zip(greys, greys[1:])) > 0.05
+    assert min(abs(a - b) for a, b in zip(greys, greys[1:], strict=False)) > 0.05
     assert plots.look(7)["color"] == plots.look(0)["color"] and plots.look(7)["linestyle"] != plots.look(0)["linestyle"]
 
 

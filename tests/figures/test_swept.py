@@ -1,4 +1,5 @@
 """Rows of a sweep: layers are averaged inside a seed, seeds are the replicates."""
+
 import math
 
 import pandas as pd
@@ -29,7 +30,13 @@ def test_gather(tmp_path):
 def test_layers_are_averaged_inside_a_seed():
     """Six rows are three replicates: the interval is that of the three means."""
     l0 = {1: (10.0, 30.0), 2: (20.0, 30.0), 3: (20.0, 40.0)}  # means 20, 25, 30
-    rows = swept_rows(**dict(zip(("seed", "layer", "l0"), zip(*((s, layer, v[i]) for s, v in l0.items() for i, layer in enumerate((3, 2)))))))
+    rows = swept_rows(
+        **dict(
+            zip(
+                ("seed", "layer", "l0"), zip(*((s, layer, v[i]) for s, v in l0.items() for i, layer in enumerate((3, 2))), strict=False), strict=False
+            )
+        )
+    )
     rows = rows.assign(mse=2.0, fvu=0.5)
     seeds = swept.seed_means(rows)
     assert seeds["l0"].tolist() == [20, 25, 30] and list(seeds) == swept.METRICS

@@ -1,4 +1,5 @@
 """Every key of the config: what becomes stale when it changes (tests/staleness.yaml)."""
+
 import pytest
 import staleness
 from config_keys import leaves

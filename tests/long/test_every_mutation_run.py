@@ -1,4 +1,5 @@
 """Every mutated config of tests/mutations.py, through Snakemake."""
+
 import pytest
 from mutations import check, mutations
 

@@ -1,4 +1,5 @@
 """Checkpoints of others: what is fetched and from where, and every complaint as the line that a user reads."""
+
 import json
 import os
 import shutil
@@ -128,8 +129,7 @@ def test_incomplete_folder(tmp_path, copy):
     assert complaint(entry, tmp_path) == f"{theirs}: no config.json; it is an adapter: merge it into its model first"
     (tmp_path / "config.json").rename(theirs / "config.json")
     assert complaint(entry, tmp_path) == (
-        f"{theirs}: no tokenizer (one of tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt); "
-        "save the model's tokenizer beside it"
+        f"{theirs}: no tokenizer (one of tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt); save the model's tokenizer beside it"
     )
     (tmp_path / "tokenizer.json").rename(theirs / "tokenizer.json")
     torch.save({}, theirs / "pytorch_model.bin")
@@ -168,7 +168,9 @@ def test_config_that_cannot_be_used(tmp_path, copy):
     content = json.loads((theirs / "config.json").read_text())
     del content["quantization_config"]
     (theirs / "config.json").write_text(json.dumps(content))
-    assert complaint(entry, tmp_path).startswith(f"{theirs}: config.json cannot be used (The checkpoint you are trying to load has model type `novel`")
+    assert complaint(entry, tmp_path).startswith(
+        f"{theirs}: config.json cannot be used (The checkpoint you are trying to load has model type `novel`"
+    )
     change(theirs / "config.json", model_type="gpt2", n_embd="wide")
     assert complaint(entry, tmp_path).startswith(f"{theirs}: config.json cannot be used (Validation error for field 'n_embd'")
     (theirs / "config.json").write_text('{"model_type": ')
@@ -186,7 +188,11 @@ BERT = BertConfig(vocab_size=300, hidden_size=16, num_hidden_layers=2, num_atten
 
 def test_models_of_another_kind(tmp_path):
     theirs, gpt2 = tmp_path / "theirs", AutoConfig.from_pretrained(tiny.checkpoint("gpt2"))
-    kinds = [(BertForMaskedLM(BERT), "BertLMHeadModel"), (GPT2ForSequenceClassification(gpt2), "GPT2LMHeadModel"), (GPT2Model(gpt2), "GPT2LMHeadModel")]
+    kinds = [
+        (BertForMaskedLM(BERT), "BertLMHeadModel"),
+        (GPT2ForSequenceClassification(gpt2), "GPT2LMHeadModel"),
+        (GPT2Model(gpt2), "GPT2LMHeadModel"),
+    ]
     for model, wanted in kinds:
         said = f"{theirs}: it is a {type(model).__name__}, not a causal language model ({wanted}); use a decoder-only one"
         assert complaint(save(model, theirs), tmp_path) == said
@@ -210,7 +216,9 @@ def test_tensors_that_are_not_there(tmp_path, copy):
     del tensors["embed_out.weight"]
     save_file(tensors, file, {"format": "pt"})
     said = complaint({"path": str(file.parent)}, tmp_path)
-    assert said.startswith(f"{file.parent}: 1 tensors of GPTNeoXForCausalLM are not in its weights, ") and said.endswith(" first; use a whole checkpoint")
+    assert said.startswith(f"{file.parent}: 1 tensors of GPTNeoXForCausalLM are not in its weights, ") and said.endswith(
+        " first; use a whole checkpoint"
+    )
     change(file.parent / "config.json", hidden_size=32)
     assert complaint({"path": str(file.parent)}, tmp_path).startswith(f"{file.parent}: the weights cannot be loaded (")
 
@@ -275,7 +283,13 @@ def test_an_earlier_record_of_another_kind(tmp_path, monkeypatch):
 
 def test_download(tmp_path, monkeypatch):
     """From a server: weights come only once all else is well; pickles, scripts and other folders never do."""
-    good = {**fake_hub.contents(tiny.checkpoint("gpt2")), "README.md": b"#", "pytorch_model.bin": b"\x80", "modeling.py": b"1/0", "onnx/config.json": b"{}"}
+    good = {
+        **fake_hub.contents(tiny.checkpoint("gpt2")),
+        "README.md": b"#",
+        "pytorch_model.bin": b"\x80",
+        "modeling.py": b"1/0",
+        "onnx/config.json": b"{}",
+    }
     asks = {**good, "config.json": json.dumps({**json.loads(good["config.json"]), "auto_map": {}}).encode()}
     refs = {"main": fake_hub.FIRST, "odd": fake_hub.SECOND}
     with fake_hub.serve("org/tiny", refs, {fake_hub.FIRST: good, fake_hub.SECOND: asks}) as (address, sent):

@@ -1,4 +1,5 @@
 """Models read from their module tree: the right modules of four architectures, a clear line for others."""
+
 import pytest
 import tiny
 import torch

@@ -1,4 +1,5 @@
 """Muon against torch's own, and its iteration against the singular value decomposition."""
+
 import pytest
 import torch
 

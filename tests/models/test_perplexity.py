@@ -1,4 +1,5 @@
 """Perplexity against cross-entropy taken directly, and against a model whose perplexity is known."""
+
 import math
 from types import SimpleNamespace
 

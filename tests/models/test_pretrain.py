@@ -1,4 +1,5 @@
 """The base model: its tokenizer, its token stream, and a training run at tiny size."""
+
 import logging
 import math
 import re

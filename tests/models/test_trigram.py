@@ -1,4 +1,5 @@
 """The trigram model: a probability over the vocabulary in every context, and Kneser-Ney by hand."""
+
 import itertools
 import math
 

@@ -1,4 +1,5 @@
 """The page of results: our numbers from the files, the paper's from paper.yaml, remarks as written."""
+
 import pandas as pd
 import pytest
 
@@ -10,7 +11,16 @@ from rewardscope.report.page import markdown, write
 def folder(tmp_path):
     (tmp_path / "run/tables").mkdir(parents=True)
     (tmp_path / "run/figures").mkdir()
-    row = {"model": "tiny", "reward": "utility", "m_base": 10.04, "m_rlhf": 1234.5, "difference": 2.0, "ci_low": -1.0, "ci_high": 5.0, "p_value": None}
+    row = {
+        "model": "tiny",
+        "reward": "utility",
+        "m_base": 10.04,
+        "m_rlhf": 1234.5,
+        "difference": 2.0,
+        "ci_low": -1.0,
+        "ci_high": 5.0,
+        "p_value": None,
+    }
     pd.DataFrame([row]).to_csv(tmp_path / "run/tables/table3.csv", index=False)
     pd.DataFrame([{"model": "tiny", "reward": "utility", "layer": 0, "divergence": 1.5}]).to_csv(tmp_path / "run/figures/figure3.csv", index=False)
     (tmp_path / "run/figures/figure3.png").write_bytes(b"a picture")

@@ -1,4 +1,5 @@
 """The report: what it says is in the tables, and no text that it shows can become markup or run."""
+
 import base64
 import hashlib
 import json
@@ -217,7 +218,12 @@ def test_an_entry_says_what_the_tables_say():
     assert (entry["place"], entry["of"], entry["cosine"], entry["null"]) == (2, 2, 0.8, {"covariance": 0.5})
     assert entry["up"] == [["love", 0.9, 3.2], ["of", 0.1, None]] and entry["down"] == [["bad", -0.5, -2.5]]
     assert (entry["uOn"], entry["uUp"], entry["fires"], entry["max"]) == (3.2, 3.2, 1, 2.0)
-    assert (entry["near"], entry["nearCos"], entry["seedCos"], entry["rate"]) == ("tiny/utility/run1/base/layer3/seed1/feature8", 0.3, None, [0.1, 0.2])
+    assert (entry["near"], entry["nearCos"], entry["seedCos"], entry["rate"]) == (
+        "tiny/utility/run1/base/layer3/seed1/feature8",
+        0.3,
+        None,
+        [0.1, 0.2],
+    )
     assert entry["scores"] == {"simulation (correlation)": 0.4}
     (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, {})
     assert bare["null"] == {} and not {"near", "rate", "scores", "uOn"} & set(bare)
@@ -232,7 +238,13 @@ def test_an_entry_says_what_the_tables_say():
 
 def test_words_of_the_lexicon_are_cut_out_with_their_utility():
     table = {"love": 3.2, "well": 1.1, "don't": -1.0}
-    assert report_completions.pieces("I LOVE it, don\u2019t!", table) == [("I ", None), ("LOVE", 3.2), (" it, ", None), ("don\u2019t", -1.0), ("!", None)]
+    assert report_completions.pieces("I LOVE it, don\u2019t!", table) == [
+        ("I ", None),
+        ("LOVE", 3.2),
+        (" it, ", None),
+        ("don\u2019t", -1.0),
+        ("!", None),
+    ]
     assert report_completions.pieces("well-made", table) == [("well-made", 1.1)]
     assert report_completions.pieces("", table) == []
 
@@ -252,7 +264,10 @@ def test_the_rules_that_ran_and_what_they_read():
 
     jobs = [job("table", ["a", "b"], ["t"], 1.0), job("model", ["given"], ["a"], 2.0), job("model", ["given"], ["b"], 3.0)]
     found = report_provenance.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, gone=["freed"], broken=[]))
-    assert found["rules"] == [{"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""}, {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"}]
+    assert found["rules"] == [
+        {"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""},
+        {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"},
+    ]
     assert found["commits"] == ["abcdef0123 with changes"] and found["graph"].count('class="edge"') == 1
 
 
@@ -263,7 +278,12 @@ def test_the_rule_graph_leaves_out_what_longer_ways_imply():
 
 @pytest.mark.parametrize(
     ("difference", "low", "high", "text"),
-    [(0.17, -0.26, 0.6, "+0.17 (−0.26 to 0.60), not shown"), (5.67, 3.12, 8.21, "+5.67 (3.12 to 8.21)"), (2.0, np.nan, np.nan, "+2.00"), (np.nan, np.nan, np.nan, "–")],
+    [
+        (0.17, -0.26, 0.6, "+0.17 (−0.26 to 0.60), not shown"),
+        (5.67, 3.12, 8.21, "+5.67 (3.12 to 8.21)"),
+        (2.0, np.nan, np.nan, "+2.00"),
+        (np.nan, np.nan, np.nan, "–"),
+    ],
 )
 def test_a_difference_whose_interval_holds_0_is_not_shown(difference, low, high, text):
     assert report_sections.says({"difference": difference, "ci_low": low, "ci_high": high}) == text
@@ -272,7 +292,9 @@ def test_a_difference_whose_interval_holds_0_is_not_shown(difference, low, high,
 def test_scores_stand_beside_those_of_other_features():
     page, _ = made_up(1)
     (chart,) = page["scores"]
-    assert chart["rows"] == [{"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}]
+    assert chart["rows"] == [
+        {"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}
+    ]
     assert "base 0.47, RLHF 0.51, other features 0.01" in chart["svg"]
 
 
@@ -309,6 +331,7 @@ def rgb(colour: str) -> list[float]:
 
 def ratio(a: list[float], b: list[float]) -> float:
     """WCAG 2's contrast ratio of two sRGB colours."""
+
     def luminance(colour):
         return sum(w * (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4) for w, v in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
 
@@ -335,7 +358,9 @@ def test_text_and_marks_stand_out_from_what_is_behind_them(scheme):
 # ---- the charts ----
 
 
-@pytest.mark.parametrize(("value", "text"), [(1.294, "1.29"), (-0.06, "−0.06"), (33.07, "33.1"), (687.4, "687"), (0, "0"), (-0.001, "0"), (float("nan"), "–")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.294, "1.29"), (-0.06, "−0.06"), (33.07, "33.1"), (687.4, "687"), (0, "0"), (-0.001, "0"), (float("nan"), "–")]
+)
 def test_numbers_have_three_digits_that_count(value, text):
     assert charts.number(value) == text
 

@@ -1,4 +1,5 @@
 """Accuracy of a classifier, counted by hand."""
+
 import math
 
 import pandas as pd

@@ -1,4 +1,5 @@
 """A classifier trained here, and others' taken over: what is learned, what is refused, as the line that a user reads."""
+
 import json
 import re
 import subprocess
@@ -164,7 +165,9 @@ def test_pickled_weights(tmp_path):
     torch.save(load_file(theirs / "model.safetensors"), theirs / "pytorch_model.bin")
     (theirs / "model.safetensors").unlink()
     said = complaint({"path": str(theirs)}, tmp_path)
-    assert "no *.safetensors; pickled weights (.bin, .pt) can run code" in said and "AutoModelForSequenceClassification.from_pretrained(folder)" in said
+    assert (
+        "no *.safetensors; pickled weights (.bin, .pt) can run code" in said and "AutoModelForSequenceClassification.from_pretrained(folder)" in said
+    )
 
 
 def test_a_head_of_another_size(tmp_path):
@@ -203,7 +206,9 @@ def test_hub(tmp_path, monkeypatch):
     record.write_text(json.dumps(source))
     other = tiny_classifier.save(tmp_path / "other", ("POSITIVE", "NEGATIVE"))
     fake_hub.lay_out(tmp_path / "hub", "model", "org/judge", fake_hub.SECOND, fake_hub.contents(other))
-    assert complaint({"hub": "org/judge"}, tmp_path, record).startswith(f"org/judge at main was commit {fake_hub.FIRST} and is now {fake_hub.SECOND}; ")
+    assert complaint({"hub": "org/judge"}, tmp_path, record).startswith(
+        f"org/judge at main was commit {fake_hub.FIRST} and is now {fake_hub.SECOND}; "
+    )
     assert fetch({"hub": "org/judge", "revision": fake_hub.FIRST}, tmp_path / "pinned", record)["commit"] == fake_hub.FIRST
 
 

@@ -1,4 +1,5 @@
 """The reward of a classifier: which logit, in batches, cut to length, the same every time."""
+
 import pytest
 import tiny
 import tiny_classifier

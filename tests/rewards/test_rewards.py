@@ -1,4 +1,5 @@
 """Rewards: how a text becomes words, Equation 3, and every complaint about a lexicon."""
+
 import math
 
 import pytest

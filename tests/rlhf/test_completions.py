@@ -1,4 +1,5 @@
 """Completions: which prompts, what is sampled, and what is counted in it."""
+
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,4 +1,5 @@
 """PPO: its small parts by hand, and runs of a tiny model that must be repeatable, resumable and loud when they fail."""
+
 import copy
 import math
 import os

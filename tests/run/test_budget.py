@@ -1,4 +1,5 @@
 """Too little disk or memory is refused with figures, before anything is written."""
+
 from types import SimpleNamespace
 
 import pytest

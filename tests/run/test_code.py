@@ -1,4 +1,5 @@
 """The digest of a rule's code: it moves with what can change the rule's results and with nothing else."""
+
 import ast
 import shutil
 from pathlib import Path
@@ -130,7 +131,12 @@ def test_every_form_of_import(tmp_path, package, line):
 
 @pytest.mark.parametrize(
     "line",
-    ["from rewardscope.models import trigram", "from rewardscope.models.trigram import Trigram", "import rewardscope.models.trigram", "from rewardscope.models import (\n  trigram as t,\n)"],
+    [
+        "from rewardscope.models import trigram",
+        "from rewardscope.models.trigram import Trigram",
+        "import rewardscope.models.trigram",
+        "from rewardscope.models import (\n  trigram as t,\n)",
+    ],
 )
 def test_a_module_in_a_room(tmp_path, package, line):
     script = tmp_path / "script.py"
@@ -156,7 +162,7 @@ def test_the_digest_is_the_same_in_every_python(tmp_path, package):
     """Written down from one Python, compared in all that CI runs: syntax whose `ast.dump` differs between them."""
     script = tmp_path / "script.py"
     script.write_text(
-        'from __future__ import annotations\nimport math as m\n\nclass A(dict, metaclass=type): ...\n'
+        "from __future__ import annotations\nimport math as m\n\nclass A(dict, metaclass=type): ...\n"
         + "async def f(a, /, b: int = 1, *c, d=None, **e) -> str:\n    'doc'\n    x: list[int] = [*c]\n    return f'{a!r:>{b}} {x=} a' 'b' u'c' f'{d}'\n"
         + "@f\ndef g():\n    try:\n        with open('a') as h, open('b'):\n            yield lambda: (h, ..., 1j, b'x', -1.5e300, None, True)\n"
         + "    except* ValueError as z:\n        pass\n    match x:\n        case {'a': [1, *_], **r} if (n := 2):\n            del n\n        case A(b=None) | None:\n            global q\n"

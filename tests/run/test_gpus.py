@@ -1,4 +1,5 @@
 """Two jobs of one machine take two GPUs and a third waits: real processes and locks, an `nvidia-smi` that lists two GPUs."""
+
 import os
 import subprocess
 import sys

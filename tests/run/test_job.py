@@ -1,4 +1,5 @@
 """What a job knows of itself by its log."""
+
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,11 @@ from rewardscope.run import job
 @pytest.mark.parametrize(
     ("log", "output", "folder"),
     [
-        ("results/logs/saes/pairs/tiny/utility/run1/base/paper.top1.width128.log", "results/pairs/tiny/utility/run1/base/x", "results/.work/saes/pairs/tiny/utility/run1/base/paper.top1.width128"),
+        (
+            "results/logs/saes/pairs/tiny/utility/run1/base/paper.top1.width128.log",
+            "results/pairs/tiny/utility/run1/base/x",
+            "results/.work/saes/pairs/tiny/utility/run1/base/paper.top1.width128",
+        ),
         ("x/logs/y/logs/saes/pairs/logs/saes/run1.log", "x/logs/y/pairs/logs/saes/run1/x", "x/logs/y/.work/saes/pairs/logs/saes/run1"),
         ("/a/results/logs/table3.log", "/a/results/tables/table3.csv", "/a/results/.work/table3"),
         ("logs/one.log", "made/one", ".work/one"),

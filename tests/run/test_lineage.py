@@ -1,4 +1,5 @@
 """Lineage on records made by hand: a table of two models' files, and every way in which its chain can break."""
+
 import hashlib
 import json
 import os

@@ -1,4 +1,5 @@
 """One run at a time in a results folder, with real processes; a killed one leaves nothing that stops the next."""
+
 import socket
 import subprocess
 import sys
@@ -39,7 +40,9 @@ def test_after_kill_9_the_next_run_just_runs(tmp_path, other):
 def test_a_run_that_another_host_has_left(tmp_path):
     (tmp_path / ".work").mkdir()
     (tmp_path / ".work" / "lock").write_text("faraway 12")
-    with pytest.raises(UserError, match=rf"a run on faraway \(process 12\) has not ended or was killed; once it is gone: python -m rewardscope recover {tmp_path}$"):
+    with pytest.raises(
+        UserError, match=rf"a run on faraway \(process 12\) has not ended or was killed; once it is gone: python -m rewardscope recover {tmp_path}$"
+    ):
         run_lock.hold(tmp_path)
     (tmp_path / ".work" / "lock").unlink()
     run_lock.hold(tmp_path)

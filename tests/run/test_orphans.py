@@ -1,4 +1,5 @@
 """A job ends with its Snakemake: real processes, started as Snakemake starts a script (from a thread, through bash)."""
+
 import os
 import signal
 import subprocess

@@ -1,4 +1,5 @@
 """Records of jobs that Snakemake really ran, on a workflow of three rules."""
+
 import hashlib
 import json
 import os

@@ -1,4 +1,5 @@
 """What a killed run leaves in Slurm: here commands of Slurm's names over a list of jobs, in system/test_slurm.py a real Slurm."""
+
 import builtins
 import logging
 import socket

@@ -1,4 +1,5 @@
 """Codes in a list against all of them, and products in a lower precision against the full one."""
+
 import pytest
 import torch
 

@@ -1,4 +1,5 @@
 """Step 4: nearest features, and activity on either model's activations."""
+
 import numpy as np
 import pandas as pd
 import pytest

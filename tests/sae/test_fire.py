@@ -1,4 +1,5 @@
 """Which features are kept, and where they fire."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +14,7 @@ D, WIDTH, TOKENS = 4, 9, 23
 def matched(ranked: int, unranked: int = 3) -> pd.DataFrame:
     """A table of matched features: feature 100 at place 1, and so on; then features without a place."""
     place = [*range(1, ranked + 1), *[None] * unranked]
-    return pd.DataFrame(
-        {"place": pd.array(place, dtype="Int32"), "small": np.arange(100, 100 + ranked + unranked, dtype=np.int32)}
-    )
+    return pd.DataFrame({"place": pd.array(place, dtype="Int32"), "small": np.arange(100, 100 + ranked + unranked, dtype=np.int32)})
 
 
 def test_selection_is_the_top_and_as_many_others():

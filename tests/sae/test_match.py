@@ -1,4 +1,5 @@
 """Matching two dictionaries: Equation 2 by hand, and the assignment by trying them all."""
+
 from itertools import permutations
 
 import numpy as np

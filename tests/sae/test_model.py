@@ -1,4 +1,5 @@
 """The autoencoder: hand-written gradients against autograd, and ties that survive."""
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -17,9 +18,7 @@ L1 = 0.03
 def random_sae(tied: bool) -> SAE:
     """Float64, rows of any norm, biases that matter, one feature that never fires."""
     rng = torch.Generator().manual_seed(1)
-    w_enc, w_dec, b_enc, b_dec = (
-        torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((S, F, D), (S, F, D), (S, F), (S, D))
-    )
+    w_enc, w_dec, b_enc, b_dec = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((S, F, D), (S, F, D), (S, F), (S, D)))
     b_enc[:, 2] = -100
     return SAE(w_enc, b_enc, w_enc if tied else w_dec, b_dec)
 
@@ -106,9 +105,7 @@ def test_loss_parts_by_hand(l1_on, loss):
     # x_hat = (2, 4) and (0, 1); the only error is 1, in one of four numbers.
     model = SAE(torch.eye(2)[None], tensor([[0.0, -1.0]]), torch.eye(2)[None], tensor([[0.0, 1.0]]))
     parts = sae.gradients_(model, tensor([[[2.0, 4.0], [-1.0, 1.0]]]), 0.1, l1_on)
-    assert {name: part.item() for name, part in parts.items()} == pytest.approx(
-        {"loss": loss, "mse": 0.25, "l0": 1.0, "l1": 2.5}
-    )
+    assert {name: part.item() for name, part in parts.items()} == pytest.approx({"loss": loss, "mse": 0.25, "l0": 1.0, "l1": 2.5})
 
 
 def test_loss_parts_are_one_number_a_replicate(x):

@@ -1,4 +1,5 @@
 """MMCS without features. DESIGN.md: at d = 128, 128 against 256 rows, 0.25 when isotropic, 0.84 when it is not."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,9 +31,7 @@ def simulated(deviations: np.ndarray, draws: int) -> tuple[list[float], list[flo
     return means, bests
 
 
-@pytest.mark.parametrize(
-    ("decay", "mmcs", "best"), [("isotropic", 0.25, 0.35), ("variances 1/i", 0.48, 0.72), ("deviations 1/i", 0.84, 0.97)]
-)
+@pytest.mark.parametrize(("decay", "mmcs", "best"), [("isotropic", 0.25, 0.35), ("variances 1/i", 0.48, 0.72), ("deviations 1/i", 0.84, 0.97)])
 def test_random_rows_against_a_simulation(decay, mmcs, best):
     table = nulls.random_rows(moments(DECAYS[decay]), (128, 256), draws=20, top_k=30, seed=1)
     first = table["cosines"].map(lambda c: c[0])

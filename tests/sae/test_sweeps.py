@@ -1,4 +1,5 @@
 """Sweeps: each setting is the training that `saes` would do; one after another on the same starts."""
+
 import torch
 
 from rewardscope.sae import sweeps

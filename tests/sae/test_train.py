@@ -1,4 +1,5 @@
 """Training and its metrics, each against a second computation of the same thing."""
+
 import pytest
 import torch
 from torch import Tensor
@@ -190,9 +191,7 @@ def test_another_seed_is_another_training(rows):
     assert not torch.isclose(model.w_enc[0], model.w_enc[1]).all()
 
 
-@pytest.mark.parametrize(
-    ("documents", "seen", "tokens"), [(32, (1000, 10), 3200), (32, (104, 10), 333), (3, (22, 10), 7), (1, (2, 10), 1)]
-)
+@pytest.mark.parametrize(("documents", "seen", "tokens"), [(32, (1000, 10), 3200), (32, (104, 10), 333), (3, (22, 10), 7), (1, (2, 10), 1)])
 def test_batch_tokens(documents, seen, tokens):
     moments = {name: torch.tensor(n) for name, n in zip(("tokens", "documents"), seen, strict=True)}
     assert saes.batch_tokens(documents, moments) == tokens

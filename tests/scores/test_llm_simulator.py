@@ -1,4 +1,5 @@
 """Requests to a simulating language model, and what is read of its answers, right and wrong."""
+
 import json
 import math
 

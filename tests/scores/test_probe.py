@@ -1,4 +1,5 @@
 """The probe: planted answers, ridge against brute force, and nothing of held documents in a fit."""
+
 import math
 
 import numpy as np

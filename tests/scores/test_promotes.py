@@ -1,4 +1,5 @@
 """What adding a feature does to the next token: a model whose answer is known, an MLP's bias, and claims that can be counted."""
+
 import math
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Scores of explanations: against SciPy and counting, on features whose right explanation is known, with a server played by a function."""
+
 import json
 import re
 

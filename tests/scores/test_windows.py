@@ -1,4 +1,5 @@
 """Windows of held documents, and which of them a feature is scored on."""
+
 import numpy as np
 import pandas as pd
 import pytest

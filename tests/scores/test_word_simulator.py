@@ -1,4 +1,5 @@
 """The deterministic simulator: what it reads in a sentence, and what it predicts from that."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,4 +1,5 @@
 """A headless Chromium, driven over the two pipes of its DevTools protocol: no library, no port, no network."""
+
 import base64
 import json
 import os

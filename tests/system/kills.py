@@ -6,6 +6,7 @@ its jobs or Snakemake itself at a random moment, runs again to the end and compa
 JSON file with the undisturbed run. Snakemake's jobs must be gone soon after it. A line a trial, then a summary;
 exit status 1 where a file differs or a run fails.
 """
+
 import argparse
 import hashlib
 import os
@@ -69,7 +70,11 @@ def outputs(folder: Path) -> dict[str, list[str]]:
 def jobs_of(run: subprocess.Popen) -> list[psutil.Process]:
     """The scripts that Snakemake has started."""
     try:
-        return [p for p in psutil.Process(run.pid).children(recursive=True) if any(".snakemake/scripts" in word for word in p.cmdline()) and "bash" not in p.name()]
+        return [
+            p
+            for p in psutil.Process(run.pid).children(recursive=True)
+            if any(".snakemake/scripts" in word for word in p.cmdline()) and "bash" not in p.name()
+        ]
     except psutil.NoSuchProcess:
         return []
 

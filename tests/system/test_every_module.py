@@ -1,4 +1,5 @@
 """Every module of the package: what becomes stale when it changes, in a copy of the project with a finished run."""
+
 import os
 import shutil
 

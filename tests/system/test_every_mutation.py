@@ -1,4 +1,5 @@
 """Every mutated config of tests/mutations.py and tests/config_lines.py, every key's value of tests/staleness.yaml; broken files through Snakemake."""
+
 import shutil
 
 import config_lines

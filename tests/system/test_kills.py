@@ -1,4 +1,5 @@
 """Three kills of the kind that `kills.py` does by the dozen: of extraction, SAE training and PPO."""
+
 import kills
 import pytest
 

@@ -1,4 +1,5 @@
 """The explainer openai in the real DAG: a server that gives the key away, and kill -9 in the middle of paid answers."""
+
 import json
 import os
 import sqlite3

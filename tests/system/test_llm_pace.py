@@ -1,4 +1,5 @@
 """How long a thousand answers take: a server with a second process's clock, half a second each, 32 at a time."""
+
 import math
 import os
 import subprocess

@@ -1,4 +1,5 @@
 """The explainer openai in the real DAG, with a server on this machine: paid once, priced, stale when it should be."""
+
 import json
 import os
 import random
@@ -108,7 +109,9 @@ def test_scores_of_paid_explanations(explained):
     assert set(table["explainer"]) == {"openai:org/m"} and set(table["samples"]) == {2}
     by = table[table["layer"] == "all"].set_index(["scorer", "measure", "explanation"])
     for measure in ("correlation", "auroc", "balanced_accuracy"):
-        own, other, less, empty = (by.xs((measure, name), level=("measure", "explanation")).iloc[0] for name in ("own", "other", "own - other", "empty"))
+        own, other, less, empty = (
+            by.xs((measure, name), level=("measure", "explanation")).iloc[0] for name in ("own", "other", "own - other", "empty")
+        )
         assert own["base"] == other["base"] and less["base"] == 0 and empty["base"] == (0 if measure == "correlation" else 0.5)
     assert by.loc["simulation", "correlation", "own"]["base"] not in (0, 1)
     frames = {scorer: scored(folder, scorer) for scorer in MEASURES}

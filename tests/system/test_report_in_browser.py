@@ -1,4 +1,5 @@
 """The report in a real browser: Debian's chromium, headless. Without one these tests are skipped."""
+
 import chromium
 import pytest
 from report_pages import HOSTILE, feature, html
@@ -56,7 +57,9 @@ def test_the_policy_holds_what_escaping_might_miss(opened):
     ran = "document.body.appendChild(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'})); window.ran === undefined"
     assert opened.run(ran)
     assert opened.run("fetch('https://example.org').then(() => false, () => true)")
-    assert opened.run("new Promise(done => { const i = new Image(); i.onerror = () => done(true); i.onload = () => done(false); i.src = 'https://example.org/x.png'; })")
+    assert opened.run(
+        "new Promise(done => { const i = new Image(); i.onerror = () => done(true); i.onload = () => done(false); i.src = 'https://example.org/x.png'; })"
+    )
 
 
 def test_search_filters_and_sorts_show_the_right_features(opened):
@@ -113,11 +116,20 @@ def test_an_address_opens_its_feature_and_the_keyboard_reaches_all(opened, many)
 
 
 def test_labels_and_headings(opened):
-    assert opened.run("[...document.querySelectorAll('input, select')].filter(c => !c.closest('label') || !c.closest('label').textContent.trim()).length") == 0
-    assert opened.run("[...document.querySelectorAll('svg')].filter(s => s.getAttribute('role') !== 'img' || !s.getAttribute('aria-label')).length") == 0
+    assert (
+        opened.run(
+            "[...document.querySelectorAll('input, select')].filter(c => !c.closest('label') || !c.closest('label').textContent.trim()).length"
+        )
+        == 0
+    )
+    assert (
+        opened.run("[...document.querySelectorAll('svg')].filter(s => s.getAttribute('role') !== 'img' || !s.getAttribute('aria-label')).length") == 0
+    )
     assert opened.run("[...document.querySelectorAll('section')].every(s => document.getElementById(s.getAttribute('aria-labelledby')))")
-    levels = opened.run("[...document.querySelectorAll('main h1, main h2, main h3, main h4')].filter(h => h.offsetParent).map(h => Number(h.tagName[1]))")
-    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
+    levels = opened.run(
+        "[...document.querySelectorAll('main h1, main h2, main h3, main h4')].filter(h => h.offsetParent).map(h => Number(h.tagName[1]))"
+    )
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
 
 
 CONTRAST = """(() => {

@@ -1,4 +1,5 @@
 """One job split into several, in the real DAG at test size."""
+
 import os
 import shutil
 
@@ -23,7 +24,10 @@ def test_a_split_extraction_changes_no_byte(finished, tmp_path):
     found = {file.name: file.read_bytes() for part in parts for file in (tmp_path / folder / part).glob("*.safetensors")}
     assert found == {file.name: file.read_bytes() for file in (finished / folder / "part0").glob("*.safetensors")}
     kinds = ("activations/t*", "saes/**/*.safetensors", "saes/**/*.json", "features/**/*.parquet", "features/**/*.csv")
-    ours, theirs = ({str(file.relative_to(run)): file.read_bytes() for kind in kinds for file in (run / site).glob(kind) if file.is_file()} for run in (tmp_path, finished))
+    ours, theirs = (
+        {str(file.relative_to(run)): file.read_bytes() for kind in kinds for file in (run / site).glob(kind) if file.is_file()}
+        for run in (tmp_path, finished)
+    )
     assert ours == theirs and len(ours) > 15
     assert planned(snakemake(tmp_path, "--dry-run", *options)) == set()
 

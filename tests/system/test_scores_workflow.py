@@ -1,4 +1,5 @@
 """Scores by the real DAG: a run that asks for them runs nothing again that is finished."""
+
 import os
 import shutil
 from pathlib import Path

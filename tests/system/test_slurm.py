@@ -1,4 +1,5 @@
 """`profiles/slurm` on a real Slurm of one node: to Table 3, errors, memory, Ctrl-C, and what kill -9 leaves."""
+
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ TABLE = "results/tables/table3.csv"
 PACKAGES = "apt-get install --no-install-recommends slurm-wlm munge"
 pytestmark = pytest.mark.workflow
 
-TOY = """
+TOY = (
+    """
 rule fails:
     output: "never"
     log: "logs/fails.log"
@@ -36,7 +38,10 @@ rule greedy:
 rule sleeps:
     output: "slept"
     shell: "sleep 600"
-""".replace("{sys.executable}", sys.executable).replace("{{", "{").replace("}}", "}")
+""".replace("{sys.executable}", sys.executable)
+    .replace("{{", "{")
+    .replace("}}", "}")
+)
 FAILS = """
 from rewardscope.run import job
 job.start(snakemake)
@@ -154,7 +159,9 @@ def test_ctrl_c_cancels(toy):
 
 
 def recover(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "rewardscope", "recover", *arguments], cwd=folder, capture_output=True, text=True, input="", check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "rewardscope", "recover", *arguments], cwd=folder, capture_output=True, text=True, input="", check=False
+    )
 
 
 def test_recovery_after_kill_9(tmp_path):

@@ -1,4 +1,5 @@
 """A local explainer, end to end: `transformers serve` with a tiny random chat checkpoint, as docs/llm.md says."""
+
 import os
 import socket
 import subprocess

@@ -1,4 +1,5 @@
 """What tables share: explanation files by place, the words in them that count, and their sums by hand."""
+
 import json
 
 import pytest

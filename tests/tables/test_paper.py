@@ -1,4 +1,5 @@
 """Tables 1 and 2 from made artifacts, and the paper's values that stand beside ours."""
+
 import pandas as pd
 import pytest
 

@@ -1,4 +1,5 @@
 """The table of scores, on numbers that can be counted by hand."""
+
 import math
 
 import pandas as pd
@@ -50,7 +51,9 @@ def test_samples_are_averaged_inside_a_seed():
 
 
 def test_exact_p_of_six_seeds():
-    found = rows(pd.concat([frame(side, [value], seed=seed) for seed in range(6) for side, value in (("base", 0.1), ("rlhf", 0.3))]), "simulation", NAMES)
+    found = rows(
+        pd.concat([frame(side, [value], seed=seed) for seed in range(6) for side, value in (("base", 0.1), ("rlhf", 0.3))]), "simulation", NAMES
+    )
     assert picked(found, 2, "own")["p_value"] == 2 / 64 and picked(found, 2, "empty")["p_value"] == 1
 
 

@@ -1,4 +1,5 @@
 """Section 5.3 on explanations small enough to count, and its chance level against exact enumeration and a draw."""
+
 import itertools
 import math
 import random
@@ -39,8 +40,12 @@ def test_measure_by_hand():
     found = measure(texts, TABLE, {"good", "bad", "dull", "made"})
     assert found == pytest.approx(
         {
-            "share": 3 / 5, "share_positive": 3 / 5, "share_negative": 1 / 5,
-            "recall": 3 / 4, "recall_positive": 2 / 2, "recall_negative": 1 / 2,
+            "share": 3 / 5,
+            "share_positive": 3 / 5,
+            "share_negative": 1 / 5,
+            "recall": 3 / 4,
+            "recall_positive": 2 / 2,
+            "recall_negative": 1 / 2,
             "utility": 2 - 3 + 2 + 0.5,
         }  # fmt: skip
     )

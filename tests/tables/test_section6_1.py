@@ -1,4 +1,5 @@
 """Section 6.1: what counts as an opinion on films, and the counts on explanations that can be counted by hand."""
+
 import inspect
 import math
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Section 6.2: a point per RLHF run, equal to the rows of Tables 3 and 4 of that run alone."""
+
 import math
 
 import numpy as np

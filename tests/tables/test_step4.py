@@ -1,4 +1,5 @@
 """Step 4's counts on frames small enough to count by hand, and on dictionaries with planted changes."""
+
 import math
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Table 3 on explanations small enough to add up by hand."""
+
 import math
 
 import pytest

@@ -1,4 +1,5 @@
 """Table 4 on completions small enough to add up by hand."""
+
 import math
 
 import numpy as np

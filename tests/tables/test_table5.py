@@ -1,4 +1,5 @@
 """Table 5: the right explanation beside the right feature, equally many of both sides."""
+
 import pandas as pd
 import pytest
 
@@ -10,9 +11,7 @@ NAMES = {"model": "tiny", "reward": "utility", "run": "run1"}
 
 def side(name: str, features: list[int], others: int = 3) -> tuple[list[dict], pd.DataFrame]:
     """Explanations of `features`, best first, and the matches of these and of some that nothing explains."""
-    lines = [
-        {"feature": f, "activates_on": f"{name} {f} on", "promotes": f"{name} {f} up", "explainer": "tokens"} for f in features
-    ]
+    lines = [{"feature": f, "activates_on": f"{name} {f} on", "promotes": f"{name} {f} up", "explainer": "tokens"} for f in features]
     every = [*features, *range(900, 900 + others)]
     matches = pd.DataFrame(
         {

@@ -1,4 +1,5 @@
 """Table 6: tied and untied in the same seeds, and how fast a loss settles."""
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,4 +1,5 @@
 """Table 7: the most divergent layers against the lowest."""
+
 import pytest
 from swept_rows import swept_rows
 

@@ -1,4 +1,5 @@
 """Rule accuracy."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

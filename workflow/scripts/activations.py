@@ -1,4 +1,5 @@
 """Rule activations."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule base_model."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule classifier."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule comparison."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule completions."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule corpus."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule divergence."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule explanations."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule feature_activations."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule features."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

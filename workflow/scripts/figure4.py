@@ -1,4 +1,5 @@
 """Rule figure4."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

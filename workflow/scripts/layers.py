@@ -1,4 +1,5 @@
 """Rule layers."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

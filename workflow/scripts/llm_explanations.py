@@ -1,4 +1,5 @@
 """Rule llm_explanations."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule moments: what the jobs that share an extraction out leave to be brought together."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule nulls."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule perplexity."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule probe."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

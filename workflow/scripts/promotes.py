@@ -1,4 +1,5 @@
 """Rule promotes."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

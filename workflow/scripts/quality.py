@@ -1,4 +1,5 @@
 """Rule quality."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

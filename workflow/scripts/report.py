@@ -1,4 +1,5 @@
 """Rule report."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

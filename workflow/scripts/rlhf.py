@@ -1,4 +1,5 @@
 """Rule rlhf."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule saes."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule scores."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule scores_table."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

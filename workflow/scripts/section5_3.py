@@ -1,4 +1,5 @@
 """Rule section5_3."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule section6_1."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule section6_2."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

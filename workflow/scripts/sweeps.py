@@ -1,4 +1,5 @@
 """Rule sweeps."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

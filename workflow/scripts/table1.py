@@ -1,4 +1,5 @@
 """Rule table1."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

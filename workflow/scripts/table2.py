@@ -1,4 +1,5 @@
 """Rule table2."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule table4."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

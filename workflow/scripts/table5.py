@@ -1,4 +1,5 @@
 """Rule table5."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -1,4 +1,5 @@
 """Rule table7."""
+
 from rewardscope.figures import swept
 from rewardscope.run import job
 

@@ -1,4 +1,5 @@
 """Rule tuned."""
+
 from rewardscope.run import job
 
 job.start(snakemake)

@@ -2,6 +2,7 @@
 
 All of it is fixed from the whole corpus before the first batch, so that no split changes a byte.
 """
+
 from itertools import chain
 from typing import NamedTuple
 
@@ -119,9 +120,7 @@ def by_length(lengths: Int[np.ndarray, "documents"], budget: int, rng: np.random
     return [np.array(groups[i]) for i in rng.permutation(len(groups))]
 
 
-def encode(
-    tokenizer, texts: list[str], limit: int, chunk: int = 1000
-) -> tuple[Int32[np.ndarray, "tokens"], Int[np.ndarray, "texts_and_end"]]:
+def encode(tokenizer, texts: list[str], limit: int, chunk: int = 1000) -> tuple[Int32[np.ndarray, "tokens"], Int[np.ndarray, "texts_and_end"]]:
     """Token ids of all texts in a row, and where each text begins and the last one ends; `limit` a text."""
     parts, lengths = [], []
     for start in range(0, len(texts), chunk):  # Python lists of ids take nine times the memory

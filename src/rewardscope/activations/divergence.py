@@ -1,4 +1,5 @@
 """Parameter divergence of the tuned model from its base (section 4.1)."""
+
 import pandas as pd
 import torch
 

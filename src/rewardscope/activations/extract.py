@@ -3,6 +3,7 @@
 No language-model head and no block above the deepest chosen layer is run. The first position of a document (an
 attention sink with an outlying norm), special tokens and padding are left out.
 """
+
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -27,9 +28,7 @@ from rewardscope.run.job import progress
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAME = pa.dictionary(pa.int32(), pa.string())
-INDEX = pa.schema(
-    [("document", pa.int32()), ("part", NAME), ("corpus", NAME), ("position", pa.int32()), ("token", pa.int32())]
-)
+INDEX = pa.schema([("document", pa.int32()), ("part", NAME), ("corpus", NAME), ("position", pa.int32()), ("token", pa.int32())])
 
 
 class _Enough(Exception):

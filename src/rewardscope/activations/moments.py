@@ -1,4 +1,5 @@
 """Mean and covariance of activations, and Gaussian vectors that share them: activations without features."""
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Which layers are looked into: picks are named before the run, their layers are known after RLHF."""
+
 import json
 from collections.abc import Sequence
 from pathlib import Path

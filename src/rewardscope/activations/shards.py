@@ -1,4 +1,5 @@
 """Activation shards: safetensors files of `[tokens, d_model]` rows, one part (`fit` or `held`) a file."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 `load` turns Snakemake's merged config into an immutable `Config`; nothing heavy is imported, as the Snakefile runs it.
 """
+
 import re
 from collections.abc import Iterator, Mapping
 from functools import reduce

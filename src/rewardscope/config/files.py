@@ -1,4 +1,5 @@
 """Config files as text: the line of a mistake that Snakemake's loader leaves unsaid."""
+
 from pathlib import Path
 
 import yaml

@@ -1,4 +1,5 @@
 """What a run will read and write, from the config alone: no hub and no model is asked."""
+
 from pathlib import Path
 
 from rewardscope.config.config import Config
@@ -46,8 +47,8 @@ def lines(config: Config) -> list[str]:
         episodes = 0 if pair.rlhf else reward.updates * reward.batch
         total, largest = total + 2 * side * config.runs, max(largest, side)
         out.append(
-            f"{pair.model} x {pair.reward}, {config.runs} run{'s' * (config.runs > 1)}: {episodes:,} PPO episodes a run; at most {tokens / 1e6:.1f} M "
-            f"tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
+            f"{pair.model} x {pair.reward}, {config.runs} run{'s' * (config.runs > 1)}: {episodes:,} PPO episodes a run; "
+            f"at most {tokens / 1e6:.1f} M tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
         )
     if config.explainer == "openai":
         out += requests(config)

@@ -1,4 +1,5 @@
 """The configuration's reference, made from its pydantic models: config/README.md and workflow/schemas/config.schema.yaml."""
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -3,6 +3,7 @@
 Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
 What a check says goes on where the dotted name of its place ends: ` is 3; it must ..`, `.revision is v1; it needs hub`.
 """
+
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath

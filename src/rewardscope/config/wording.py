@@ -1,4 +1,5 @@
 """Mistakes in the configuration in plain words: one line that names the dotted key and what is right."""
+
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,5 @@
 """Corpora: train and test documents, the test documents split once into `fit` and `held`."""
+
 import pandas as pd
 
 from rewardscope.data import grammar

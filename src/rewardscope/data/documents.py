@@ -1,4 +1,5 @@
 """Documents from local files or the hub (`path:` or `hub:` of a corpus): text, label where there is one, shuffled."""
+
 import csv
 import io
 import json

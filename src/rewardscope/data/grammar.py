@@ -56,14 +56,16 @@ def draw_film(rng: random.Random) -> dict:
     firsts = {gender: rng.sample(names, 5) for gender, names in WORDS["first_names"].items()}
     names = {role: firsts[gender].pop() for role, gender in genders.items()}
     film["Name"] = firsts["she"].pop()
-    film["director"], film["actor"], film["character"] = (
-        f"{names[role]} {last}" for role, last in zip(("director", "actor", "character"), lasts))
+    for role, last in zip(("director", "actor", "character"), lasts, strict=True):
+        film[role] = f"{names[role]} {last}"
     film["partner"] = names["partner"]
-    film["title"], film["earlier"] = (
-        ARTICLE.sub(r"\1n ", fill(rng.choice(WORDS["title_patterns"]), film, rng)) for _ in range(2))
-    film["forms"] = {"director": [film["director"], lasts[0]], "actor": [film["actor"], lasts[1]],
-                     "character": [film["character"], names["character"]],
-                     "partner": ["<his> <tie> " + names["partner"], names["partner"]]}
+    film["title"], film["earlier"] = (ARTICLE.sub(r"\1n ", fill(rng.choice(WORDS["title_patterns"]), film, rng)) for _ in range(2))
+    film["forms"] = {
+        "director": [film["director"], lasts[0]],
+        "actor": [film["actor"], lasts[1]],
+        "character": [film["character"], names["character"]],
+        "partner": ["<his> <tie> " + names["partner"], names["partner"]],
+    }
     return film
 
 
@@ -170,12 +172,16 @@ def compose(rng: random.Random) -> tuple[dict, list[tuple[str, int, bool, str]]]
     sentences.append(("verdict", sign, False, write(WORDS["verdict"][side][strength], film, rng)))
     if rng.random() < 0.6:
         sentences.append(("advice", sign, False, write(WORDS["advice"][side], film, rng)))
-    facts = {"label": int(sign > 0), "sentiment": sentiment, "score": int(film["score"]),
-             "positive": signs.count(1), "negative": signs.count(-1),
-             "negated": sum(negated for _, _, negated, _ in sentences),
-             "aspects": ",".join(film["named"].get("positive", []) + film["named"].get("negative", [])),
-             **{key: film[key] for key in ("genre", "title", "director", "actor", "character", "partner",
-                                           "job", "place", "thing", "foe")}}
+    facts = {
+        "label": int(sign > 0),
+        "sentiment": sentiment,
+        "score": int(film["score"]),
+        "positive": signs.count(1),
+        "negative": signs.count(-1),
+        "negated": sum(negated for _, _, negated, _ in sentences),
+        "aspects": ",".join(film["named"].get("positive", []) + film["named"].get("negative", [])),
+        **{key: film[key] for key in ("genre", "title", "director", "actor", "character", "partner", "job", "place", "thing", "foe")},
+    }
     return facts, [(part, sign, negated, finish(text)) for part, sign, negated, text in sentences]
 
 

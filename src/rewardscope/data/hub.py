@@ -1,4 +1,5 @@
 """One commit of a model or data set of the Hugging Face hub, from the local hub cache or downloaded into it."""
+
 import sys
 from pathlib import Path
 from typing import Literal
@@ -13,9 +14,7 @@ if not sys.stderr.isatty():
     disable_progress_bars()
 
 
-def snapshot(
-    name: str, revision: str | None, kind: Literal["model", "dataset"], files: list[str], skip: list[str] | None = None
-) -> tuple[Path, str]:
+def snapshot(name: str, revision: str | None, kind: Literal["model", "dataset"], files: list[str], skip: list[str] | None = None) -> tuple[Path, str]:
     """The folder of `name` at `revision` (by default main), and the commit that it is of.
 
     Only files that match a pattern of `files` and none of `skip` are fetched. Without a network, or with

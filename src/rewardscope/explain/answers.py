@@ -2,6 +2,7 @@
 
 So limit and budget are that job's to keep, nothing is asked for twice, and what a killed one had under way counts no more.
 """
+
 import fcntl
 import json
 import logging

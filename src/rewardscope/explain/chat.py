@@ -4,6 +4,7 @@ A feature is shown by the reviews that it fires on most, cut into tokens with it
 maximum and discretised (Bills et al. 2023). No request says whether base or RLHF is asked about, and both sides'
 are sent in one shuffled order.
 """
+
 import random
 import re
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 `answers` keeps what came, by the SHA-256 of its request. Retries, back-off, jitter and `Retry-After` are those of the
 `openai` package.
 """
+
 import hashlib
 import json
 import os

@@ -1,4 +1,5 @@
 """What every explainer is given of a side's features: where they fire, and which tokens they raise and lower."""
+
 from collections.abc import Iterator
 
 import pandas as pd

@@ -1,4 +1,5 @@
 """Prompts as files: plain text with the places that are filled in, `{reviews}` for one."""
+
 import re
 from pathlib import Path
 
@@ -36,4 +37,4 @@ def load(path: str | Path, kind: str) -> str:
 
 def fill(text: str, **parts: object) -> str:
     """The prompt with its places filled in, in one pass, as what is filled in may hold braces; any other brace stays as it is."""
-    return re.sub(r"\{(%s)\}" % "|".join(parts), lambda place: str(parts[place[1]]), text)
+    return re.sub(rf"\{{({'|'.join(parts)})\}}", lambda place: str(parts[place[1]]), text)

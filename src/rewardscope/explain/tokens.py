@@ -4,6 +4,7 @@
 feature's decoder row raises and lowers most. Both sides quote equally many words, and the words of the sentences
 themselves carry no utility, so that a difference in utility comes from the features alone.
 """
+
 from collections import Counter
 from functools import lru_cache
 from math import log

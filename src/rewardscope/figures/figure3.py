@@ -1,4 +1,5 @@
 """Figure 3: parameter divergence per layer, for each model and reward (Appendix G)."""
+
 import math
 
 import pandas as pd
@@ -15,10 +16,7 @@ def points(divergences: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
 
     A layer's divergence is the sum over its tensors (section 4.1).
     """
-    runs = [
-        table.groupby("layer", as_index=False)["distance"].sum().assign(model=model, reward=reward)
-        for model, reward, table in divergences
-    ]
+    runs = [table.groupby("layer", as_index=False)["distance"].sum().assign(model=model, reward=reward) for model, reward, table in divergences]
     over_runs = pd.concat(runs).groupby(["model", "reward", "layer"], sort=False)["distance"]
     return over_runs.agg(divergence="mean", low="min", high="max", runs="count").reset_index()[COLUMNS]
 

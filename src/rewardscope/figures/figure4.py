@@ -1,4 +1,5 @@
 """Figure 4: reconstruction and true sparsity against the L1 coefficient (Appendix H)."""
+
 import pandas as pd
 from matplotlib.figure import Figure
 

@@ -1,4 +1,5 @@
 """The house style of figures: readable in print, in greyscale and by colour-blind readers; the same bytes on every run."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,4 +1,5 @@
 """What the trainings of a sweep gave, averaged over layers and seeds: for Figure 4, Tables 6 and 7."""
+
 import pandas as pd
 
 from rewardscope.errors import UserError

@@ -1,4 +1,5 @@
 """Whether two checkpoints can be a model before and after RLHF: the same architecture, shapes and tokens."""
+
 from pathlib import Path
 
 from safetensors import safe_open

@@ -1,4 +1,5 @@
 """Checkpoints that others made, from the hub or a folder: checked, loaded in float32, ready to be saved as ours."""
+
 import json
 from pathlib import Path
 from typing import NamedTuple

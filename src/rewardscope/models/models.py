@@ -1,4 +1,5 @@
 """Language models read from their module tree, so that no architecture needs a name here."""
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,7 @@ def mlp(block: nn.Module, d_model: int) -> nn.Module:
     if len(candidates) != 1:
         children = ", ".join(name for name, _ in block.named_children())
         raise UserError(
-            f"{type(block).__name__}: cannot tell its MLP among its children ({children}); "
-            "set `activations.at: residual` to read the residual stream"
+            f"{type(block).__name__}: cannot tell its MLP among its children ({children}); set `activations.at: residual` to read the residual stream"
         )
     return next(iter(candidates.values()))
 

@@ -1,4 +1,5 @@
 """Muon (Jordan et al. 2024) in float32, on every device alike: torch's own multiplies in bfloat16, which most CPUs emulate."""
+
 import torch
 from torch import Tensor
 

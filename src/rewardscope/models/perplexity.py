@@ -1,4 +1,5 @@
 """Is the base model worth opening? Its perplexity on unseen text against a trigram model's."""
+
 import math
 
 import torch
@@ -18,9 +19,7 @@ def perplexity(model, tokens: Int[Tensor, "tokens"], length: int, batch: int = 3
     total = 0.0
     for i in range(0, count, batch):
         logits = model(input_ids=inputs[i : i + batch].to(model.device), use_cache=False).logits.float()
-        total += torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), targets[i : i + batch].flatten().to(model.device), reduction="sum"
-        ).item()
+        total += torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets[i : i + batch].flatten().to(model.device), reduction="sum").item()
     return math.exp(total / targets.numel())
 
 

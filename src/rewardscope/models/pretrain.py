@@ -1,4 +1,5 @@
 """The base model: trained from scratch on a corpus (`pretrain:`)."""
+
 import math
 
 import numpy as np

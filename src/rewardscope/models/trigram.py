@@ -1,4 +1,5 @@
 """A trigram model of tokens: what a language model must beat to have learned more than local word order."""
+
 import math
 from collections import Counter
 

@@ -2,6 +2,7 @@
 
 matplotlib's SVG holds inline styles, which the report's content security policy forbids, and fixed colours.
 """
+
 from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
@@ -189,6 +190,7 @@ def layered(edges: dict[str, set[str]], notes: dict[str, str]) -> Markup:
     box, gap, step, place = 140.0, 10.0, 74.0, {}
     width = widest * (box + gap) + gap
     for level, names in sorted(rows.items()):
+
         def centre(rule: str) -> float:
             above = [place[other][0] for other in edges[rule] if other in place]
             return sum(above) / len(above) if above else 0.0

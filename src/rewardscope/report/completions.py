@@ -1,4 +1,5 @@
 """What the report says of rewards and completions: what a reward likes, words of its lexicon, prompts with both sides' answers."""
+
 from collections import Counter
 from collections.abc import Sequence
 

@@ -2,6 +2,7 @@
 
 Short keys and shared tokens keep the file small; `src/rewardscope/report/report.js` and `python -m rewardscope show feature` read them.
 """
+
 from collections.abc import Callable
 from math import ceil
 

@@ -3,6 +3,7 @@
 Numbers come from the run's files and from paper.yaml; the remark under each section is written by hand (`remarks`, a YAML
 file: name of the section -> text) and printed as it is.
 """
+
 import shutil
 from pathlib import Path
 

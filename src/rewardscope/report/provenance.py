@@ -1,4 +1,5 @@
 """What the report says of the jobs behind it: their graph, times, versions and given files."""
+
 from functools import cache
 
 from rewardscope.report import charts

@@ -3,6 +3,7 @@
 Text from data gets into the page in two ways: escaped by Jinja, or as JSON in a block that browsers do not run and that
 the page's script puts in as text, never as markup.
 """
+
 import base64
 import hashlib
 import json
@@ -28,9 +29,7 @@ def render(page: dict, data: dict) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # tojson escapes <, >, & and '
     environment.filters["number"] = number
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
     return environment.from_string(template).render(
         page=page, data=data, policy=policy, style=Markup(style), script=Markup(script), block=Markup(BLOCK)
     )
@@ -58,7 +57,9 @@ def features(addresses: list[str], file: str | Path) -> str:
     data = read(file)
     entries = {entry["id"]: entry for entry in data["features"]}
     if not addresses:
-        raise UserError(f"which feature? An address as in the report, such as {next(iter(entries), 'MODEL/REWARD/run1/rlhf/layer3/seed1/feature115')}")
+        raise UserError(
+            f"which feature? An address as in the report, such as {next(iter(entries), 'MODEL/REWARD/run1/rlhf/layer3/seed1/feature115')}"
+        )
     for address in addresses:
         if address not in entries:
             near = [name for name in entries if name.rsplit("/", 1)[0] == address.rsplit("/", 1)[0]] or list(entries)

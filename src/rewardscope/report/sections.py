@@ -1,4 +1,5 @@
 """The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
+
 from math import isfinite, isnan
 
 import pandas as pd
@@ -45,8 +46,8 @@ def page(
     }
     present = {
         "verdict": True, "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
-        "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"], "tables": tables,
-        "provenance": True,
+        "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"],
+        "tables": tables, "provenance": True,
     }  # fmt: skip
     models = sorted({model for model, _ in groups})
     return {
@@ -213,7 +214,10 @@ def scores(table: pd.DataFrame, several: bool) -> list[dict]:
             marks = [charts.Dot(SIDES[side], side, score[side], score[f"{side}_low"], score[f"{side}_high"]) for side in SIDES]
             drawn.append((name, [null, *marks]))
             lines.append({"name": name, "base": score["base"], "rlhf": score["rlhf"], "other": null.x, "says": says(score)})
-        label = "; ".join(f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}" for line in lines)
+        label = "; ".join(
+            f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}"
+            for line in lines
+        )
         svg = charts.dots(drawn, "mean score of an explanation, all layers", label, 0.0)
         out.append({"title": f"{model}, {reward}" * several, "svg": svg, "rows": lines})
     return out

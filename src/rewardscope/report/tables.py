@@ -1,4 +1,5 @@
 """The workflow's tables as text and its figures as pictures, for the report's template."""
+
 import base64
 from pathlib import Path
 

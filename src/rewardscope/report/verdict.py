@@ -1,4 +1,5 @@
 """The report's first screen in words: three questions for each model and reward, answered by rules from its tables alone."""
+
 from math import isfinite
 from typing import NamedTuple
 
@@ -59,7 +60,9 @@ def worded(features: dict) -> Sentence:
         says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[judgements[-1]]
         parts.append(f"{what}: {says}, {unit}{spanned(difference, low, high)}.")
     answers = {(UP, UP): "Yes.", (UP, UNCLEAR): "In part.", (UNCLEAR, UP): "In part.", (UNCLEAR, UNCLEAR): "Not shown.", (DOWN, DOWN): "No, less."}
-    answer = answers.get(tuple(judgements), "This cannot tell." if UNKNOWN in judgements else "In one way more, in the other less." if UP in judgements else "No.")
+    answer = answers.get(
+        tuple(judgements), "This cannot tell." if UNKNOWN in judgements else "In one way more, in the other less." if UP in judgements else "No."
+    )
     return Sentence("Do its features hold more of the reward's words?", answer, " ".join(parts))
 
 

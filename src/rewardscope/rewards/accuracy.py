@@ -1,4 +1,5 @@
 """Does a reward classifier tell good documents from bad ones, also in texts as short as those that RLHF shows it?"""
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest

@@ -1,4 +1,5 @@
 """The classifier of a reward (section 5.1): a DistilBERT trained here on labelled documents, or another's, checked."""
+
 from pathlib import Path
 
 import numpy as np

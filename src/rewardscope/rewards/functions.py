@@ -1,4 +1,5 @@
 """Reward functions that the user writes: `file.py:name`."""
+
 import ast
 import importlib.util
 import math

@@ -1,4 +1,5 @@
 """A sequence classifier as a reward: the logit of its positive label (section 5.1)."""
+
 from functools import partial
 from pathlib import Path
 
@@ -55,9 +56,7 @@ def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 @torch.no_grad()
-def logits(
-    texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int | None = None
-) -> Float[Tensor, "texts labels"]:
+def logits(texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int | None = None) -> Float[Tensor, "texts labels"]:
     """All logits of texts cut to `length` tokens, special ones included (by default all it can read).
 
     Texts of like length share a batch, so that little of it is padding.

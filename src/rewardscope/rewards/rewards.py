@@ -1,4 +1,5 @@
 """Rewards: functions from texts to numbers."""
+
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -5,6 +5,7 @@ with inner apostrophes and hyphens is a word ("don't", "cover-up"). A compound t
 as its parts ("well-made" as "well" and "made"). Entries of the VADER lexicon that are not words in this sense
 (emoticons, "fed up") therefore never count; negation and intensifiers have no effect (Appendix D sums utilities).
 """
+
 import csv
 import math
 import re

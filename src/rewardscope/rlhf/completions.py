@@ -1,4 +1,5 @@
 """Completions of held test documents' openings, base and tuned model side by side (section 6.2, Table 4)."""
+
 import pandas as pd
 import torch
 from jaxtyping import Int

@@ -5,6 +5,7 @@ PPO runs in segments of N updates. Each segment, interrupted or not, is built fr
 where an undisturbed one does. What TRL 1.12 leaves out is added here and tested: gradient clipping, the adaptive
 KL coefficient, a NumPy seed for its minibatch order.
 """
+
 import copy
 import gc
 import math
@@ -117,9 +118,7 @@ class _Watch(TrainerCallback):
                 f"PPO diverged at update {row['update']}: reward {row['reward']:.3g}, KL {row['kl']:.3g} "
                 f"(limit {self.settings['max_kl']:g}); its log is {file}; try a lower learning_rate or a higher kl"
             )
-        args.kl_coef = adapted_kl(
-            args.kl_coef, row["kl"], args.batch_size, self.settings["kl_target"], self.settings["kl_horizon"]
-        )
+        args.kl_coef = adapted_kl(args.kl_coef, row["kl"], args.batch_size, self.settings["kl_target"], self.settings["kl_horizon"])
 
 
 def prompts(texts: list[str], tokenizer, count: int, settings: dict, seed: int) -> list[list[int]]:

@@ -1,4 +1,5 @@
 """Is there room? Asked before the first heavy step, and refused with figures."""
+
 import os
 import shutil
 from pathlib import Path

@@ -3,6 +3,7 @@
 Snakemake notices a changed script but not a changed module that the script imports. The digest covers the script and its
 import closure within the package, but for what is OUTSIDE.
 """
+
 import ast
 import hashlib
 from functools import cache

@@ -4,6 +4,7 @@ Snakemake runs as many jobs at a time as there are cores and sets no CUDA_VISIBL
 land on the first GPU. `CUDA_VISIBLE_DEVICES`, where it is set, says which GPUs may be taken. In a Slurm job nothing
 is taken: Slurm has handed the GPUs out.
 """
+
 import fcntl
 import logging
 import os

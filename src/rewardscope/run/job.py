@@ -1,4 +1,5 @@
 """What every job does first: a log, a thread count, one clear line when it fails, a record when it does not."""
+
 import atexit
 import logging
 import sys
@@ -17,9 +18,9 @@ log = logging.getLogger("rewardscope")
 
 
 def start(snakemake) -> None:
-    """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake, take a GPU. Call before torch is imported.
+    """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake, take a GPU.
 
-    A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one.
+    Call before torch is imported. A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one.
 
     Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
     and one line of it to the terminal.
@@ -59,7 +60,7 @@ def _fail(label, log_file, kind, error, trace) -> None:
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None, more: Callable[[T], str] = lambda _: "") -> Iterator[T]:
-    """Yield `items` and log how many are done and what `more` says of the last one, at most one line a second: the logger plugin shows the last one."""
+    """Yield `items` and log how many are done and what `more` says of the last one, at most a line a second; the terminal shows the last."""
     total = total if total is not None else len(items)
     logged = time.monotonic()
     for done, item in enumerate(items, start=1):

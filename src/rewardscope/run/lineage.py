@@ -1,4 +1,5 @@
 """From an artifact back to the corpus: the jobs whose records name what it was made from, and where that chain is broken."""
+
 import csv
 import json
 import os
@@ -81,7 +82,7 @@ def rows(table: Path, which: str) -> list[dict[str, str]]:
 def went_into(name: str, row: dict[str, str]) -> bool:
     """Whether an input can belong to a table's row: its path names no other model, reward, run, side or pick."""
     kind, *rest = name.split("/")
-    named = dict(zip(("model", "reward", "run", "side"), rest)) if kind == "pairs" else {}
+    named = dict(zip(("model", "reward", "run", "side"), rest, strict=False)) if kind == "pairs" else {}
     if kind in ("models", "bases"):
         named = {"model": rest[0]}
     if named.get("side") not in ("base", "rlhf"):

@@ -4,6 +4,7 @@ Snakemake's own lock files outlive `kill -9` and want `--unlock`; the profile tu
 frees this one however the run ends, so that one can just run again. The jobs that a killed run has left in Slurm
 do not end with it: while there are any, no run starts, and `python -m rewardscope recover` clears up.
 """
+
 import fcntl
 import os
 import shlex

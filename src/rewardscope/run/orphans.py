@@ -3,6 +3,7 @@
 After `kill -9` of Snakemake its jobs would go on, collected by nobody, and race those of the next run. So each job
 watches Snakemake, and the shell in between, and ends with either.
 """
+
 import os
 import select
 import threading

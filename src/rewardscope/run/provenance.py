@@ -5,6 +5,7 @@ output, and links to it at the others. Records are no input, output or param of 
 `code.digest` leaves this module out. They hold what the job's params and files hold, never a variable of the environment.
 Paths in a record are relative to the results folder.
 """
+
 import json
 import logging
 import os

@@ -3,6 +3,7 @@
 Jobs in Slurm outlive a killed Snakemake, and the next one does not know of them: it would submit them again, and two
 would write the same files. So `run_lock` refuses to start while there are any.
 """
+
 from pathlib import Path
 
 from rewardscope.errors import UserError

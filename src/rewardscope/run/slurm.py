@@ -1,4 +1,5 @@
 """This run's jobs in Slurm, found by the name that the executor plugin gives to all of them."""
+
 import logging
 import re
 import subprocess

@@ -3,6 +3,7 @@
 `Dense` holds all S x B x F of them, `Sparse` those above zero; both give the same numbers but for the order of sums.
 Where a few in a hundred are active, four of a step's five products shrink to that share; the encoder's stays whole.
 """
+
 import warnings
 
 import numpy as np

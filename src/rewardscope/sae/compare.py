@@ -1,4 +1,5 @@
 """Step 4: what RLHF changed. Each feature's nearest feature on the other side, against what chance would give."""
+
 from collections.abc import Callable, Iterator
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Where the explained features fire: sparse, on every document, so that later stages need no shards."""
+
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,15 +18,11 @@ def selection(table: pd.DataFrame, top_k: int, seed: int) -> pd.DataFrame:
     rest = ranked.iloc[top_k:]
     drawn = np.random.default_rng(seed).permutation(len(rest))[:top_k]
     both = pd.concat([chosen, rest.iloc[np.sort(drawn)]])
-    return pd.DataFrame(
-        {"feature": both["small"].to_numpy(), "place": both["place"].to_numpy(), "control": np.arange(len(both)) >= len(chosen)}
-    )
+    return pd.DataFrame({"feature": both["small"].to_numpy(), "place": both["place"].to_numpy(), "control": np.arange(len(both)) >= len(chosen)})
 
 
 @torch.no_grad()
-def fire(
-    models: list[SAE], chosen: list[Int[np.ndarray, "_"]], shards: Iterable[Float[Tensor, "_ d"]], tokens: pd.DataFrame
-) -> list[pd.DataFrame]:
+def fire(models: list[SAE], chosen: list[Int[np.ndarray, "_"]], shards: Iterable[Float[Tensor, "_ d"]], tokens: pd.DataFrame) -> list[pd.DataFrame]:
     """`feature, document, position, value` (> 0) of the features `chosen` of each SAE (S = 1) on all rows in order.
 
     The shards are read once for all of them. `tokens` is the token index; its rows are those of the shards, in order.

@@ -1,4 +1,5 @@
 """Features that both dictionaries agree on: mean max cosine similarity (Equation 2). NumPy only."""
+
 from pathlib import Path
 
 import numpy as np

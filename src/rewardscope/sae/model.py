@@ -7,6 +7,7 @@ Every tensor has a leading axis of replicates: S seeds train in one batched prod
 
 With tied weights W_dec is W_enc (rows are features). Rows of the decoder have unit norm after every step.
 """
+
 from dataclasses import dataclass
 
 import numpy as np

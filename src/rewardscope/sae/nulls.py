@@ -3,6 +3,7 @@
 An isotropic null is far too low: activations have a few strong directions, and rows drawn with their covariance
 already resemble each other.
 """
+
 from pathlib import Path
 
 import numpy as np

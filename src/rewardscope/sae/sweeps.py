@@ -1,4 +1,5 @@
 """Short trainings with some of the recipe's keys changed (Appendix H)."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def train(
     """Train every recipe on the same starts and batches; no autoencoder is kept.
 
     Returns a row per recipe and seed with the metrics of `held` tokens (`saes.evaluate`), and the training losses, a row per
-    recipe, seed and step, thinned as in `saes.training_log`. A killed job goes on from the folder `work`, where there is one. Both begin with `tied, l1_on, l1_coefficient, seed` (from 1).
+    recipe, seed and step, thinned as in `saes.training_log`. A killed job goes on from the folder `work`, where there is one. Both
+    begin with `tied, l1_on, l1_coefficient, seed` (from 1).
     """
     metrics, curves = [], []
     for i, recipe in enumerate(recipes):

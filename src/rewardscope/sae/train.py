@@ -1,4 +1,5 @@
 """Training: every seed of one width at one place shares one read of the activations."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

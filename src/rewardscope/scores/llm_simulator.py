@@ -4,6 +4,7 @@ Simulation after Bills et al. (2023) asks for a number from 0 to 10 for every to
 detection for one number for every window, in one request. A request holds an explanation and text, nothing else: neither
 side, layer nor feature.
 """
+
 import json
 import re
 

@@ -8,6 +8,7 @@ What it can say: whether the reward can be read, linearly, off these features on
 that the model uses them for it or learned them in RLHF (hence the base side beside it), nor anything about the text
 that the tuned model writes. It is a correlation.
 """
+
 from itertools import pairwise
 
 import numpy as np
@@ -27,9 +28,7 @@ PENALTIES = np.logspace(-4, 4, 33)  # of the ridge, a fit document
 VOCABULARY = 2000  # tokens in the bag, the most frequent ones: keeps it small where there are 50,000
 
 
-def read(
-    corpus: pd.DataFrame, documents: Int[np.ndarray, "documents"], tokenizer, limit: int, reward: Reward
-) -> Float[np.ndarray, "documents"]:
+def read(corpus: pd.DataFrame, documents: Int[np.ndarray, "documents"], tokenizer, limit: int, reward: Reward) -> Float[np.ndarray, "documents"]:
     """Rewards of the text that features were read from: the first `limit` tokens of a document."""
     ids, starts = encode(tokenizer, corpus["text"].iloc[documents].tolist(), limit)
     texts = [ids[start:end].tolist() for start, end in pairwise(starts)]
@@ -82,9 +81,7 @@ def ridge(x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n"]) -> tuple[Float
     return coefficients, y.mean() - mean @ coefficients, penalty
 
 
-def predictions(
-    x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n"], held: Bool[np.ndarray, "n"]
-) -> Float[np.ndarray, "held"]:
+def predictions(x: Float[np.ndarray, "n p"], y: Float[np.ndarray, "n"], held: Bool[np.ndarray, "n"]) -> Float[np.ndarray, "held"]:
     """Rewards predicted for the `held` rows of `x` from `y` of the other rows alone."""
     coefficients, intercept, _ = ridge(x[~held], y[~held])
     return x[held] @ coefficients + intercept

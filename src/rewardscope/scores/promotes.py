@@ -4,6 +4,7 @@ The explanation's claim is the direct path: decoder row, final norm, unembedding
 autoencoder reads (a block's MLP output or the residual stream), in the real model, with every later block behind it. At the
 last block nothing is behind it but the norm: the claim is then all but the same computation, and its score no evidence.
 """
+
 from collections.abc import Iterable
 
 import pandas as pd
@@ -17,9 +18,7 @@ from rewardscope.scores.scores import about
 
 
 @torch.no_grad()
-def changes(
-    model, layer: int, at: str, directions: Float[Tensor, "n d_model"], input_ids: Int[Tensor, "W T"]
-) -> Float[Tensor, "n vocabulary"]:
+def changes(model, layer: int, at: str, directions: Float[Tensor, "n d_model"], input_ids: Int[Tensor, "W T"]) -> Float[Tensor, "n vocabulary"]:
     """Change of the next-token logits when each of `directions` is added at `layer`.
 
     Added at every position but the first (an attention sink, which the autoencoder never sees) of the windows

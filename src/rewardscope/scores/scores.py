@@ -3,6 +3,7 @@
 Every explanation is scored on the windows chosen for its feature, and so are, on the same windows, the explanation of
 another feature of its place and the empty one.
 """
+
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 

@@ -2,6 +2,7 @@
 
 No explanation was written from them: explanations read `fit` documents.
 """
+
 from typing import NamedTuple
 
 import numpy as np

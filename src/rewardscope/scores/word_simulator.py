@@ -4,6 +4,7 @@ A token's prediction is the share of what the sentence names that holds for it: 
 or punctuation), it stands after one (`after "of"`), before one, in a text with one. Outside of the positions that the sentence
 gives, where half of the feature's strongest activations lie, the prediction is halved. On the scale from 0 to 10.
 """
+
 import re
 
 import numpy as np

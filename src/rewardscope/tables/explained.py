@@ -2,6 +2,7 @@
 
 A place is a dict: `pair`, `run`, `pick`, `layer`, `seed`, `sample`, and the explanations of `base` and `rlhf`, the best matched feature first.
 """
+
 import json
 from math import fsum
 from pathlib import Path

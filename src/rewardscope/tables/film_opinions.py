@@ -1,4 +1,5 @@
 """Which explanations are about opinions on films (section 6.1), by the fixed words of film_opinions.yaml."""
+
 import re
 from pathlib import Path
 

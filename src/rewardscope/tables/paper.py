@@ -1,4 +1,5 @@
 """The paper's values (paper.yaml), and a setting of ours beside them."""
+
 import json
 from pathlib import Path
 

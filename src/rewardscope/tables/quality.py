@@ -1,4 +1,5 @@
 """How good the autoencoders are: reconstruction, sparsity, and MMCS against its nulls, per place."""
+
 import json
 from pathlib import Path
 

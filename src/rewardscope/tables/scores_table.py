@@ -1,4 +1,5 @@
 """The table of scores: every score beside its baselines, base against RLHF."""
+
 import pandas as pd
 
 from rewardscope.stats import against, counted, replicates, t_interval

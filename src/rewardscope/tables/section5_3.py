@@ -2,6 +2,7 @@
 
 `promotes_*` in both tables reads, in place of what a feature activates on, the tokens that it promotes.
 """
+
 from collections import Counter
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Section 6.1: how many of the top features' explanations are about opinions on films, base against RLHF."""
+
 import pandas as pd
 
 from rewardscope.stats import against, counted, replicates

@@ -1,4 +1,5 @@
 """Section 6.2: does the utility of explanations (Table 3) rise with the utility of completions (Table 4)?"""
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

@@ -4,6 +4,7 @@ A feature of one side is kept where its nearest feature on the other side has at
 dictionaries trained on the same activations from different seeds do not agree either, so every count stands beside
 its null: the same features counted against another seed's dictionary of their own side.
 """
+
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Table 1: the RLHF settings that a run used, beside the paper's (section 5.1)."""
+
 from rewardscope.tables.paper import VALUES, beside
 
 COLUMNS = ["model", "reward", "run", "setting", "used", "paper", "paper_place", "compared"]

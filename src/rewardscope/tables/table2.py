@@ -1,4 +1,5 @@
 """Table 2: the sizes of the dictionaries, and how they were trained, beside the paper's (section 5.2)."""
+
 from rewardscope.tables.paper import VALUES, beside
 
 TRAINED = ["epochs", "batch_documents", "learning_rate", "l1", "l1_on", "tied"]

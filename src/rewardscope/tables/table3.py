@@ -1,4 +1,5 @@
 """Table 3: the utility of the words in the explanations, base against RLHF (section 6.2)."""
+
 import numpy as np
 import pandas as pd
 

@@ -1,4 +1,5 @@
 """Table 4: the utility of completions, base against RLHF (section 6.2). The replicate is the prompt."""
+
 import numpy as np
 import pandas as pd
 

@@ -2,6 +2,7 @@
 
 The numbers have no interval: at another SAE seed, a place holds another feature.
 """
+
 import pandas as pd
 
 from rewardscope.tables.explained import TOP

@@ -1,4 +1,5 @@
 """Table 6: tied against untied weights (Appendix H), and how fast their losses fall."""
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,10 +21,7 @@ def table(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     for (place, group), (_, steps) in zip(_places(rows), _places(curves), strict=True):
-        seeds = {
-            name: swept.seed_means(group[group["tied"] == tied]).join(_speed(steps[steps["tied"] == tied]))
-            for tied, name in WEIGHTS.items()
-        }
+        seeds = {name: swept.seed_means(group[group["tied"] == tied]).join(_speed(steps[steps["tied"] == tied])) for tied, name in WEIGHTS.items()}
         seeds["untied - tied"] = seeds["untied"] - seeds["tied"]
         common = {**place, "layers": swept.layers_of(group)}
         lines += [{**common, "weights": name, "sae_seeds": len(values), **swept.estimates(values)} for name, values in seeds.items()]

@@ -1,4 +1,5 @@
 """Table 7: the most divergent layers against those nearest the input (Appendix H)."""
+
 import pandas as pd
 
 from rewardscope.errors import UserError
