@@ -1,11 +1,12 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
 # make test-long: a dry run of Snakemake for every key and every mutated config, in tests/long (most of an hour).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
+# make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-system test-long test-peers dag clean
+.PHONY: demo test test-system test-long test-peers format lint dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -25,6 +26,16 @@ test-peers: .venv/ready
 	$(BIN)/python benchmarks/sae_training.py --peers --sizes 128x256 --steps 20 --rounds 1
 	$(BIN)/python benchmarks/extraction.py --peers --documents 40 --rounds 1
 	$(BIN)/python benchmarks/ppo.py --updates 1 --rounds 1
+
+format: .venv/ready
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
 
 dag: .venv/ready
 	@set -e; dag=$$(sed -n 's/^results: *\([^ #]*\).*/\1/p' config.yaml $(CONFIG) | tail -n 1)/dag; mkdir -p "$$dag"; \

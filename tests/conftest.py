@@ -8,10 +8,13 @@ SOURCE = Path(__file__).parents[1] / "src"
 SHAPED = [file for file in sorted(SOURCE.glob("rewardscope/**/*.py")) if "from jaxtyping" in file.read_text(encoding="utf-8")]
 install_import_hook([".".join(file.relative_to(SOURCE).with_suffix("").parts) for file in SHAPED], "beartype.beartype")
 
+from collections import Counter
+
 import pytest
 import staleness
 import torch
 import workflow_runs
+import yaml
 
 torch.set_num_threads(1)
 
@@ -36,3 +39,16 @@ def rules_after(served, finished):
     """Rule -> every rule that depends on it; the finished folder has the files that tests/staleness.yaml names."""
     staleness.prepare(finished)
     return staleness.after(served, finished)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Minutes by test file beside those of tests/minutes.yaml, so that CI's output shows what grows."""
+    budget = yaml.safe_load((Path(__file__).parent / "minutes.yaml").read_text(encoding="utf-8"))
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in (report for report in reports if isinstance(report, pytest.TestReport)):
+            seconds[report.location[0].removeprefix("tests/")] += report.duration
+    for file, spent in seconds.most_common():
+        if spent >= 6:
+            terminalreporter.write_line(f"{spent / 60:5.1f} min of {budget.get(file, 0.1):5.1f}  {file}")
+    terminalreporter.write_line(f"{seconds.total() / 60:5.1f} min in all")
