@@ -12,9 +12,9 @@ FOUNDATIONS = {"errors", "files", "checksums", "seeds", "stats", "numerics", "st
 SERVES_ALL = {"run", "config"}
 MAY = {  # room -> what else it may import, and why
     "numerics": {"errors"},
-    "config": {"errors"},
+    "config": {"errors", "explain", "run"},  # plan alone: requests are priced as the explainer does, sizes are said as a job says them
     "run": {"errors", "files", "checksums", "numerics"},  # numerics: `job.start` settles a job by it
-    "states": {"run"},  # its log
+    "states": {"errors", "files", "checksums", "run"},  # its log
 }
 MODULES = sorted(file for file in PACKAGE.rglob("*.py") if file.name not in ("__init__.py", "__main__.py"))
 

@@ -12,7 +12,7 @@ import yaml
 from config_lines import LIKES, RANGES, RELATIONS, SMALL, TEXTS, TYPES, of_a_kind
 
 from rewardscope.config.config import Config, ConfigError, load
-from rewardscope.config.sections import Section
+from rewardscope.config.types import Section
 from rewardscope.errors import UserError
 
 DEFAULT = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text(encoding="utf-8"))

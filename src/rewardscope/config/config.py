@@ -12,33 +12,24 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from rewardscope.config.sections import (
-    HUB,
     Activations,
     Completions,
     Corpus,
-    Count,
     Explain,
     Features,
-    Library,
     Llm,
     Model,
-    NotNegative,
     Pair,
     Picks,
-    Plain,
     Recipe,
-    RecipeName,
     Report,
-    Results,
     Reward,
     Rlhf,
     Scores,
-    Section,
     Sweeps,
-    Target,
     Threads,
-    Whole,
-)  # fmt: skip
+)
+from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError
 

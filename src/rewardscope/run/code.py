@@ -24,7 +24,7 @@ def digest(script: str | Path, *functions: str | Path) -> str:
     Comments, formatting and docstrings do not count: they cannot change a result. The same in every Python from 3.11 on.
     """
     modules = closure(script, *functions)
-    lines = [_tree_hash(Path(script)), *sorted(f"{module}:{_tree_hash(_file(module))}" for module in modules)]
+    lines = [_hash(Path(script)), *sorted(f"{module}:{_hash(_file(module))}" for module in modules)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -39,17 +39,22 @@ def closure(*files: str | Path) -> set[str]:
     return seen
 
 
-@cache
 def _imports(file: Path) -> frozenset[str]:
     """Package modules, OUTSIDE left out, named by the import statements anywhere in `file`, those in functions included."""
+    inside = {name.removeprefix("rewardscope.") for name in _imported(_read(file)) if name.startswith("rewardscope.")}
+    return frozenset(module for name in inside if (module := _module(name)) and module.split(".")[0] not in OUTSIDE)
+
+
+@cache
+def _imported(text: str) -> frozenset[str]:
+    """Dotted names that a module's text imports; `from a import b` may mean the module `a.b`."""
     names: set[str] = set()
-    for node in ast.walk(_parse(file)):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-    inside = {name.removeprefix("rewardscope.") for name in names if name.startswith("rewardscope.")}
-    return frozenset(module for name in inside if (module := _module(name)) and module.split(".")[0] not in OUTSIDE)
+    return frozenset(names)
 
 
 def _module(name: str) -> str | None:
@@ -65,19 +70,25 @@ def _file(module: str) -> Path:
     return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
 
 
-@cache
-def _parse(file: Path) -> ast.Module:
+def _read(file: Path) -> str:
+    """The text of a file that is Python."""
+    text = file.read_text(encoding="utf-8")
     try:
-        return ast.parse(file.read_text(encoding="utf-8"))
+        _imported(text)
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as a Python file ({brief(error)})") from error
+    return text
+
+
+def _hash(file: Path) -> str:
+    """Of a module and of the data file that has its name, which changes its results too."""
+    data = [file.with_suffix(kind) for kind in DATA]
+    return hashlib.sha256(_tree(_read(file)).encode() + b"".join(file.read_bytes() for file in data if file.exists())).hexdigest()
 
 
 @cache
-def _tree_hash(file: Path) -> str:
-    text = _text(_parse(file))
-    data = [file.with_suffix(kind) for kind in DATA]  # a module's data file changes its results too
-    return hashlib.sha256(text.encode() + b"".join(file.read_bytes() for file in data if file.exists())).hexdigest()
+def _tree(text: str) -> str:
+    return _text(ast.parse(text))
 
 
 def _text(node: object) -> str:
