@@ -11,7 +11,7 @@ RULES = sorted([ROOT / "Snakefile", ROOT / "workflow/Snakefile", *ROOT.glob("wor
 UNPICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle"}
 LOADS = {"torch.load", "pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "yaml.unsafe_load_all"}
 RUNS = {"eval", "exec", "__import__", "os.system", "os.popen", "os.execv", "os.execvp", "subprocess.getoutput", "pty.spawn"}
-ALLOWED = [("rewards.py", "_function", "exec")]  # the user's own reward function, in a file that the config names
+ALLOWED = [("functions.py", "_function", "exec")]  # the user's own reward function, in a file that the config names
 
 
 def finds(text: str) -> list[tuple[str, str]]:

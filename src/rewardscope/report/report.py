@@ -25,7 +25,7 @@ def render(page: dict, data: dict) -> str:
 
     Raises ValueError for a nan in `data`: it is not JSON.
     """
-    style, script, template = (files("rewardscope").joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
+    style, script, template = (files("rewardscope.report").joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # tojson escapes <, >, & and '
     environment.filters["number"] = number
