@@ -1,6 +1,7 @@
 """The building: a room a stage, arrows between rooms one way, and a room `run` that can change no result."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -91,3 +92,21 @@ def test_run_computes_nothing_and_sets_nothing(file):
     assert {name.split(".")[0] for name in imports(file)} & {"torch", "numpy", "scipy", "pandas", "transformers"} == set()
     writes = environment_writes(file)
     assert writes == (["os.environ[VARIABLE]"] if file.stem == "orphans" else [])  # whom a job must not outlive: no setting of numbers
+
+
+def stages() -> dict[str, set[str]]:
+    """Script -> the modules that CONTRIBUTING.md names for it."""
+    lines = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## What one touches")[0].splitlines()
+    cells = [line.strip("|").split("|") for line in lines if line.startswith("| ") and "`" in line]
+    return {script: set(re.findall(r"`(\w+/\w+)`", modules)) for scripts, modules in cells for script in re.findall(r"\w+", scripts)}
+
+
+def test_the_table_of_stages_is_true():
+    """Each script imports a module that the table names for it; those of tables have its own name."""
+    scripts = sorted((PACKAGE.parents[1] / "workflow" / "scripts").glob("*.py"))
+    table = stages()
+    for script in scripts:
+        modules = {name.removeprefix("rewardscope.").replace(".", "/") for name in imports(script)}
+        named = table.get(script.stem) or {f"tables/{script.stem}"}
+        assert any(module.startswith(tuple(named)) for module in modules), script.stem
+    assert len(scripts) > 30 and len(table) > 20

@@ -115,13 +115,15 @@ def _file(path: str, text: str, label: str) -> pd.DataFrame:
 
 def _csv(path: str, content: str, text: str, label: str) -> pd.DataFrame:
     """Rows by their number, header and empty lines counted."""
-    csv.field_size_limit(sys.maxsize)  # the strict engine of pandas is Python's csv, which allows 128 KiB
+    limit = csv.field_size_limit(sys.maxsize)  # the strict engine of pandas is Python's csv, which allows 128 KiB
     lines = io.StringIO(content, newline="")
     try:
         rows = pd.read_csv(lines, engine="python", header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except pd.errors.ParserError as error:
         place = "" if " in line " in str(error) else f", line {content.count(chr(10), 0, lines.tell() - 1) + 1}"
         raise UserError(f"{path}{place}: not CSV ({brief(error)}); {QUOTES}, or the file is cut short") from error
+    finally:
+        csv.field_size_limit(limit)  # it is the process's: a lexicon's word may not be so long
     rows = rows.set_axis(rows.index + 1).dropna(how="all")  # an empty line has no fields: all are missing
     if len(short := rows.index[rows.isna().any(axis=1)]):
         raise UserError(f"{path}, row {short[0]}: fewer fields than column names; {QUOTES}")
