@@ -78,10 +78,10 @@ def files(folder: Path, part: str) -> list[Path]:
     there is none.
     """
     parts = sorted((file.parent for file in Path(folder).glob(f"part*/{checksums.NAME}")), key=lambda p: (len(p.name), p))  # part9, part10
-    found = [parent / name for parent in parts for name in checksums.recorded(parent) if name.startswith(f"{part}-")]
-    if not found:
+    paths = [parent / name for parent in parts for name in checksums.recorded(parent) if name.startswith(f"{part}-")]
+    if not paths:
         raise UserError(f"{folder}: no shards of the {part} documents; delete the folder and rerun")
-    return found
+    return paths
 
 
 @contextmanager
@@ -111,14 +111,14 @@ def buffers(folder: Path, part: str, rng: torch.Generator | None, device: str | 
     Every buffer lies where the one before it lay, so that memory does not depend on how many there are: keep a copy of
     what you need of one after the next is asked for.
     """
-    found = files(folder, part)
-    order = range(len(found)) if rng is None else torch.randperm(len(found), generator=rng).tolist()
-    tokens, d = shape(found[0])  # no other is larger
-    room = torch.empty(min(BUFFER, len(found)) * tokens, d, device=device)
-    for start in range(0, len(found), BUFFER):
+    paths = files(folder, part)
+    order = range(len(paths)) if rng is None else torch.randperm(len(paths), generator=rng).tolist()
+    tokens, d = shape(paths[0])  # no other is larger
+    room = torch.empty(min(BUFFER, len(paths)) * tokens, d, device=device)
+    for start in range(0, len(paths), BUFFER):
         filled = 0
         for i in order[start : start + BUFFER]:
-            rows = read(found[i])
+            rows = read(paths[i])
             room[filled : filled + len(rows)] = rows
             filled += len(rows)
         yield room[:filled]

@@ -12,8 +12,7 @@ from rewardscope import states
 from rewardscope.activations import shards
 from rewardscope.numerics import precision_of
 from rewardscope.run.job import log, progress
-from rewardscope.sae import model as sae_module
-from rewardscope.sae.model import SAE
+from rewardscope.sae.model import SAE, gradients_, new
 
 LOSSES = ("loss", "mse", "l0", "l1")
 EVALUATED = 4096  # tokens at a time
@@ -32,7 +31,7 @@ def train(
     there is one, and a killed training goes on from it.
     """
     precision = precision_of(settings["precision"], torch.device(device))
-    model = sae_module.new(width, d, seeds, settings["tied"]).to(device)
+    model = new(width, d, seeds, settings["tied"]).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
     rows = _restore_(work, model, optimizer, orders) if work else []
@@ -45,7 +44,7 @@ def train(
             losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
             for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
                 x = buffer.index_select(0, rows_of.flatten()).view(*rows_of.shape, d)  # four times as fast as buffer[rows_of]
-                parts = sae_module.gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
+                parts = gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
                 optimizer.step()
                 if not settings["frozen_decoder"]:
                     model.normalise_()
