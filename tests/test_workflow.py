@@ -39,6 +39,14 @@ def test_tables_have_the_contract_s_columns(finished):
     assert four["samples"][0] == 10
 
 
+def test_every_row_is_of_the_pair_that_was_run(finished):
+    tables = [pd.read_csv(file) for file in sorted((finished / "results/tables").glob("*.csv"))]
+    named = [table for table in tables if "reward" in table]
+    assert len(named) > 8
+    for table in named:
+        assert set(table["model"]) == {"tiny"} and set(table["reward"]) <= {"utility"}
+
+
 def test_artifacts_of_the_contract_are_there(finished):
     site = finished / PAIR / "rlhf"
     layers = json.loads((finished / PAIR / "layers.json").read_text())

@@ -25,8 +25,8 @@ for p, pair in enumerate(params.pairs):
         parts = tokens.drop_duplicates("document").set_index("document")["part"].sort_index()
         documents, held = parts.index.to_numpy(), (parts == "held").to_numpy()
         corpus = pd.read_parquet(files.corpus[p], columns=["text"])
-        reward = rewards.load(params.rewards[pair], folders.get(pair))
-        y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, reward)
+        judge = rewards.load(params.rewards[pair], folders.get(pair))
+        y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, judge)
         texts[model, reward] = documents, y, held, probe.text_scores(tokens, documents, y, held)
     documents, y, held, _ = texts[model, reward]
     layers = json.loads(Path(files.layers[p]).read_text())
