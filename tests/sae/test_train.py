@@ -120,13 +120,13 @@ def test_decoder_rows_have_unit_norm_after_training(rows, settings):
 
 
 def test_each_seed_sees_its_own_permutation(rows, monkeypatch):
-    batches, real = [], sae.gradients_
+    batches, real = [], saes.gradients_
 
     def spy(model, x, *rest):
         batches.append(x.clone())
         return real(model, x, *rest)
 
-    monkeypatch.setattr(sae, "gradients_", spy)
+    monkeypatch.setattr(saes, "gradients_", spy)
     numbered = rows.clone()
     numbered[:, 0] = torch.arange(len(rows))
     train(numbered, PAPER, SEEDS)
