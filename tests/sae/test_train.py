@@ -256,6 +256,15 @@ def test_metrics_against_the_whole_matrix(held, model, sizes):
     assert metrics[1]["dead"] == pytest.approx(metrics[0]["dead"] + 0.2)
 
 
+def test_a_feature_that_fires_once_is_not_dead():
+    """Three features fire on three, one and none of four tokens."""
+    w_enc = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]])
+    x = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
+    metrics, fires = saes.evaluate(SAE(w_enc, torch.zeros(1, 3), w_enc, torch.zeros(1, 2)), lambda: iter([x]))
+    assert fires.tolist() == [[3, 1, 0]]
+    assert (metrics[0]["dead"], metrics[0]["l0"]) == (pytest.approx(1 / 3), 1)
+
+
 def test_fvu_of_the_mean_is_one_and_of_the_rows_is_zero(held):
     nothing = SAE(torch.zeros(1, 2 * D, D), torch.zeros(1, 2 * D), torch.zeros(1, 2 * D, D), held.mean(dim=0)[None])
     both = torch.cat([torch.eye(D), -torch.eye(D)])[None]  # x = relu(x) - relu(-x)
