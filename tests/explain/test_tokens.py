@@ -203,6 +203,13 @@ def test_a_feature_of_later_tokens(corpus):
     assert 50 <= int(low) < int(high) <= 70
 
 
+def test_positions_count_from_0(corpus):
+    """Of 5 tokens that are read the last stands at 4."""
+    feature = pd.DataFrame({"document": [500, 500], "position": [4, 5], "value": [1.0, 9.0]})
+    found = explain(7, feature, corpus, [], [], {**SETTINGS, "tokens": 5})
+    assert found["evidence"] == {"documents": [500], "positions": [4], "values": [1.0], "strongest": 1}
+
+
 def test_only_the_strongest_speak(corpus):
     """Once a word has 200 strong activations, the many weaker ones of every other word are not heard."""
     rows = fires(corpus, lambda _d, p, word: p < 50 and (9 + p / 100 if word == "the" else 1))

@@ -338,6 +338,44 @@ def test_what_the_reward_sees(tmp_path):
     assert len({len(prompt) for prompt in expected}) > 3
 
 
+@pytest.fixture
+def judged(monkeypatch) -> list[list[int]]:
+    """The rows of token ids that the reward is asked about: a prompt padded to nine tokens on the left, and a response."""
+    rows, texts = [], RewardModule.texts
+    monkeypatch.setattr(RewardModule, "texts", lambda module, ids: rows.extend(ids.tolist()) or texts(module, ids))
+    return rows
+
+
+def test_responses_are_sampled_at_the_temperature(tmp_path, judged):
+    """Their entropy is -log p of the tokens under the reference's logits over the temperature, a row at a time without padding."""
+    _, rows = train(tmp_path, updates=1, ppo_epochs=1, temperature=0.5)
+    base, entropies = models.load(tiny.checkpoint("gpt_neox")), []
+    for row in judged:
+        prompt, response = [t for t in row[:9] if t != 1], [t for t in row[9:] if t != 1]
+        logits = base(input_ids=torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1]
+        entropies.append(-torch.log_softmax(logits / 0.5, dim=1)[range(len(response)), response].sum().item())
+    assert len(entropies) == 8 and rows["entropy"].tolist() == pytest.approx([np.mean(entropies)], rel=1e-4)
+
+
+def test_nothing_is_read_behind_the_end_token(tmp_path, judged):
+    model = tiny.build("gpt_neox")
+    norm, unembedding = models.final_norm(model), model.get_output_embeddings().weight
+    with torch.no_grad():  # the norm's outputs sum to its width: a logit of 5.7 of the end token, against 299 others about 0
+        norm.weight.fill_(1)
+        norm.bias.fill_(1)
+        unembedding[0] = 5.7 / tiny.WIDTH
+    model.save_pretrained(tmp_path / "base")
+    tiny.tokenizer().save_pretrained(tmp_path / "base")
+    reward = Recorder()
+    train(tmp_path / "work", reward, folder=tmp_path / "base", updates=1, ppo_epochs=1, reward_on="completion")
+    responses = [row[9:] for row in judged]
+    ended = [(row[: row.index(0)], row[row.index(0) + 1 :]) for row in responses if 0 in row[:-1]]
+    assert len(ended) > 4 and sum(len(before) > 0 for before, _ in ended) > 1
+    assert all(set(after) == {1} for _, after in ended)  # padding
+    texts = [text for text, row in zip(reward.texts[0], responses, strict=True) if 0 in row[:-1]]
+    assert texts == tiny.tokenizer().batch_decode([before for before, _ in ended])
+
+
 @pytest.mark.parametrize("kind", ["gpt_neo", "gpt2", "llama"])
 def test_other_architectures(tmp_path, kind):
     """Over a border between segments; GPT-Neo and GPT-2 share their embedding with the unembedding."""

@@ -1,5 +1,7 @@
 """MMCS without features. DESIGN.md: at d = 128, 128 against 256 rows, 0.25 when isotropic, 0.84 when it is not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,6 +97,14 @@ def test_gaussian_pair_is_what_its_seeds_say():
 def test_gaussian_pair_without_living_features():
     table = gaussian_pair(min_fires=501)  # of 500 held vectors
     assert table["mmcs"].isna().all() and len(table["cosines"][0]) == 0
+
+
+def test_a_feature_that_fires_just_often_enough_lives(monkeypatch):
+    """Of each dictionary the first feature, at cosine 0.6; the second fires once too little."""
+    trained = iter([[[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [0.0, 1.0]]])
+    monkeypatch.setattr(nulls.saes, "train", lambda *_: (SimpleNamespace(w_dec=torch.tensor([next(trained)])), []))
+    monkeypatch.setattr(nulls.saes, "evaluate", lambda *_: ([], torch.tensor([[20, 19]])))
+    assert gaussian_pair(min_fires=20)["mmcs"][0] == pytest.approx(0.6)
 
 
 def test_gaussian_pair_trains_on_fit_vectors_and_ranks_by_others(monkeypatch):

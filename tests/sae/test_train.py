@@ -120,13 +120,13 @@ def test_decoder_rows_have_unit_norm_after_training(rows, settings):
 
 
 def test_each_seed_sees_its_own_permutation(rows, monkeypatch):
-    batches, real = [], sae.gradients_
+    batches, real = [], saes.gradients_
 
     def spy(model, x, *rest):
         batches.append(x.clone())
         return real(model, x, *rest)
 
-    monkeypatch.setattr(sae, "gradients_", spy)
+    monkeypatch.setattr(saes, "gradients_", spy)
     numbered = rows.clone()
     numbered[:, 0] = torch.arange(len(rows))
     train(numbered, PAPER, SEEDS)
@@ -254,6 +254,15 @@ def test_metrics_against_the_whole_matrix(held, model, sizes):
             rel=1e-5,
         )
     assert metrics[1]["dead"] == pytest.approx(metrics[0]["dead"] + 0.2)
+
+
+def test_a_feature_that_fires_once_is_not_dead():
+    """Three features fire on three, one and none of four tokens."""
+    w_enc = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]])
+    x = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
+    metrics, fires = saes.evaluate(SAE(w_enc, torch.zeros(1, 3), w_enc, torch.zeros(1, 2)), lambda: iter([x]))
+    assert fires.tolist() == [[3, 1, 0]]
+    assert (metrics[0]["dead"], metrics[0]["l0"]) == (pytest.approx(1 / 3), 1)
 
 
 def test_fvu_of_the_mean_is_one_and_of_the_rows_is_zero(held):

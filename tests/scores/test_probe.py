@@ -143,6 +143,14 @@ def test_text_scores():
     assert mean["predictors"] == "mean" and math.isnan(mean["tau"]) and -0.1 < mean["r2"] <= 0
 
 
+def test_the_mean_is_that_of_fit_documents():
+    """2; the held 4 and 8 miss it by 2 and 6, and their own mean by 2 and 2."""
+    held = np.array([False, False, True, True])
+    tokens = pd.DataFrame({"document": range(4), "part": np.where(held, "held", "fit"), "token": [5, 6, 5, 6]})
+    _, mean = probe.text_scores(tokens, np.arange(4), np.array([1.0, 3.0, 4.0, 8.0]), held)
+    assert mean["r2"] == 1 - (4 + 36) / (4 + 4)
+
+
 def test_read_is_the_text_of_the_first_tokens():
     corpus = pd.DataFrame({"text": list(texts()[:4])})
     seen = []

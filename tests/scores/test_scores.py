@@ -38,6 +38,7 @@ def test_detection_by_counting_pairs():
     assert scores.detection(unread, np.append(fires, [True, False])) == scores.detection(said, fires)
     assert scores.detection(np.zeros(30), fires) == {"auroc": 0.5, "balanced_accuracy": 0.5}
     assert np.isnan(list(scores.detection(said, fires | True).values())).all()
+    assert scores.detection(np.array([5.0, 4.0]), np.array([True, False]))["balanced_accuracy"] == 1  # 5 says that it fires
 
 
 @pytest.mark.parametrize("count", [2, 3, 30])
@@ -100,6 +101,15 @@ def test_scores_are_of_held_documents(planted):
         pd.testing.assert_frame_equal(scored(scorer, RIGHT, planted), scored(scorer, RIGHT, (held, turned)))
     shown = scores.cases("simulation", RIGHT, fires, set(range(40)), held, 10, seed=1)
     assert all((held.document[case.chosen.number] >= 40).all() and case.values.max() == 1 for case in shown)
+
+
+def test_activations_are_over_the_largest_on_fit_documents(planted):
+    """8 there; of held documents, 2 and 6. Without any there: over the largest on held ones."""
+    held, fires = planted
+    fires = fires.assign(value=np.where(fires["document"] < 40, 8.0, np.where(fires["position"] % 2, 2.0, 6.0)))
+    for said, values in ((fires, [0, 0.25, 0.75]), (fires[fires["document"] >= 40], [0, 2 / 6, 1])):
+        for case in scores.cases("simulation", RIGHT, said, set(range(40)), held, 10, seed=1):
+            assert np.unique(case.values).tolist() == values
 
 
 def test_a_feature_that_fires_nowhere(planted):

@@ -94,6 +94,18 @@ def test_rows_by_hand():
     assert (every["unit"], every["runs"], every["sae_seeds"], every["samples"], every["explainer"]) == ("SAE seed", 1, 2, 1, "tokens")
 
 
+def test_what_is_promoted_must_name_both():
+    """And of either side as many features are read as the other has."""
+    film, opinion, both = line("x", "film"), line("x", "good"), line("x", "good film")
+    for base, rlhf, counts in (
+        ([film, opinion, both], [film, opinion, film], (3, 1, 0)),
+        ([both] * 3, [film], (1, 1, 0)),
+        ([film], [both] * 3, (1, 0, 1)),
+    ):
+        found = rows([place(base, rlhf)], NAMES)[-1]
+        assert (found["texts"], found["promotes_base"], found["promotes_rlhf"]) == counts
+
+
 def test_free_text_counts_whole():
     found = rows([place([line("x", explainer="gpt")], [line("x")])], NAMES)[-1]
     assert (found["base"], found["rlhf"]) == (1, 0)

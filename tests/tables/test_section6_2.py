@@ -37,8 +37,8 @@ def points(count: int) -> pd.DataFrame:
     names = {"model": "tiny", "reward": np.where(n < 3, "weak", "strong"), "run": [f"run{i % 2}" for i in range(count)]}
     frame = pd.DataFrame({**names, "kl": n})
     falling = np.concatenate([[-1.0, 0.0], -n[2:]])[:count]
-    for name, values in (("completions", n), ("activates_on", falling), ("promotes", n**2)):
-        frame = frame.assign(**{f"{name}_difference": values, f"{name}_ci_low": values - 1, f"{name}_ci_high": values + 2})
+    for name, values, below, above in (("completions", n, 1, 2), ("activates_on", falling, 3, 4), ("promotes", n**2, 5, 6)):
+        frame = frame.assign(**{f"{name}_difference": values, f"{name}_ci_low": values - below, f"{name}_ci_high": values + above})
     return frame
 
 
@@ -66,5 +66,8 @@ def test_figure():
     assert figure.axes[1].get_title() == "promotes, runs: 6\nSpearman 1.00 (1.00 to 1.00)"
     shown = [container.lines[0].get_xydata() for container in figure.axes[1].containers]
     assert np.concatenate(shown).tolist() == [[i, i**2] for i in range(6)]
+    across, upright = (np.concatenate([container.lines[2][i].get_segments() for container in figure.axes[1].containers]) for i in (0, 1))
+    assert across.tolist() == [[[i - 1, i**2], [i + 2, i**2]] for i in range(6)]  # the intervals
+    assert upright.tolist() == [[[i, i**2 - 5], [i, i**2 + 6]] for i in range(6)]
     alone = section6_2.draw(points(1), section6_2.correlations(points(1), 500, 1))
     assert alone.axes[0].get_title() == "activates_on, runs: 1\ntoo few or equal values for a correlation"

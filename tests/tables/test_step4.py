@@ -84,6 +84,21 @@ def test_the_threshold_by_chance_lets_at_most_a_twentieth_of_base_miss():
     assert lost["null"] / lost["features"] <= step4.CHANCE
 
 
+def test_the_threshold_by_chance_is_a_run_s_own():
+    """Of 22 nulls index 0.05 x 21 = 1.05 is rounded down to 1 (one above it two of 22 would miss: 9 %); run 2's are higher by a half."""
+    tables = []
+    for run, more in (("run1", 0.0), ("run2", 0.5)):
+        for seed in (1, 2):
+            nulls = [more + i / 100 for i in range(seed, 23, 2)]
+            tables += [table("base", [0.99] * 11, nulls, seed=seed, run=run), table("rlhf", [0.4], [0.99], seed=seed, run=run)]
+    one = count([t for t in tables if t["run"][0] == "run1"])
+    assert one.loc[(3, "all", "lost", "chance"), ["threshold", "null"]].tolist() == [0.02, 0.5]  # 1 of 22, a half a seed
+    both = count(tables)
+    lost, new = both.loc[(3, "all", "lost", "chance")], both.loc[(3, "all", "found", "chance")]
+    assert (lost["threshold"], lost["null"]) == pytest.approx(((0.02 + 0.52) / 2, 0.5))
+    assert new["count"] == 0.5  # 0.4 is a match in run 1 and none in run 2
+
+
 def test_one_seed_has_no_null():
     found = count([t.assign(null_cosine=np.nan) for t in (TWO[0], TWO[2])])
     assert "chance" not in found.index.get_level_values("kept_at")
