@@ -242,3 +242,15 @@ def test_whatever_is_written_gives_a_config_or_one_line(seed):
             refused += 1
             assert str(error).startswith("config: ") and str(error).isprintable(), repr(str(error))
     assert refused > 30
+
+
+def test_the_paper_s_models_are_read_where_a_step_of_ppo_can_be_seen():
+    """A step of 1e-6 is below bfloat16's resolution of a weight; Adam's epsilon is that of the paper's time."""
+    import torch
+
+    raw = DEFAULT | yaml.safe_load((Path(__file__).parents[2] / "config/paper.yaml").read_text(encoding="utf-8"))
+    weight = torch.tensor(0.02)
+    step = raw["rlhf"]["learning_rate"]
+    assert (weight + step).to(getattr(torch, raw["activations"]["precision"])) != weight.to(torch.float32)
+    assert (weight + step).to(torch.bfloat16) == weight.to(torch.bfloat16)
+    assert raw["rlhf"]["adam_epsilon"] == 1e-8

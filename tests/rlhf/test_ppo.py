@@ -22,7 +22,7 @@ from rewardscope.rlhf.ppo import RewardModule, ValueModel, adapted_kl, clip_befo
 
 CPU = torch.device("cpu")
 SETTINGS = {
-    "updates": 4, "batch": 8, "minibatch": 4, "ppo_epochs": 2, "learning_rate": 1e-3, "max_grad_norm": 1.0, "kl": 0.05,
+    "updates": 4, "batch": 8, "minibatch": 4, "ppo_epochs": 2, "learning_rate": 1e-3, "adam_epsilon": 1e-5, "max_grad_norm": 1.0, "kl": 0.05,
     "kl_target": 6.0, "kl_horizon": 100, "max_kl": 100.0, "temperature": 1.0, "prompt_tokens": [2, 9],
     "prompt_characters": 40, "response_tokens": 6, "reward_on": "both", "segment": 2,
 }  # fmt: skip
@@ -300,6 +300,17 @@ def test_the_gradient_is_clipped(tmp_path):
     policy, _ = train(tmp_path, updates=1, max_grad_norm=0.0)
     base = models.load(tiny.checkpoint("gpt_neox"))
     assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), base.parameters(), strict=True))
+
+
+def test_a_step_is_that_of_adam_with_its_epsilon(tmp_path):
+    """The first step moves a weight by lr g / (|g| + epsilon): by less than lr epsilon^-1 max |g| where epsilon is far above all g."""
+    base = models.load(tiny.checkpoint("gpt_neox"))
+    moved = {}
+    for epsilon in (1e-8, 1e4):
+        policy, _ = train(tmp_path / str(epsilon), updates=1, batch=4, minibatch=4, ppo_epochs=1, adam_epsilon=epsilon)
+        moved[epsilon] = max((a - b).abs().max().item() for a, b in zip(policy.parameters(), base.parameters(), strict=True))
+    assert moved[1e-8] == pytest.approx(SETTINGS["learning_rate"], rel=0.01)
+    assert moved[1e4] <= SETTINGS["learning_rate"] / 1e4  # gradients are clipped to norm 1
 
 
 def test_a_run_that_diverges(tmp_path):

@@ -131,6 +131,7 @@ class Rlhf(Section):
     minibatch: Whole = Field(description="episodes an optimizer step (Table 1)")
     ppo_epochs: Whole = Field(description="passes over an update's episodes")
     learning_rate: Positive = Field(description="Table 1: 1e-6, for models of 70 M parameters and more")
+    adam_epsilon: Positive = Field(description="Adam's epsilon: TRL 1.12 has 1e-5, torch and TRL of 2023 1e-8")
     max_grad_norm: Positive = Field(description="gradients are clipped at this norm (Table 1)")
     kl: Annotated[float, Field(ge=0)] = Field(description="initial KL coefficient (Table 1: 0.5)")
     kl_target: Positive = Field(description="adaptive controller: target of the summed KL, nats per response")

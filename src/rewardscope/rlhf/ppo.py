@@ -193,7 +193,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
     critic = ValueModel(copy.deepcopy(reference.base_model), models.d_model(policy))
     policy.generation_config.pad_token_id = pad
     named = {f"policy.{n}": p for n, p in policy.named_parameters()} | {f"value.{n}": p for n, p in critic.named_parameters()}
-    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=1e-5, fused=True)
+    optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=settings["adam_epsilon"], fused=True)
     done, rows, kl = 0, [], settings["kl"]
     if before:
         done, rows, kl = (before.facts[name] for name in ("done", "rows", "kl"))
