@@ -52,7 +52,7 @@ def given(files):
 
 
 def code(script, *functions):
-    """Digest of the code that a rule runs: its script, what that imports of the package, and what the user's `functions` import of it."""
+    """Digest of a script, of what it imports of the package, and of what the user's `functions` files import of it."""
     return digest(f"{ROOT}/workflow/scripts/{script}.py", *functions)
 
 
