@@ -167,14 +167,17 @@ def recover(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 def test_recovery_after_kill_9(tmp_path):
     """What is left in Slurm stops the next run, is cancelled by one command, and then the run goes on."""
     target = "results/corpora/reviews/train.parquet"
-    with started(tmp_path, *REAL, *SLURM, target) as snakemake:
+    long = tmp_path / "long.yaml"  # the job must still be there when the next run begins
+    long.write_text("corpora: {reviews: {generate: {train: 60000}}}\n")
+    real = [*REAL, str(long), *SLURM, target]
+    with started(tmp_path, *real) as snakemake:
         wait_for(lambda: jobs(tmp_path))
         assert "is at work here" in recover(tmp_path).stderr
         snakemake.kill()  # and nothing else: its jobs live on
     left = tmp_path / "left"
     left.mkdir()
     shutil.copy(tmp_path / "said", left)
-    status, said = run(tmp_path, *REAL, *SLURM, target)
+    status, said = run(tmp_path, *real)
     assert status != 0 and "results: a killed run has left 1 jobs in Slurm; python -m rewardscope recover results" in said
     assert "nobody to ask" in recover(tmp_path).stderr and jobs(left, "pending,running")
     done = recover(tmp_path, "--yes")
@@ -182,6 +185,6 @@ def test_recovery_after_kill_9(tmp_path):
     assert "rule_corpus_wildcards_reviews" in done.stdout and "1 jobs cancelled" in done.stdout
     assert done.stdout.splitlines()[-1].strip().startswith(f"snakemake --snakefile {ROOT}/Snakefile") and target in done.stdout
     assert not jobs(left, "pending,running,completing")
-    status, said = run(tmp_path, *REAL, *SLURM, target)
+    status, said = run(tmp_path, *real)
     assert status == 0, said
     assert "no run has been left behind" in recover(tmp_path).stdout
