@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tiny
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAIR = "results/pairs/theirs/utility/run1"
 OWN = """
 corpora: {mine: {path: {train: train.csv, test: test.csv}, held: 0.5}}
