@@ -1,5 +1,5 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
-# make test-long, in tests/long: a dry run of Snakemake for every key and mutated config (most of an hour), tests/mutants.yaml (7 minutes).
+# make test-long, in tests/long: a dry run of Snakemake for every key and mutated config, tests/mutants.yaml (7 minutes).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.

@@ -12,6 +12,7 @@ import torch
 
 from rewardscope.errors import UserError
 from rewardscope.rewards import functions, rewards
+from rewardscope.run import code
 
 LENGTH = "def score(texts):\n    return [len(text) / 10 for text in texts]\n"
 TEXTS = ["four", "a dozen here", ""]
@@ -112,9 +113,9 @@ def test_files_that_it_imports(tmp_path, monkeypatch):
     for name, text in texts.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text)
-    assert functions.local_imports("./mine.py") == ["mine.py", *sorted(name for name in texts if "unused" not in name and name != "mine.py")]
-    assert functions.local_imports(tmp_path / "other.py") == [str(tmp_path / "other.py")]
-    assert functions.local_imports("gone.py") == ["gone.py"]
+    assert code.local_imports("./mine.py") == ["mine.py", *sorted(name for name in texts if "unused" not in name and name != "mine.py")]
+    assert code.local_imports(tmp_path / "other.py") == [str(tmp_path / "other.py")]
+    assert code.local_imports("gone.py") == ["gone.py"]
 
 
 # ---- complaints about the file: without running it --------------------------------------------

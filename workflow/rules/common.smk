@@ -4,10 +4,9 @@
 import re
 
 from rewardscope.run import lock as run_lock
-from rewardscope.run.code import digest
+from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
 from rewardscope.files import sweep
-from rewardscope.rewards.functions import local_imports
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}

@@ -12,7 +12,9 @@ class Muon(torch.optim.Muon):
         """Move every matrix by its orthogonalised momentum, scaled to the size of an AdamW step (`match_rms_adamw`)."""
         for group in self.param_groups:
             for p in group["params"]:
-                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p.grad))
+                if "momentum_buffer" not in self.state[p]:
+                    self.state[p]["momentum_buffer"] = torch.zeros_like(p.grad)
+                buffer = self.state[p]["momentum_buffer"]
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 update = orthogonalised(p.grad.lerp(buffer, group["momentum"]), group["ns_coefficients"], group["ns_steps"], group["eps"])
                 p.mul_(1 - group["lr"] * group["weight_decay"])

@@ -3,7 +3,6 @@
 import ast
 import importlib.util
 import math
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -28,42 +27,6 @@ def check_function(source: str) -> None:
     bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     if not bound & {name, "*"}:
         raise UserError(f"{path}: there is no function {name}; there: {', '.join(sorted(bound)) or 'nothing'}")
-
-
-def local_imports(file: str | Path) -> list[str]:
-    """A Python file, then those below its folder that it imports, directly or not; installed modules are not among them.
-
-    All import statements count, also those in functions; a name that is only made while the file runs is not seen.
-    """
-    first = Path(os.path.normpath(file))
-    files, todo = set(), [first]
-    while todo:
-        path = todo.pop()
-        if path not in files and path.is_file():
-            files.add(path)
-            todo += [part for root, name in _imports(path, first.parent) for part in _module_files(root, name)]
-    return [str(first), *sorted(str(path) for path in files - {first})]
-
-
-def _imports(file: Path, folder: Path) -> list[tuple[Path, str]]:
-    """(where to look, dotted name) of each import in a file; `from a import b` may mean the module `a.b`."""
-    try:
-        nodes = list(ast.walk(ast.parse(file.read_bytes(), str(file))))
-    except (OSError, SyntaxError, ValueError):
-        return []  # the job that loads it says so
-    names = [(folder, alias.name) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom):
-            root = (file / "/".join([".."] * node.level)) if node.level else folder
-            names += [(Path(os.path.normpath(root)), ".".join(filter(None, (node.module, alias.name)))) for alias in node.names]
-    return names
-
-
-def _module_files(root: Path, name: str) -> list[Path]:
-    """Where the module `a.b` and the packages around it may lie: `a.py`, `a/__init__.py`, `a/b.py`, `a/b/__init__.py`."""
-    parts = name.split(".")
-    places = [root.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
-    return [file for place in places for file in (place.parent / f"{place.name}.py", place / "__init__.py")]
 
 
 def _function(source: str) -> object:

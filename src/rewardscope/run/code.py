@@ -6,6 +6,8 @@ import closure within the package, but for what is OUTSIDE.
 
 import ast
 import hashlib
+import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -41,20 +43,46 @@ def closure(*files: str | Path) -> set[str]:
 
 def _imports(file: Path) -> frozenset[str]:
     """Package modules, OUTSIDE left out, named by the import statements anywhere in `file`, those in functions included."""
-    inside = {name.removeprefix("rewardscope.") for name in _imported(_read(file)) if name.startswith("rewardscope.")}
+    inside = {name.removeprefix("rewardscope.") for _, name in _imported(_read(file)) if name.startswith("rewardscope.")}
     return frozenset(module for name in inside if (module := _module(name)) and module.split(".")[0] not in OUTSIDE)
 
 
 @cache
-def _imported(text: str) -> frozenset[str]:
-    """Dotted names that a module's text imports; `from a import b` may mean the module `a.b`."""
-    names: set[str] = set()
+def _imported(text: str) -> frozenset[tuple[int, str]]:
+    """(dots before it, dotted name) of all that a module's text imports; `from a import b` may mean the module `a.b`."""
+    names: set[tuple[int, str]] = set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names |= {(node.level, ".".join(filter(None, (node.module, alias.name)))) for alias in node.names}
         elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            names |= {(0, alias.name) for alias in node.names}
     return frozenset(names)
+
+
+def local_imports(file: str | Path) -> list[str]:
+    """A Python file of the user's, then those below its folder that it imports, directly or not; installed modules are not among them.
+
+    All import statements count, also those in functions; a name that is only made while the file runs is not seen.
+    """
+    first = Path(os.path.normpath(file))
+    files, todo = set(), [first]
+    while todo:
+        path = todo.pop()
+        if path in files or not path.is_file():
+            continue
+        files.add(path)
+        with suppress(UserError):  # the job that loads it says so
+            for level, name in _imported(_read(path)):
+                root = Path(os.path.normpath(path / "/".join([".."] * level))) if level else first.parent
+                todo += _module_files(root, name)
+    return [str(first), *sorted(str(path) for path in files - {first})]
+
+
+def _module_files(root: Path, name: str) -> list[Path]:
+    """Where the module `a.b` and the packages around it may lie: `a.py`, `a/__init__.py`, `a/b.py`, `a/b/__init__.py`."""
+    parts = name.split(".")
+    places = [root.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
+    return [file for place in places for file in (place.parent / f"{place.name}.py", place / "__init__.py")]
 
 
 def _module(name: str) -> str | None:
@@ -72,10 +100,10 @@ def _file(module: str) -> Path:
 
 def _read(file: Path) -> str:
     """The text of a file that is Python."""
-    text = file.read_text(encoding="utf-8")
     try:
+        text = file.read_text(encoding="utf-8")
         _imported(text)
-    except (SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as a Python file ({brief(error)})") from error
     return text
 
