@@ -1,7 +1,6 @@
 """Intervals, p-values and rank correlations, by SciPy. One replicate is what its name says: an SAE seed, a prompt, an RLHF run."""
 
 import math
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -32,13 +31,13 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0, draws: int = 100_000) ->
         return math.nan
     most = np.abs(differences).sum()
     # SciPy takes for ties what is equal up to a tolerance relative to the observed value: `most` keeps that above 0 where the sum is 0.
-    return _permutation_p(lambda flipped, axis: most + np.abs(flipped.sum(axis=axis)), differences, "samples", seed, draws)
+    return _permutation_p(lambda flipped, axis: most + np.abs(flipped.sum(axis=axis)), (differences,), "samples", seed, draws)
 
 
-def _permutation_p(size: Callable[..., np.ndarray], values: np.ndarray, kind: str, seed: int, draws: int) -> float:
-    """Share of rearrangements of `values` `[n]` whose `size(values, axis)` is at least as large; all if at most `draws`, else so many drawn."""
+def _permutation_p(size: Callable[..., np.ndarray], values: tuple[np.ndarray, ...], kind: str, seed: int, draws: int) -> float:
+    """Share of rearrangements of `values` whose `size(*values, axis)` is at least as large; all if at most `draws`, else so many drawn."""
     return scipy.stats.permutation_test(
-        (values,), size, permutation_type=kind, vectorized=True, n_resamples=draws, batch=BATCH, alternative="greater", rng=seed
+        values, size, permutation_type=kind, vectorized=True, n_resamples=draws, batch=BATCH, alternative="greater", rng=seed
     ).pvalue.item()
 
 
@@ -76,55 +75,103 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(product, size, out=np.full_like(product, math.nan, dtype=float), where=size > 0)
 
 
-def correlation_p(statistic: Correlation, x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 100_000) -> float:
-    """Two-sided p of `statistic` when either order of `x` and `y` `[n]` is as likely as any; nan below five points.
+def group_interval(
+    statistic: Correlation, x: np.ndarray, y: np.ndarray, groups: np.ndarray, least: int, resamples: int, seed: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of `statistic` over points `[n]` of independent `groups` `[n]`, drawn whole; nan below `least` of them.
 
-    Exact (all n! orders) where that is at most `draws`: up to 8 points, sampled above. It cannot fall below 2 / n!: below five
-    points it could never reach 0.05, so it is not given; nor is it where all values are equal.
+    A resample whose points are equal has no correlation and is left out.
     """
-    if len(x) < 5 or np.isnan(statistic(x, y)):
-        return math.nan
-    # Sums of ranks and of signs are exact in floating point: ties need no tolerance.
-    return _permutation_p(lambda order, axis: np.abs(statistic(order, y)), x, "pairings", seed, draws)
-
-
-def correlation_interval(statistic: Correlation, x: np.ndarray, y: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of `statistic` over points `[n]`; nan below five points.
-
-    A resample of one point only has no correlation and is left out.
-    """
-    if len(x) < 5 or np.isnan(statistic(x, y)):
+    names = np.unique(groups)
+    if len(names) < least or np.isnan(statistic(x, y)):
         return math.nan, math.nan
-    with warnings.catch_warnings():  # of resamples of one point, in words about another method
-        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
-        resampled = scipy.stats.bootstrap(
-            (x, y), lambda a, b, axis: statistic(a, b), paired=True, vectorized=True,
-            n_resamples=resamples, batch=BATCH, method="percentile", rng=seed,
-        ).bootstrap_distribution  # fmt: skip
+    rng, members = np.random.default_rng(seed), [np.flatnonzero(groups == name) for name in names]
+    resampled = []
+    for chosen in rng.integers(len(names), size=(resamples, len(names))):
+        points = np.concatenate([members[group] for group in chosen])
+        resampled.append(statistic(x[points], y[points]))
     low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def replicates(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
-    """`values` of every replicate, columns (value, side), from rows with the columns run, seed, sample and side.
+def welch(groups: list[tuple[float, np.ndarray]], level: float = 0.95) -> tuple[float, float, float]:
+    """A weighted sum of the means of independent samples, and its t interval: `(weight, values [n])` each.
 
-    Rows of one sample are summed (layers); samples are averaged inside a seed. The replicate is the SAE seed of one
-    run or, where there are several, the run.
+    Variances need not be equal: the degrees of freedom are Welch and Satterthwaite's. With the weights 1 and -1 it is Welch's
+    two-sample interval, with one sample Student's. The interval is nan where a sample has fewer than two values.
+    """
+    estimate = sum(weight * np.mean(values) for weight, values in groups)
+    if any(len(values) < 2 for _, values in groups):
+        return float(estimate), math.nan, math.nan
+    parts = [weight**2 * np.var(values, ddof=1) / len(values) for weight, values in groups]
+    spread = sum(part**2 / (len(values) - 1) for part, (_, values) in zip(parts, groups, strict=True))
+    half = scipy.special.stdtrit(sum(parts) ** 2 / spread, (1 + level) / 2) * math.sqrt(sum(parts)) if spread else 0.0
+    return float(estimate), float(estimate - half), float(estimate + half)
+
+
+def two_sample_p(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 100_000) -> float:
+    """Two-sided p of the difference of the means of independent `a` `[n]` and `b` `[m]` when either split of all values is as likely as any.
+
+    Exact where there are at most `draws` splits, sampled above. Nan where it could not reach 0.05 (below four and four values) or one is nan.
+    """
+    if 2 / math.comb(len(a) + len(b), len(a)) >= 0.05 or np.isnan(a).any() or np.isnan(b).any():
+        return math.nan
+    most = np.abs(a).sum() + np.abs(b).sum()  # as in `sign_flip_p`
+
+    def size(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        return most + np.abs(x.mean(axis=axis) - y.mean(axis=axis))
+
+    return _permutation_p(size, (a, b), "independent", seed, draws)
+
+
+def per_seed(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """`values` by run and SAE seed, columns (value, side), from rows with the columns run, seed, sample and side.
+
+    Rows of one sample are summed (layers); samples are averaged inside a seed.
     """
     keys = ["run", "seed", "side"]
-    per_seed = rows.groupby([*keys, "sample"])[values].sum(min_count=1).groupby(keys).mean()
-    unit = "run" if rows["run"].nunique() > 1 else "seed"
-    return per_seed.groupby([unit, "side"]).mean().unstack("side")
+    return rows.groupby([*keys, "sample"])[values].sum(min_count=1).groupby(keys).mean().unstack("side")
+
+
+def replicates(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """`per_seed` by replicate: the SAE seed of one run or, where there are several, the run (a mean over its seeds)."""
+    seeds = per_seed(rows, values)
+    return seeds.groupby("run" if seeds.index.unique("run").size > 1 else "seed").mean()
 
 
 def counted(rows: pd.DataFrame) -> dict:
     """What a replicate of `rows` is, and how many there are: columns of a table."""
     runs = rows["run"].nunique()
-    unit = "RLHF run" if runs > 1 else "SAE seed"
-    return {"samples": rows["sample"].nunique(), "unit": unit, "runs": runs, "sae_seeds": rows["seed"].nunique()}
+    return {"samples": rows["sample"].nunique(), "unit": unit(runs), "runs": runs, "sae_seeds": rows["seed"].nunique()}
 
 
-def against(sides: pd.DataFrame, value: str) -> dict[str, float]:
-    """Base against RLHF over `replicates`: both means, their difference, its t interval and exact sign-flip p."""
-    base, rlhf = sides[value]["base"], sides[value]["rlhf"]
-    return {"base": base.mean(), "rlhf": rlhf.mean(), **paired((rlhf - base).to_numpy())}
+def unit(runs: int) -> str:
+    """What an interval over the replicates of so many runs speaks of."""
+    return "RLHF run" if runs > 1 else "SAE noise of one run"
+
+
+def effect(seeds: pd.DataFrame, value: str) -> list[tuple[float, np.ndarray]]:
+    """The difference RLHF - base of a `value` of `per_seed`, as independent samples for `welch`.
+
+    Several runs: each run's mean over its RLHF SAE seeds less that over its base SAE seeds. Where the runs share the base's SAEs
+    (`bases/`: every run has the same base values), the runs' RLHF means, less the base's SAE seeds: else no interval would hold
+    their noise. One run: the RLHF SAE seeds, less the base SAE seeds; they are not paired, as their SAEs have nothing in common.
+    """
+    base, rlhf = (seeds[value][side].unstack("run") for side in ("base", "rlhf"))  # seed x run
+    if base.shape[1] == 1:
+        return [(1.0, rlhf.iloc[:, 0].to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
+    if base.eq(base.iloc[:, 0], axis=0).to_numpy().all():
+        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
+    return [(1.0, (rlhf.mean() - base.mean()).to_numpy())]
+
+
+def against(seeds: pd.DataFrame, value: str) -> dict[str, float]:
+    """Base against RLHF of `per_seed`: both means, their difference, Welch's t interval (of one sample Student's) and an exact p.
+
+    The p: of several runs with SAEs of their own a sign-flip test, from six runs on; of one run a two-sample permutation of SAE seeds.
+    """
+    groups, (base, rlhf) = effect(seeds, value), (seeds[value][side].mean() for side in ("base", "rlhf"))
+    difference, low, high = welch(groups)
+    runs = seeds.index.unique("run").size
+    p = sign_flip_p(groups[0][1]) if len(groups) == 1 else two_sample_p(groups[0][1], groups[1][1]) if runs == 1 else math.nan
+    return {"base": base, "rlhf": rlhf, "difference": difference, "ci_low": low, "ci_high": high, "p_value": p}

@@ -46,5 +46,5 @@ rule accuracy:
         "../scripts/accuracy.py"
 
 
-CLASSIFIERS = sorted({pair.reward for pair in CONFIG.pairs if CONFIG.rewards[pair.reward].classifier})
+CLASSIFIERS = sorted({yardstick(pair.reward) for pair in CONFIG.pairs if CONFIG.rewards[yardstick(pair.reward)].classifier})
 TARGETS["accuracy"] = [at(f"rewards/{reward}/metrics.json") for reward in CLASSIFIERS]

@@ -165,6 +165,20 @@ def model_folder(wildcards):
 
 
 # ---- rewards and RLHF ------------------------------------------------------------------------
+def yardstick(reward):
+    """The true reward of a twin, by which every table measures it; of any other reward itself."""
+    return CONFIG.rewards[reward].twin_of or reward
+
+
+def own(wildcards):
+    """The reward that a pair is tuned on."""
+    return parts(wildcards)["reward"]
+
+
+def true(wildcards):
+    return yardstick(own(wildcards))
+
+
 def classifier_of(wildcards):
     return CONFIG.rewards[wildcards.reward].classifier
 
@@ -174,38 +188,38 @@ def labelled_corpus(wildcards):
     return at(f"corpora/{entry.corpus}/train.parquet") if entry else []
 
 
+def used_with(reward):
+    """The corpus of the first pair that is tuned on a reward or on a twin of it."""
+    return next(pair.corpus for pair in CONFIG.pairs if reward in (pair.reward, yardstick(pair.reward)))
+
+
 def measured_on(wildcards):
     """The corpus that a classifier was trained on, or that it is used with."""
     entry = classifier_of(wildcards).train
-    return entry.corpus if entry else next(pair.corpus for pair in CONFIG.pairs if pair.reward == wildcards.reward)
+    return entry.corpus if entry else used_with(wildcards.reward)
 
 
-def reward_of(wildcards):
-    """Where the reward comes from, as `rewards.load` takes it."""
-    return CONFIG.rewards[parts(wildcards)["reward"]].model_dump(include={"words", "function", "classifier"})
+def source_of(reward):
+    """Where a reward comes from, as `rewards.load` takes it."""
+    return CONFIG.rewards[reward].model_dump(include={"words", "function", "classifier", "twin_of", "kind"})
 
 
-def function_files(wildcards):
+def stored(reward):
+    """What `rewards.load` reads of a reward that is made here: the folder of a classifier, the file of a twin."""
+    entry = CONFIG.rewards[reward]
+    return at(f"rewards/{reward}/twin.json") if entry.twin_of else at(f"rewards/{reward}/model") if entry.classifier else []
+
+
+def function_files(reward):
     """The Python file of a reward function, and the user's own ones that it imports."""
-    function = reward_of(wildcards)["function"]
+    function = CONFIG.rewards[reward].function
     return local_imports(function.rsplit(":", 1)[0]) if function else []
 
 
-def reward_files(wildcards):
+def reward_files(reward):
     """A CSV of words, or the files of a function; the VADER lexicon comes with its pinned package."""
-    words = reward_of(wildcards)["words"]
-    return given(function_files(wildcards) + [words] * (words not in (None, "vader")))
-
-
-def reward_code(script):
-    """`code` of a rule that asks its pair's reward."""
-    return lambda wildcards: code(script, *function_files(wildcards))
-
-
-def reward_model(wildcards):
-    """The classifier of a reward that has one."""
-    here = parts(wildcards)
-    return at(f"rewards/{here['reward']}/model") if CONFIG.rewards[here["reward"]].classifier else []
+    words = CONFIG.rewards[reward].words
+    return given(function_files(reward) + [words] * (words not in (None, "vader")))
 
 
 def pairs_that(tuned):

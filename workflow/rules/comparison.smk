@@ -5,6 +5,8 @@ rule comparison:
         rlhf_features=of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf"),
         base_sae=small_of_every_pick("base"),
         rlhf_sae=small_of_every_pick("rlhf"),
+        base_moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "base"),
+        rlhf_moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
         base_shards=shards_of_every_pick("base"),
         rlhf_shards=shards_of_every_pick("rlhf"),
     output:
@@ -18,7 +20,9 @@ rule comparison:
     params:
         code=code("comparison"),
         torch_threads=threads_of("other"),
+        seed=CONFIG.seed,
         seeds=SEEDS,
+        sites=lambda w: {side: site_of(w.pair, side) for side in ("base", "rlhf")},
         picks=CHOSEN,
         min_fires=CONFIG.features.min_fires,
     script:
@@ -43,6 +47,7 @@ rule step4:
         code=code("step4"),
         pairs=all_pairs(),
         picks=CHOSEN,
+        twins=TWINS,
         top_k=CONFIG.features.top_k,
     script:
         "../scripts/step4.py"

@@ -3,8 +3,9 @@ rule completions:
         model=lambda w: base_folder(w) if w.side == "base" else at(f"{w.pair}/rlhf/model"),
         beside=beside_tuned,
         corpus=corpus_file("test"),
-        reward=reward_files,
-        classifier=reward_model,
+        reward=lambda w: reward_files(true(w)),
+        stored=lambda w: stored(true(w)),
+        twin=lambda w: stored(own(w)) if own(w) != true(w) else [],
     output:
         completions=at("{pair}/{side}/completions.parquet"),
     log:
@@ -14,11 +15,12 @@ rule completions:
     conda:
         "../../envs/torch.yaml"
     params:
-        code=reward_code("completions"),
+        code=lambda w: code("completions", *function_files(true(w))),
         torch_threads=threads_of("other"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        reward=reward_of,
+        reward=lambda w: source_of(true(w)),
+        own=lambda w: source_of(own(w)),
         reward_on=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).reward_on,
         settings=section(CONFIG.completions),
     script:

@@ -3,6 +3,7 @@ SHOWN = dict(  # what every explainer is given; both sides, as requests to a ser
     rlhf_model=at("{pair}/rlhf/model"),
     beside=beside_tuned,
     corpus=corpus_file("test"),
+    vocabulary=vocabulary_of,
     base_features=both_sides("seed{seed}.parquet")("base"),
     rlhf_features=both_sides("seed{seed}.parquet")("rlhf"),
     base_activations=both_sides("seed{seed}.activations.parquet")("base"),

@@ -44,7 +44,6 @@ rule feature_activations:
         torch_threads=threads_of("other"),
         seed=CONFIG.seed,
         seeds=SEEDS,
-        side=lambda w: parts(w)["side"],
         top_k=CONFIG.features.top_k,
     script:
         "../scripts/feature_activations.py"

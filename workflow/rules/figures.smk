@@ -28,6 +28,7 @@ rule section6_2:
         rlhf_completions=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
         layers=[at(f"{pair}/layers.json") for pair in WORDED],
         words=WORD_FILES,
+        vocabulary=[vocabulary_of(AS_WILDCARDS[pair]) for pair in WORDED],
     output:
         table=at("tables/section6.2.csv"),
         data=at("figures/section6.2.csv"),

@@ -85,6 +85,7 @@ rule section5_3:
         words=WORD_FILES,
         corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in WORDED],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in WORDED],
+        controls=[at(f"{pair}/controls/promoted.parquet") for pair in WORDED],
     output:
         table=at("tables/section5.3.csv"),
         words=at("tables/section5.3.words.csv"),
@@ -99,6 +100,7 @@ rule section5_3:
         pairs=WORDED,
         places=PLACES,
         words=WORDS,
+        twins=TWINS,
         top_k=CONFIG.features.top_k,
         least=CONFIG.features.min_fires,
         tokens=CONFIG.activations.tokens,

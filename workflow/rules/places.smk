@@ -88,6 +88,12 @@ def scores_of(side, scorer):
     return [at(f"{folder}/seed{seed}.sample{sample}.parquet") for seed in SEEDS for sample in SAMPLES]
 
 
+def vocabulary_of(wildcards):
+    """The whole-word tokens of a pair's model, in its corpus."""
+    here = parts(wildcards)
+    return at(f"corpora/{here['corpus']}/vocabulary.{here['model']}.parquet")
+
+
 def index_of(wildcards):
     """The token index of the base side: both sides read the same documents."""
     return at(f"{site_of(wildcards.pair, 'base')}/activations/tokens.parquet")
@@ -114,13 +120,14 @@ def places_of(pairs):
 
 
 # Rows of Table 3 are the pairs whose reward has a word table; Table 4 has every pair, its words where there is a table.
-WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[pair.split("/")[2]].words)}
+WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[yardstick(pair.split("/")[2])].words)}
 WORDED = list(WORDS)
 WORD_FILES = given(sorted(set(WORDS.values()) - {"vader"}))
 PLACES, EVERY_PLACE = places_of(WORDED), places_of(all_pairs())
 ALL_SITES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in CHOSEN]
 LAYERS = [at(f"{pair}/layers.json") for pair in all_pairs()]
 TUNED_HERE = [pair for pair in all_pairs() if not PAIRS[tuple(pair.split("/")[1:3])].rlhf]
+TWINS = {pair.reward: yardstick(pair.reward) for pair in CONFIG.pairs if yardstick(pair.reward) != pair.reward}  # twin -> true reward
 AS_WILDCARDS = {pair: SimpleNamespace(pair=pair) for pair in all_pairs()}  # for the functions of wildcards above
 
 

@@ -11,8 +11,8 @@ rule probe:
         tokens=[at(f"{site_of(pair, 'base')}/activations/tokens.parquet") for pair in all_pairs()],
         corpus=[corpus_file("test")(here) for here in AS_WILDCARDS.values()],
         model=[base_folder(here) for here in AS_WILDCARDS.values()],
-        rewards=[file for here in AS_WILDCARDS.values() for file in reward_files(here)],
-        classifiers=[folder for here in AS_WILDCARDS.values() if (folder := reward_model(here))],
+        rewards=[file for here in AS_WILDCARDS.values() for file in reward_files(true(here))],
+        classifiers=[folder for here in AS_WILDCARDS.values() if (folder := stored(true(here)))],
     output:
         table=at("tables/probe.csv"),
     log:
@@ -22,14 +22,14 @@ rule probe:
     conda:
         "../../envs/torch.yaml"
     params:
-        code=code("probe", *(file for here in AS_WILDCARDS.values() for file in function_files(here))),
+        code=code("probe", *(file for here in AS_WILDCARDS.values() for file in function_files(true(here)))),
         torch_threads=threads_of("other"),
         pairs=all_pairs(),
         picks=CHOSEN,
         seeds=SEEDS,
         tokens=CONFIG.activations.tokens,
-        rewards={pair: reward_of(here) for pair, here in AS_WILDCARDS.items()},
-        classified=[pair for pair, here in AS_WILDCARDS.items() if reward_model(here)],
+        rewards={pair: source_of(true(here)) for pair, here in AS_WILDCARDS.items()},
+        classified=[pair for pair, here in AS_WILDCARDS.items() if stored(true(here))],
     script:
         "../scripts/probe.py"
 

@@ -57,7 +57,8 @@ rule report:
         shown=BROWSED_PLACES,
         scorers=SCORERS,
         words=WORDS,
-        rewards={pair: reward_of(here) for pair, here in AS_WILDCARDS.items()},
+        rewards={pair: source_of(own(here)) for pair, here in AS_WILDCARDS.items()},
+        twins=TWINS,
     script:
         "../scripts/report.py"
 

@@ -2,8 +2,8 @@ rule rlhf:
     input:
         model=base_folder,
         train=corpus_file("train"),
-        reward=reward_files,
-        classifier=reward_model,
+        reward=lambda w: reward_files(own(w)),
+        stored=lambda w: stored(own(w)),
     output:
         model=directory(at("{pair}/rlhf/model")),
         training=at("{pair}/rlhf/training.parquet"),
@@ -19,12 +19,12 @@ rule rlhf:
         "../../envs/rlhf.yaml"
     threads: threads_of("rlhf")
     params:
-        code=reward_code("rlhf"),
+        code=lambda w: code("rlhf", *function_files(own(w))),
         torch_threads=threads_of("rlhf"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        run=lambda w: int(w.pair.rsplit("run", 1)[1]),
-        reward=reward_of,
+        reward=lambda w: source_of(own(w)),
+        corpus=lambda w: parts(w)["corpus"],
         settings=lambda w: section(CONFIG.rlhf_of(parts(w)["reward"])),
     script:
         "../scripts/rlhf.py"

@@ -50,7 +50,6 @@ rule nulls:
         torch_threads=threads_of("saes"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        side=lambda w: parts(w)["side"],
         recipe=recipe_of,
         widths=lambda w: CONFIG.models[parts(w)["model"]].sae.widths,
         features=section(CONFIG.features),

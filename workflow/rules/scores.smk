@@ -41,6 +41,7 @@ rule promotes:
         rlhf_model=at("{pair}/rlhf/model"),
         layers=at("{pair}/layers.json"),
         tokens=index_of,
+        vocabulary=vocabulary_of,
         base=explanations_of("base", "{explainer}", SAMPLES),
         rlhf=explanations_of("rlhf", "{explainer}", SAMPLES),
         base_activations=both_sides("seed{seed}.activations.parquet")("base"),

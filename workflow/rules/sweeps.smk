@@ -19,7 +19,6 @@ rule sweeps:
         seed=CONFIG.seed,
         seeds=CONFIG.sweeps.seeds,
         device=CONFIG.device,
-        side=lambda w: parts(w)["side"],
         recipes=sweep_recipes,
     script:
         "../scripts/sweeps.py"

@@ -4,6 +4,9 @@ rule table3:
         rlhf=explained("rlhf", PLACES),
         layers=[at(f"{pair}/layers.json") for pair in WORDED],
         words=WORD_FILES,
+        vocabulary=[vocabulary_of(AS_WILDCARDS[pair]) for pair in WORDED],
+        controls=[at(f"{pair}/controls/promoted.parquet") for pair in WORDED],
+        completions=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
     output:
         table=report(at("tables/table3.csv"), "../report/table3.rst", "Tables", labels={"table": "3: what features fire on"}),
     log:
@@ -17,7 +20,9 @@ rule table3:
         pairs=WORDED,
         places=PLACES,
         words=WORDS,
+        twins=TWINS,
         top_k=CONFIG.features.top_k,
+        seed=CONFIG.seed,
     script:
         "../scripts/table3.py"
 
@@ -39,6 +44,7 @@ rule table4:
         code=code("table4"),
         pairs=all_pairs(),
         words={pair: WORDS.get(pair) for pair in all_pairs()},
+        twins=TWINS,
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,
     script:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pandas as pd
 from safetensors.torch import load_file
 
-from rewardscope.activations import shards
+from rewardscope.activations import moments, shards
 from rewardscope.checksums import intact
 from rewardscope.files import whole
 from rewardscope.sae import compare as comparison
 from rewardscope.sae import match as features
 from rewardscope.sae.model import from_tensors
+from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
 layers = json.loads(Path(files.layers).read_text())
@@ -31,13 +32,19 @@ for p, pick in enumerate(params.picks):
             folder = Path(files[f"{on}_shards"][p * parts]).parent
             activity[side, on] = comparison.activity(models, lambda folder=folder: shards.buffers(folder, "held", None))
     for side, other in (("base", "rlhf"), ("rlhf", "base")):
+        of_side = load_file(files[f"{side}_moments"][p])
         for s, seed in enumerate(params.seeds):
+            matched = pd.read_parquet(files[f"{side}_features"][p * count + s])
+            random = moments.random_rows(
+                of_side, int(matched["place"].notna().sum()), derive(params.seed, "random rows", params.sites[side], pick, seed)
+            )
             table = comparison.compare(
                 side,
-                pd.read_parquet(files[f"{side}_features"][p * count + s]),
+                matched,
                 dictionaries[side][s],
                 dictionaries[other][s],
                 dictionaries[side][(s + 1) % count] if count > 1 else None,
+                random.numpy(),
                 {on: activity[side, on][0][s] for on in ("base", "rlhf")},
                 {on: activity[side, on][1][s] for on in ("base", "rlhf")},
             )

@@ -16,11 +16,14 @@ from rewardscope.seeds import derive
 params = snakemake.params
 corpus = pd.read_parquet(snakemake.input.corpus, columns=["text", "part"])
 words, device = params.reward["words"], device_of(params.device)
+reward = rewards.load(params.reward, snakemake.input.stored, device)
+own = rewards.load(params.own, snakemake.input.twin) if params.own != params.reward else reward
 result = completions.complete(
     models.load(snakemake.input.model, device=device),
     models.load_tokenizer(snakemake.input.model),
     corpus,
-    rewards.load(params.reward, snakemake.input.classifier, device),
+    reward,
+    own,
     utility.load_table(words) if words else None,
     params.settings,
     params.reward_on,

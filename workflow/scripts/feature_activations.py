@@ -16,13 +16,13 @@ from rewardscope.sae import fire as feature_activations
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
-params = snakemake.params
+params, here = snakemake.params, snakemake.wildcards
 folder = Path(snakemake.input.shards[0]).parent
 tokens = pd.read_parquet(snakemake.input.tokens, columns=["document", "position"])
 models, chosen = [], []
 for s, seed in enumerate(params.seeds):
     table = pd.read_parquet(snakemake.input.features[s])
-    rng = derive(params.seed, "controls", params.side, snakemake.wildcards.pick, seed)
+    rng = derive(params.seed, "controls", here.site, here.pick, seed)
     chosen.append(feature_activations.selection(table, params.top_k, rng))
     models.append(from_tensors(load_file(intact(snakemake.input.sae[s]))))
 rows = (x for part in ("fit", "held") for x in shards.buffers(folder, part, None))

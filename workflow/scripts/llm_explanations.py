@@ -17,13 +17,14 @@ from rewardscope.seeds import derive
 params, files = snakemake.params, snakemake.input
 tokenizer = models.load_tokenizer(files.base_model)
 documents = pd.read_parquet(files.corpus, columns=["text", "part"])
+words = pd.read_parquet(files.vocabulary)
 fit = set(documents.index[documents["part"] == "fit"])
 pieces = chat.pieces(documents["text"], tokenizer, params.tokens)
 texts = {kind: prompts.load(files[kind], kind) for kind in prompts.EXPLAINING if kind in files.keys()}
 features, where = [], []
 for side in ("base", "rlhf"):
     inputs = (files[f"{side}_{kind}"] for kind in ("features", "activations", "sae"))
-    seeds = evidence.of_seeds(*inputs, models.load(files[f"{side}_model"]), tokenizer, fit, params.top_k, params.promoted)
+    seeds = evidence.of_seeds(*inputs, models.load(files[f"{side}_model"]), words, fit, params.top_k, params.promoted)
     for s, ranked in enumerate(seeds):
         features += [chat.shown(pieces=pieces, tokens=params.first, reviews=params.reviews, **feature) for feature in ranked]
         where += [(side, s, place) for place in range(1, len(ranked) + 1)]

@@ -19,7 +19,7 @@ from rewardscope.sae import nulls
 from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
-params, pick = snakemake.params, snakemake.wildcards.pick
+params, pick, site = snakemake.params, snakemake.wildcards.pick, snakemake.wildcards.site
 recipe, widths, top_k, min_fires = params.recipe, params.widths, params.features["top_k"], params.features["min_fires"]
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
@@ -30,13 +30,11 @@ held = json.loads(Path(snakemake.input.metrics[0]).read_text())["tokens"]
 # As many random rows as there are living features, so that the best of many is compared with the best of as many.
 living = [np.count_nonzero(load_arrays(intact(file))["fires"] >= min_fires) for file in snakemake.input.sae]
 per_width = np.reshape(living, (len(widths), -1)).mean(axis=1).round().astype(int)
-rows = nulls.random_rows(
-    moments, tuple(map(int, per_width)), params.features["null_draws"], top_k, derive(params.seed, "null rows", params.side, pick)
-)
+rows = nulls.random_rows(moments, tuple(map(int, per_width)), params.features["null_draws"], top_k, derive(params.seed, "null rows", site, pick))
 trained = nulls.gaussian_pair(
     moments, widths, recipe, recipe["l1"], batch, top_k, min_fires, held,
-    [derive(params.seed, "null sae", params.side, pick, width) for width in widths],
-    derive(params.seed, "null data", params.side, pick),
+    [derive(params.seed, "null sae", site, pick, width) for width in widths],
+    derive(params.seed, "null data", site, pick),
     device, work,
 )  # fmt: skip
 with whole(snakemake.output.null) as file:

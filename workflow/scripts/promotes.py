@@ -21,8 +21,9 @@ from rewardscope.seeds import derive
 from rewardscope.tables import explained
 
 params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
-tokenizer = models.load_tokenizer(files.base_model)
 layer = json.loads(Path(files.layers).read_text())[here.pick]
+words = pd.read_parquet(files.vocabulary, columns=["token", "text"])
+ids = dict(zip(words["text"], words["token"], strict=True))  # the tokens that an explanation may quote
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])
 fit = set(index.loc[index["part"] == "fit", "document"])
 held = windows.cut(index, params.settings["tokens"])
@@ -30,7 +31,6 @@ drawn = windows.some(np.random.default_rng(derive(params.seed, "promotes", here.
 input_ids = torch.from_numpy(held.token[drawn].astype(np.int64))
 for side in ("base", "rlhf"):
     model = models.load(files[f"{side}_model"])
-    ids = promotes.token_ids(tokenizer, model.get_output_embeddings().weight.shape[0])
     for s, seed in enumerate(progress(params.seeds, f"seeds of {side}")):
         fires = pd.read_parquet(files[f"{side}_activations"][s], columns=["feature", "document", "value"], filters=[("control", "==", False)])
         sae = load_file(intact(files[f"{side}_sae"][s]))

@@ -19,9 +19,11 @@ from rewardscope.seeds import derive
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
-seed = derive(params.seed, "rlhf", params.run)
+_, model, reward, run = snakemake.wildcards.pair.split("/")
+seed = derive(params.seed, "rlhf", model, reward, run)
+prompts = derive(params.seed, "prompts", model, params.corpus, run)  # without the reward: a twin gets the same ones
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
-policy, training = ppo.train(files.model, texts, rewards.load(params.reward, files.classifier, device), params.settings, seed, work, device)
+policy, training = ppo.train(files.model, texts, rewards.load(params.reward, files.stored, device), params.settings, seed, prompts, work, device)
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:

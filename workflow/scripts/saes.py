@@ -20,9 +20,10 @@ from rewardscope.seeds import derive
 
 params = snakemake.params
 recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
+site = snakemake.wildcards.site  # in every seed: runs, rewards and models share no noise of their SAEs
 folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
-sweep(job.work(snakemake, f"activations/{snakemake.wildcards.site}"))  # Snakemake has recorded the activations, or this job would not run
+sweep(job.work(snakemake, f"activations/{site}"))  # Snakemake has recorded the activations, or this job would not run
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
@@ -36,11 +37,11 @@ need_memory(
 
 
 def source(epoch):
-    rng = torch.Generator().manual_seed(derive(params.seed, "shards", params.side, pick, epoch))
+    rng = torch.Generator().manual_seed(derive(params.seed, "shards", site, pick, epoch))
     return shards.buffers(folder, "fit", rng, device)
 
 
-seeds = [derive(params.seed, "sae", params.side, pick, width, seed) for seed in params.seeds]
+seeds = [derive(params.seed, "sae", site, pick, width, seed) for seed in params.seeds]
 model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work)
 metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None, device))
 for s, seed in enumerate(params.seeds):

@@ -13,17 +13,22 @@ from rewardscope.rewards import utility
 from rewardscope.tables import explained, section5_3
 
 params, files = snakemake.params, snakemake.input
-sources = dict(zip(params.pairs, zip(files.models, files.corpora, strict=True), strict=True))
-rows, words = [], []
+sources = dict(zip(params.pairs, zip(files.models, files.corpora, files.controls, strict=True), strict=True))
+measured, words = {}, []
 for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items():
     pair, names = places[0]["pair"], {"model": model, "reward": reward}
-    folder, corpus = sources[pair]
+    folder, corpus, _ = sources[pair]
     documents = pd.read_parquet(corpus, columns=["text", "part"])
     held = documents.loc[documents["part"] == "held", "text"].tolist()
     count = section5_3.read_words(held, models.load_tokenizer(folder), params.tokens)
     table = utility.load_table(params.words[pair])
-    rows += section5_3.rows(places, table, count, params.least, params.top_k, names)
+    controls = explained.controls({place["run"]: sources[place["pair"]][2] for place in places})
+    measured[model, reward] = section5_3.measured(places, table, count, params.least, params.top_k, controls)
     words += section5_3.word_rows(places, table, count, params.top_k, names)
+rows = []
+for (model, reward), this in measured.items():
+    twins = [measured[model, twin] for twin, true in params.twins.items() if true == reward and (model, twin) in measured]
+    rows += section5_3.rows(this, twins, {"model": model, "reward": reward})
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=None if rows else section5_3.COLUMNS).to_csv(file, index=False)
 with whole(snakemake.output.words) as file:

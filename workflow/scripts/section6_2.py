@@ -19,12 +19,12 @@ for group in explained.places(params.places, picks.read(params.pairs, files.laye
     for place in group:
         places[place["pair"]].append(place)
 points = []
-for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=True):
+for pair, base, rlhf, vocabulary in zip(params.pairs, files.base_completions, files.rlhf_completions, files.vocabulary, strict=True):
     _, model, reward, run = pair.split("/")
     names = {"model": model, "reward": reward, "run": run, "kl": params.kl[pair]}
     completions, table = (pd.read_parquet(base), pd.read_parquet(rlhf)), utility.load_table(params.words[pair])
     seed = derive(params.seed, "table4")  # the same resamples, and so the same interval, as in Table 4
-    points.append(section6_2.point(places[pair], completions, table, params.top_k, params.resamples, seed, names))
+    points.append(section6_2.point(places[pair], completions, table, pd.read_parquet(vocabulary), params.top_k, params.resamples, seed, names))
 points = pd.DataFrame(points)
 correlations = section6_2.correlations(points, params.resamples, params.seed)
 for frame, path in ((points, output.data), (correlations, output.table)):

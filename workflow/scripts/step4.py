@@ -15,10 +15,10 @@ for pair, file in zip(params.pairs, snakemake.input.comparison, strict=True):
     _, model, reward, run = pair.split("/")
     table = pd.read_parquet(file)
     runs.setdefault((model, reward), []).append(table[table["pick"].isin(params.picks)].assign(run=run))
-rows = [
-    row
-    for (model, reward), tables in runs.items()
-    for row in step4.rows(pd.concat(tables, ignore_index=True), params.top_k, {"model": model, "reward": reward})
-]
+groups = {key: pd.concat(tables, ignore_index=True) for key, tables in runs.items()}
+rows = []
+for (model, reward), table in groups.items():
+    twins = [groups[model, twin] for twin, true in params.twins.items() if true == reward and (model, twin) in groups]
+    rows += step4.rows(table, params.top_k, {"model": model, "reward": reward}, twins)
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=step4.COLUMNS).to_csv(file, index=False)

@@ -19,7 +19,7 @@ from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 params = snakemake.params
-pick, width = snakemake.wildcards.pick, int(snakemake.wildcards.width)
+site, pick, width = snakemake.wildcards.site, snakemake.wildcards.pick, int(snakemake.wildcards.width)
 folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
@@ -35,7 +35,7 @@ need_memory(
 
 
 def source(epoch):
-    rng = torch.Generator().manual_seed(derive(params.seed, "sweep shards", params.side, pick, epoch))
+    rng = torch.Generator().manual_seed(derive(params.seed, "sweep shards", site, pick, epoch))
     return shards.buffers(folder, "fit", rng, device)
 
 
@@ -43,7 +43,7 @@ def held():
     return shards.buffers(folder, "held", None, device)
 
 
-seeds = [derive(params.seed, "sweep", params.side, pick, width, seed) for seed in range(1, params.seeds + 1)]
+seeds = [derive(params.seed, "sweep", site, pick, width, seed) for seed in range(1, params.seeds + 1)]
 metrics, curves = sweeps.train(source, held, d, width, params.recipes, batch, seeds, device, work)
 for table, path in ((metrics, snakemake.output.metrics), (curves, snakemake.output.training)):
     with whole(path) as file:

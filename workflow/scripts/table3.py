@@ -4,17 +4,31 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
+from collections import Counter
+
 import pandas as pd
 
 from rewardscope.activations import picks
 from rewardscope.files import whole
 from rewardscope.rewards import utility
+from rewardscope.seeds import derive
 from rewardscope.tables import explained, table3
 
 params, files = snakemake.params, snakemake.input
-rows = [
-    table3.row(places, utility.load_table(params.words[places[0]["pair"]]), params.top_k, {"model": model, "reward": reward})
-    for (model, reward), places in explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf).items()
-]
+of_pair = dict(zip(params.pairs, zip(files.vocabulary, files.controls, files.completions, strict=True), strict=True))
+groups = explained.places(params.places, picks.read(params.pairs, files.layers), files.base, files.rlhf)
+measured = {}
+for (model, reward), places in groups.items():
+    pairs = list(dict.fromkeys(place["pair"] for place in places))
+    controls = explained.controls({pair.rsplit("/", 1)[1]: of_pair[pair][1] for pair in pairs})
+    texts = [text for pair in pairs for text in pd.read_parquet(of_pair[pair][2], columns=["completion"])["completion"]]
+    written = Counter(word for text in texts for word in utility.words(text))
+    table, vocabulary = utility.load_table(params.words[pairs[0]]), pd.read_parquet(of_pair[pairs[0]][0])
+    seed = derive(params.seed, "placebo tables", model, reward)
+    measured[model, reward] = table3.measured(places, table, params.top_k, vocabulary, controls, written, seed)
+rows = []
+for (model, reward), places in groups.items():
+    twins = [measured[model, twin] for twin, true in params.twins.items() if true == reward and (model, twin) in measured]
+    rows.append(table3.row(measured[model, reward], places, params.top_k, {"model": model, "reward": reward}, twins))
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=None if rows else explained.COLUMNS).to_csv(file, index=False)

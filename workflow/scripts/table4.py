@@ -16,15 +16,10 @@ sides: dict[tuple, list[tuple]] = {}
 for pair, base, rlhf in zip(params.pairs, files.base, files.rlhf, strict=True):
     _, model, reward, _ = pair.split("/")
     sides.setdefault((model, reward, params.words[pair]), []).append((pd.read_parquet(base), pd.read_parquet(rlhf)))
-rows = [
-    table4.row(
-        runs,
-        utility.load_table(words) if words else None,
-        params.resamples,
-        derive(params.seed, "table4"),
-        {"model": model, "reward": reward},
-    )
-    for (model, reward, words), runs in sides.items()
-]
+rows = []
+for (model, reward, words), runs in sides.items():
+    names, table = {"model": model, "reward": reward}, utility.load_table(words) if words else None
+    twins = [run for (m, r, _), others in sides.items() if m == model and params.twins.get(r) == reward for run in others]
+    rows.append(table4.row(runs, table, params.resamples, derive(params.seed, "table4"), names, twins))
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)

@@ -60,3 +60,9 @@ def gaussian(moments: dict[str, Tensor], tokens: int, rng: torch.Generator, chun
     for start in range(0, tokens, chunk):
         noise = torch.randn(min(chunk, tokens - start), len(root), generator=rng)
         yield noise @ root.T + moments["mean"]
+
+
+def random_rows(moments: dict[str, Tensor], count: int, seed: int) -> Float[Tensor, "count d"]:
+    """Directions without features: `count` rows of a Gaussian with the activations' covariance and no mean."""
+    centred = {**moments, "mean": torch.zeros_like(moments["mean"])}
+    return torch.cat([torch.empty(0, len(moments["mean"])), *gaussian(centred, count, torch.Generator().manual_seed(seed))])

@@ -85,6 +85,11 @@ class Config(Section):
             yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
         if self.explainer == "tokens" and self.samples > 1:
             yield f"samples is {self.samples}, but explainer tokens is deterministic; it must be 1"
+        for name, reward in self.rewards.items():
+            if reward.twin_of and (true := self.rewards[reward.twin_of]).twin_of:
+                yield f"rewards.{name}.twin_of is {show(reward.twin_of)}, a twin itself; it must be the true reward, {show(true.twin_of)}"
+            elif reward.kind == "words" and not self.rewards[reward.twin_of].words:
+                yield f"rewards.{name}.kind is words, but {show(reward.twin_of)} has no word table; it must be noise or zero"
         first: dict[tuple[str, str], int] = {}
         corpora: dict[str, str] = {}  # of the models
         for i, pair in enumerate(self.pairs):
@@ -93,6 +98,10 @@ class Config(Section):
                 yield f"pairs[{i}] has the model, reward and corpus of pairs[{other}]; remove one of them"
             elif other < i:
                 yield f"pairs[{i}] differs from pairs[{other}] only in corpus; give its reward a name of its own, with like: {pair.reward}"
+            elif (twin := self.rewards[pair.reward].twin_of) and any(
+                (p.model, p.reward) == (pair.model, twin) and p.corpus != pair.corpus for p in self.pairs
+            ):
+                yield f"pairs[{i}].corpus is {pair.corpus}; it must be that of the pair that {pair.reward} is a twin of"
             elif self.layers and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
                 only = f"model {pair.model} has one corpus when layers are pinned: {corpora[pair.model]}"
                 yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
@@ -118,6 +127,10 @@ class Config(Section):
         for key, n in lengths.items():
             if n > model.context:
                 yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"
+
+    def true_reward(self, name: str) -> Reward:
+        """The reward by which tables measure: of a twin the one it is a placebo of, of any other itself."""
+        return self.rewards[self.rewards[name].twin_of or name]
 
     def rlhf_of(self, reward: str) -> Rlhf:
         """The RLHF settings of a reward: `rlhf:` with the keys that the reward overrides."""
@@ -170,7 +183,7 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"models.{pair.model}.path", model.path
         if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
             yield f"pairs[{i}].rlhf", path
-        judge = config.rewards[pair.reward].classifier
+        judge = config.true_reward(pair.reward).classifier
         if judge and judge.path:
             yield f"rewards.{pair.reward}.classifier.path", judge.path
         learnt = [entry.corpus for entry in (model.pretrain, judge and judge.train) if entry]
@@ -191,8 +204,16 @@ def _resolve(raw: Mapping) -> dict:
             full[section] = {name: _entry(section, raw[section], name) for name in raw[section]}
     if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
         known = isinstance(raw.get("rlhf"), Mapping)
-        full["rewards"] = {name: _merge(raw["rlhf"], entry) for name, entry in rewards.items()} if known else {}
+        full["rewards"] = {name: _merge(raw["rlhf"], _twin(entry, rewards)) for name, entry in rewards.items()} if known else {}
     return full
+
+
+def _twin(entry: object, rewards: Mapping) -> object:
+    """A twin over the RLHF settings of its true reward."""
+    true = rewards.get(entry.get("twin_of")) if isinstance(entry, Mapping) and isinstance(entry.get("twin_of"), str) else None
+    if not isinstance(true, Mapping):
+        return entry
+    return _merge({key: value for key, value in true.items() if key in Rlhf.model_fields}, entry)
 
 
 def _entry(section: str, library: Mapping, name: str) -> object:

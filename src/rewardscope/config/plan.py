@@ -65,7 +65,7 @@ def requests(config: Config) -> list[str]:
     asked = _asked(config, settings)
 
     def sums(targets: set[str]) -> str:
-        pairs = [pair for pair in config.pairs if not targets <= WORDED or config.rewards[pair.reward].words]
+        pairs = [pair for pair in config.pairs if not targets <= WORDED or config.true_reward(pair.reward).words]
         runs = sum(1 if pair.rlhf else config.runs for pair in pairs)
         kinds = [asked[kind] for kind in asked if kind in prompts.EXPLAINING or "scores" in targets]
         count, read, written = (runs * sum(numbers) for numbers in zip(*kinds, strict=True))

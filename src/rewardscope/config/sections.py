@@ -179,14 +179,20 @@ class Classifier(Section):
 
 
 class Reward(Entry, Rlhf):
-    """Where a reward comes from, and the RLHF settings with it: its own keys over those of `rlhf:`."""
+    """Where a reward comes from, and the RLHF settings with it: its own keys over those of `rlhf:`, or of the reward it is a twin of."""
 
     words: Lexicon | None = Field(None, description="sum of word utilities (Equation 3): the VADER lexicon, or a CSV word,utility")
     function: Function | None = Field(None, description="a Python function from texts to rewards, file.py:name")
     classifier: Classifier | None = Field(None, description="the logit of the positive label of a sequence classifier (section 5.1)")
+    twin_of: RewardName | None = Field(None, description="a placebo of this reward, which every table measures it by")
+    kind: Literal["words", "noise", "zero"] | None = Field(
+        None, description="of a twin: its words' values on other words of like frequency, noise of its spread by a hash of the text, or 0"
+    )
 
     def misfits(self) -> Iterator[str]:
-        yield from self._one_of("words", "function", "classifier")
+        yield from self._one_of("words", "function", "classifier", "twin_of")
+        if bool(self.twin_of) != bool(self.kind):
+            yield f" has {'twin_of without kind' if self.twin_of else 'kind without twin_of'}; a twin has both"
         yield from super().misfits()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from rewardscope.checksums import intact
 from rewardscope.explain import tokens as explanations
@@ -13,13 +13,13 @@ from rewardscope.models import models
 
 
 def of_seeds(
-    features: list[str], activations: list[str], saes: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
+    features: list[str], activations: list[str], saes: list[str], model: PreTrainedModel, words: pd.DataFrame,
     fit: set[int], top_k: int, promoted: int,
 ) -> Iterator[list[dict]]:  # fmt: skip
     """For each SAE seed the `top_k` ranked features, the best matched first: `feature, fires, raised, lowered`.
 
     The files are a seed each. `fires`: rows (document, position, value) on the documents `fit`. `raised`, `lowered`:
-    `promoted` tokens each, as `explanations.strongest` has them.
+    `promoted` tokens each of the whole-word tokens `words`, as `explanations.strongest` has them.
     """
     for table_file, activations_file, sae_file in zip(features, activations, saes, strict=True):
         ranked = pd.read_parquet(table_file).head(top_k).dropna(subset="place")["small"].to_numpy()
@@ -27,7 +27,7 @@ def of_seeds(
         by_feature = dict(tuple(fires[fires["document"].isin(fit)].groupby("feature")))
         sae = load_file(intact(sae_file))
         rows = sae.get("w_dec", sae["w_enc"])[torch.tensor(ranked)]
-        raised, lowered = explanations.strongest(models.promoted(model, rows), tokenizer, promoted)
+        raised, lowered = explanations.strongest(models.promoted(model, rows), words, promoted)
         yield [
             {"feature": feature, "fires": by_feature.get(feature, explanations.NEVER), "raised": raised[i], "lowered": lowered[i]}
             for i, feature in enumerate(ranked.tolist())

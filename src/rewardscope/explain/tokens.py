@@ -6,12 +6,12 @@ themselves carry no utility, so that a difference in utility comes from the feat
 """
 
 from collections import Counter
-from functools import lru_cache
 from math import log
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rewardscope.rewards.utility import WORD
@@ -110,29 +110,21 @@ def told(peaks: pd.DataFrame) -> dict[str, list]:
     }
 
 
-def strongest(logits: Tensor, tokenizer, count: int) -> tuple[list[list[dict]], list[list[dict]]]:
-    """For each row of `logits` `[n, vocabulary]`, the `count` tokens raised and the `count` lowered most.
+def strongest(logits: Float[Tensor, "n vocabulary"], words: pd.DataFrame, count: int) -> tuple[list[list[dict]], list[list[dict]]]:
+    """For each row of `logits`, the `count` tokens raised and the `count` lowered most among the whole-word tokens `words`.
 
-    Tokens that are not part of a word (punctuation, special ones) are passed over: they cannot carry utility.
+    `words` as `vocabulary.whole_words` gives them: of a piece of a word nobody could tell which word it raises.
     """
-    pieces, wordlike = _pieces(tokenizer, min(logits.shape[1], len(tokenizer)))
+    tokens, pieces = torch.from_numpy(words["token"].to_numpy()), words["text"].tolist()
 
     def ends(largest: bool) -> list[list[dict]]:
-        values, columns = logits[:, wordlike].topk(min(count, len(wordlike)), dim=1, largest=largest)
+        values, columns = logits[:, tokens].topk(min(count, len(tokens)), dim=1, largest=largest)
         return [
-            [{"token": pieces[wordlike[c]], "logit": round(v, 4)} for v, c in zip(row, column, strict=True)]
+            [{"token": pieces[c], "logit": round(v, 4)} for v, c in zip(row, column, strict=True)]
             for row, column in zip(values.tolist(), columns.tolist(), strict=True)
         ]
 
     return ends(True), ends(False)
-
-
-@lru_cache(maxsize=1)
-def _pieces(tokenizer, count: int) -> tuple[list[str], Tensor]:
-    """The first `count` tokens as text, and which of them are part of a word."""
-    pieces = [tokenizer.decode([token]) for token in range(count)]
-    special = set(tokenizer.all_special_ids)
-    return pieces, torch.tensor([i for i, piece in enumerate(pieces) if i not in special and WORD.search(piece)])
 
 
 def said_of_promotion(raised: list[dict], lowered: list[dict]) -> str:

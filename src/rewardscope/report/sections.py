@@ -20,11 +20,12 @@ CONTENTS = {
 def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
-    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str,
+    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str],
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
-    Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder.
+    Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
+    rewards that are placebos, with their true reward.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
@@ -54,7 +55,7 @@ def page(
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
         "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, words, rewards),
+        "pairs": screens(groups, tables, completed, words, rewards, twins),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
         "changed": changed[:CHANGED],
@@ -66,7 +67,7 @@ def page(
 
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
-    words: dict[str, dict[str, float]], rewards: dict[str, dict],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str],
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, the rest is as `page` takes it."""
     shown = []
@@ -75,8 +76,9 @@ def screens(
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and runs[0] in words else None
-        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words))
-        shown.append({"model": model, "reward": reward, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins))
+        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, "")}
+        shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     return shown
 
 
@@ -108,25 +110,44 @@ def compared(runs: int, table3: list[dict]) -> str:
 
 
 def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
-    """One model and reward: three sentences, and Tables 3 and 4 (a row of each) as figures."""
+    """One model and reward: its sentences, and Tables 3 and 4 (a row of each) as figures."""
     figures = []
     if completed is not None:
-        figures.append(("Reward of a completion", "Table 4: mean of the signed reward", "reward_", completed))
+        figures.append(("Reward of prompt and completion", "Table 4: mean of the signed reward", "reward_", completed))
         if not isnan(completed["m_base"]):  # the reward has a word table
             figures.append(("Words that completions hold", "Table 4: sum of |utility| over the prompts", "", completed))
     if features is not None:
-        figures += [
-            ("Words that features fire on", "Table 3: sum of |utility| over the explanations", "", features),
-            ("Tokens that features promote", "Table 3, promotes: sum of |utility| over the features", "promotes_", features),
-        ]
+        figures.append(("Words that features promote", "Table 3: sum of their signed utility over the features", "promotes_signed_", features))
+        figures.append(("Words that features fire on", "Table 3, the paper's: sum of |utility| over the explanations", "", features))
     drawn = []
     for title, note, prefix, row in figures:
-        sides = ("reward_base", "reward_rlhf") if prefix == "reward_" else (f"{prefix}m_base", f"{prefix}m_rlhf")
-        base, rlhf = (row[name] for name in sides)
+        base, rlhf = (row[name] for name in ((f"{prefix}base", f"{prefix}rlhf") if prefix else ("m_base", "m_rlhf")))
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
         label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
         drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
+    if features is not None:
+        drawn.insert(-1, beside_controls(features))
     return {"sentences": sentences, "figures": drawn}
+
+
+def beside_controls(features: dict) -> dict:
+    """The difference in what features promote, what random rows and the twin give, and what is left: Table 3's headline."""
+    name = "promotes_signed_"
+
+    def ends(value: str) -> tuple[float, float]:
+        return features[f"{name}{value}ci_low"], features[f"{name}{value}ci_high"]
+
+    random = features[f"{name}random_rlhf"] - features[f"{name}random_base"]
+    rows = [
+        ("features", charts.Dot("features, RLHF - base", "rlhf", features[f"{name}difference"], *ends(""))),
+        ("random rows", charts.Dot("random rows, RLHF - base", "null-covariance", random)),
+        ("net of random rows", charts.Dot("features less random rows", "rlhf", features[f"{name}net"], *ends("net_"))),
+        ("twin", charts.Dot("its twin's features, RLHF - base", "null-covariance", features[f"{name}twin"])),
+        ("above the twin", charts.Dot("features less its twin's", "rlhf", features[f"{name}over_twin"], *ends("over_twin_"))),
+    ]
+    label = "; ".join(f"{title} {charts.number(mark.x)}" for title, mark in rows if isfinite(mark.x))
+    svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, RLHF - base", label, 0.0, 320)
+    return {"title": "The same beside its controls", "note": "Table 3: 95\N{NO-BREAK SPACE}% intervals; only what leaves 0 out counts", "svg": svg}
 
 
 def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
@@ -185,11 +206,12 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
     for (model, reward), rows in counts.groupby(["model", "reward"], sort=False):
         drawn, lines = [], []
         for row in rows.to_dict("records"):
-            lines.append({"name": named[row["change"]], **row, "says": says(row)})
+            over = {"difference": row["over_twin"], "ci_low": row["over_twin_ci_low"], "ci_high": row["over_twin_ci_high"]}
+            lines.append({"name": named[row["change"]], **row, "says": says(row), "above": says(over) if isfinite(row["over_twin"]) else "no twin"})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
-        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.counted(rows['sae_seeds'].iloc[0], 'SAE seed')}"
+        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.replicates(rows.iloc[0].to_dict())}"
         out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines})
     return out
 

@@ -1,4 +1,8 @@
-"""The report's first screen in words: three questions for each model and reward, answered by rules from its tables alone."""
+"""The report's first screen in words: questions for each model and reward, answered by rules from its tables alone.
+
+"Yes" needs more than a difference: what the true reward shows must exceed its controls (its twins: models tuned on a placebo; random
+rows in place of features), each with an interval over RLHF runs that leaves 0 out. Where one of these is not there, it is not decided.
+"""
 
 from math import isfinite
 from typing import NamedTuple
@@ -35,44 +39,111 @@ def counted(count: float, what: str) -> str:
     return f"{count:.0f} {what}{'' if count == 1 else 's'}"
 
 
+def excess(row: dict, prefix: str) -> tuple[str, str]:
+    """What the interval of true - twin says, and that in words."""
+    says = judged(row[f"{prefix}over_twin_ci_low"], row[f"{prefix}over_twin_ci_high"])
+    if not row["twin_runs"]:
+        return UNKNOWN, "No twin stands beside it"
+    over = spanned(row[f"{prefix}over_twin"], row[f"{prefix}over_twin_ci_low"], row[f"{prefix}over_twin_ci_high"])
+    return says, f"Its twin, tuned on a placebo, moved by {signed(row[f'{prefix}twin'])}: true reward less twin {over}"
+
+
 def learned(completions: dict) -> Sentence:
-    """Was the reward learned? By the signed reward of the completions (Table 4)."""
+    """Was the reward learned? By the signed reward of the completions (Table 4), above the twin's."""
     base, rlhf, runs = number(completions["reward_base"]), number(completions["reward_rlhf"]), int(completions["runs"])
-    low, high = completions["reward_ci_low"], completions["reward_ci_high"]
-    change = spanned(completions["reward_difference"], low, high, f", {counted(completions['samples'], 'prompt')}")
+    shown = judged(completions["reward_ci_low"], completions["reward_ci_high"])
+    over = f", {counted(completions['samples'], 'prompt')}" if runs == 1 else f", {counted(runs, 'RLHF run')}"
+    change = spanned(completions["reward_difference"], completions["reward_ci_low"], completions["reward_ci_high"], over)
+    above, beside = excess(completions, "reward_")
     here = "this run" if runs == 1 else f"these {runs} runs"
-    answer, went = {
-        UP: (f"Yes, in {here}.", "rose"),
-        UNCLEAR: ("Not shown.", "went"),
-        DOWN: (f"No: in {here} the opposite.", "fell"),
-        UNKNOWN: ("This cannot tell.", "went"),
-    }[judged(low, high)]
-    zero = ". That interval holds 0" * (judged(low, high) == UNCLEAR)
-    return Sentence("Did it learn this reward?", answer, f"The mean reward of a completion {went} from {base} to {rlhf}: {change}{zero}.")
+    went = {UP: "rose", DOWN: "fell"}.get(shown, "went")
+    compared = {UP: f"Yes, in {here}.", UNCLEAR: "Not more than its twin.", DOWN: "Less than its twin.", UNKNOWN: "It earns more; not decided."}
+    otherwise = {UNCLEAR: "Not shown.", DOWN: f"No: in {here} the opposite.", UNKNOWN: "This cannot tell."}
+    answer = compared[above] if shown == UP else otherwise[shown]
+    zero = ". That interval holds 0" * (shown == UNCLEAR)
+    alone = "" if completions["reward_alone_difference"] == completions["reward_difference"] else (
+        f" Of the completion without its prompt: {number(completions['reward_alone_base'])} to {number(completions['reward_alone_rlhf'])}."
+    )  # fmt: skip
+    because = f"The mean reward of a prompt and its completion {went} from {base} to {rlhf}: {change}{zero}.{alone} {beside}."
+    return Sentence("Did it learn this reward?", answer, because)
+
+
+HELD = "Do its features hold more of the reward's words?"
 
 
 def worded(features: dict) -> Sentence:
-    """Do the features hold the reward's words? By the utility of what they fire on and of what they promote (Table 3)."""
-    parts, judgements = [], []
-    for prefix, what, unit in (("promotes_", "The tokens that they promote", "sum of |utility| "), ("", "The words that they fire on", "")):
-        difference, low, high = (features[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
-        judgements.append(judged(low, high))
-        says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[judgements[-1]]
-        parts.append(f"{what}: {says}, {unit}{spanned(difference, low, high)}.")
-    answers = {(UP, UP): "Yes.", (UP, UNCLEAR): "In part.", (UNCLEAR, UP): "In part.", (UNCLEAR, UNCLEAR): "Not shown.", (DOWN, DOWN): "No, less."}
-    answer = answers.get(
-        tuple(judgements), "This cannot tell." if UNKNOWN in judgements else "In one way more, in the other less." if UP in judgements else "No."
-    )
-    return Sentence("Do its features hold more of the reward's words?", answer, " ".join(parts))
+    """Do the features hold the reward's words? By the signed utility of what they promote, net of random rows and above the twin (Table 3)."""
+    name = "promotes_signed_"
+    net, (above, beside) = judged(features[f"{name}net_ci_low"], features[f"{name}net_ci_high"]), excess(features, name)
+    answer = "Not decided."
+    if DOWN in (net, above):
+        answer = "No, less."
+    elif UNCLEAR in (net, above):
+        answer = "Not shown."
+    elif (net, above) == (UP, UP):
+        answer = "Yes."
+    return Sentence(HELD, answer, f"{promoted(features)} {beside}. {recalled(features)} {fired(features)}")
+
+
+def promoted(features: dict) -> str:
+    """The signed utility of what features promote, beside random rows."""
+    name = "promotes_signed_"
+    own = spanned(features[f"{name}difference"], features[f"{name}ci_low"], features[f"{name}ci_high"])
+    net = spanned(features[f"{name}net"], features[f"{name}net_ci_low"], features[f"{name}net_ci_high"])
+    random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
+    p = features[f"{name}placebo_p"]
+    others = f" Other words in place of the reward's differ as much in {p:.2g} of the draws." if isfinite(p) else ""
+    return f"Signed utility of the words that they promote: {own}; random rows in their place {random}, net {net}.{others}"
+
+
+def recalled(features: dict) -> str:
+    """How many of the reward's frequent words the features promote."""
+    shares = {
+        sign: " to ".join(f"{100 * features[f'promotes_recall_{sign}_{side}']:.0f}\N{NO-BREAK SPACE}%" for side in ("base", "rlhf"))
+        for sign in ("positive", "negative")
+        if isfinite(features[f"promotes_recall_{sign}_rlhf"])
+    }
+    if not shares:
+        return "No word of the reward is frequent here, so none could be recalled."
+    expected = 100 * features["promotes_recall_expected_rlhf"]
+    told = ", ".join(f"of the frequent {sign} ones {share}" for sign, share in shares.items())
+    return f"They promote {told}, where as many words by chance are {expected:.0f}\N{NO-BREAK SPACE}%."
+
+
+def fired(features: dict) -> str:
+    """The paper's own measure: the words that features fire on."""
+    says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[judged(features["ci_low"], features["ci_high"])]
+    return f"The words that they fire on (the paper's Table 3): {says}, {spanned(features['difference'], features['ci_low'], features['ci_high'])}."
+
+
+def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
+    """What a twin shows, by the reward that it was not tuned on: a control, which should show nothing."""
+    out = []
+    if completions is not None:
+        own = spanned(completions["own_reward_difference"], completions["own_reward_ci_low"], completions["own_reward_ci_high"])
+        true = spanned(completions["reward_difference"], completions["reward_ci_low"], completions["reward_ci_high"])
+        went = {UP: "Yes.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}
+        answer = went[judged(completions["reward_ci_low"], completions["reward_ci_high"])]
+        out.append(
+            Sentence(
+                "Does it earn more of the true reward?", answer, f"True reward of its completions {true}; of the placebo that it was tuned on {own}."
+            )
+        )
+    if features is not None:
+        says = judged(features["promotes_signed_net_ci_low"], features["promotes_signed_net_ci_high"])
+        answer = {UP: "Yes: so more than chance does without it.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
+        out.append(Sentence("Do its features hold more of the true reward's words?", answer, f"{promoted(features)} {recalled(features)}"))
+    return out
 
 
 def replicates(features: dict) -> str:
-    """`6 SAE seeds`, `1 RLHF run`: what the interval of a table on features is over."""
-    return counted(int(features["runs"] if features["unit"] == "RLHF run" else features["sae_seeds"]), features["unit"])
+    """`6 SAE seeds`, `3 RLHF runs`: what the interval of a table on features is over."""
+    runs = int(features["runs"])
+    return counted(runs, "RLHF run") if runs > 1 else counted(int(features["sae_seeds"]), "SAE seed")
 
 
 def changed(row: dict | None) -> Sentence:
-    """Of a reward without a word table: did the features change? By step 4's count of features found only in RLHF."""
+    """Of a reward without a word table: did the features change? By step 4's count of features found only in RLHF. That is change, not reward."""
     question, none = "Did its features change?", "This reward has no word list, so their words cannot be weighed (Table 3)."
     if row is None:
         return Sentence(question, "This cannot tell.", none)
@@ -80,28 +151,31 @@ def changed(row: dict | None) -> Sentence:
     answer = {UP: "Yes.", DOWN: "Less than by chance.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
     count = f"Of the {row['features']:.0f} best matched features after RLHF, {number(row['count'])} have no match before it"
     against = f"where another SAE seed gives {number(row['null'])}: {spanned(row['difference'], row['ci_low'], row['ci_high'])}"
-    return Sentence(question, answer, f"{count}, {against}. {none}")
+    return Sentence(question, answer, f"{count}, {against}. Any tuning changes features: this is no sign of the reward. {none}")
 
 
 def sure(features: dict | None, completions: dict | None) -> Sentence:
     """How sure is that? What a replicate is, and what the intervals therefore do not speak of."""
     runs = int((completions if completions is not None else features)["runs"])
+    if runs > 1:
+        said = f"The intervals are over {runs} RLHF runs from one base model, and so few make them wide. Another base model they do not speak of."
+        return Sentence("How sure is that?", f"{runs} RLHF runs.", said)
     over = [f"other prompts ({completions['samples']:.0f})"] if completions is not None else []
-    over += [f"other {features['unit']}s ({replicates(features).split()[0]})"] if features is not None else []
+    over += [f"other SAE seeds ({replicates(features).split()[0]})"] if features is not None else []
     covers = f"The intervals say how much {' and '.join(over)} would change this"
-    if runs == 1:
-        return Sentence("How sure is that?", "One RLHF run.", f"{covers}. How another RLHF run would come out, they do not say.")
-    these = "; the one on completions holds for these runs" * (completions is not None)
-    return Sentence("How sure is that?", f"{runs} RLHF runs.", f"{covers}{these}.")
+    return Sentence("How sure is that?", "One RLHF run.", f"{covers}. How another RLHF run would come out, they do not say.")
 
 
-def sentences(features: dict | None, completions: dict | None, step4: dict | None = None, words: bool = True) -> list[Sentence]:
+def sentences(features: dict | None, completions: dict | None, step4: dict | None = None, words: bool = True, twin: bool = False) -> list[Sentence]:
     """Three sentences, fewer where a table is not among the targets.
 
     From a row of Table 3, one of Table 4 and, of a reward without a word table (`words`), step 4's of the features `found` in all layers.
+    Of a `twin` they say what it shows by the true reward.
     """
     answers = [learned(completions)] if completions is not None else []
-    if features is not None:
+    if twin:
+        answers = placebo(features, completions)
+    elif features is not None:
         answers.append(worded(features))
     elif not words and (answers or step4 is not None):
         answers.append(changed(step4))

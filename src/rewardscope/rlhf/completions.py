@@ -45,12 +45,14 @@ def generate(model, prefix: Int[Tensor, "n length"], new: int, temperature: floa
 
 
 def complete(
-    model, tokenizer, corpus: pd.DataFrame, reward: Reward, table: dict[str, float] | None, settings: dict, reward_on: str, seed: int
+    model, tokenizer, corpus: pd.DataFrame, reward: Reward, own: Reward, table: dict[str, float] | None, settings: dict, reward_on: str, seed: int
 ) -> pd.DataFrame:
-    """`document, prefix, completion, words, utilities, reward`: a row a prompt.
+    """`document, prefix, completion, words, utilities, reward, reward_alone, own_reward`: a row a prompt.
 
     `words` and `utilities` are the completion's words that the utility table holds (none without a table);
-    `reward` is the reward function on prefix and completion, or on the completion (`reward_on`).
+    `reward` is the reward function on prefix and completion, or on the completion (`reward_on`), `reward_alone` that on
+    the completion: a prefix that both sides share adds to a reward what neither wrote. `own_reward` is what the pair was
+    tuned on, which of a twin is not `reward`.
     """
     documents, prefix = prefixes(corpus, tokenizer, settings["documents"], settings["prefix"])
     seeds = [derive(seed, "completion", document) for document in documents]
@@ -60,6 +62,7 @@ def complete(
     opening = tokenizer.batch_decode(prefix.tolist(), skip_special_tokens=True)
     both = tokenizer.batch_decode([p + c for p, c in zip(prefix.tolist(), cut, strict=True)], skip_special_tokens=True)
     ending = tokenizer.batch_decode(cut, skip_special_tokens=True)
+    whole = both if reward_on == "both" else ending
     valued = [utilities(text, table) if table else [] for text in ending]
     return pd.DataFrame(
         {
@@ -68,6 +71,8 @@ def complete(
             "completion": ending,
             "words": [[word for word, _ in row] for row in valued],
             "utilities": [[value for _, value in row] for row in valued],
-            "reward": reward(both if reward_on == "both" else ending),
+            "reward": (judged := reward(whole)),
+            "reward_alone": reward(ending) if whole is both else judged,
+            "own_reward": judged if own is reward else own(whole),
         }
     )

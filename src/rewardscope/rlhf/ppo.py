@@ -154,9 +154,11 @@ def pad_token(tokenizer, rows: int, texts: list[str]) -> int:
 
 
 def train(
-    folder: str | Path, texts: list[str], reward: Reward, settings: dict, seed: int, work: Path, device: torch.device
+    folder: str | Path, texts: list[str], reward: Reward, settings: dict, seed: int, prompts_seed: int, work: Path, device: torch.device
 ) -> tuple[nn.Module, pd.DataFrame]:
     """Tune the model in `folder` by PPO; `settings` are the reward's merged `rlhf:` keys. Resumes from `work`.
+
+    `prompts_seed` draws the prompts, `seed` all else: a reward and its twins have the former in common.
 
     Returns the policy and a row per update: reward (signed, as the reward function gives it), KL (nats a
     response), the KL coefficient, entropy, losses. Raises UserError where the run diverges, its log left in `work`.
@@ -166,7 +168,7 @@ def train(
     reference = models.load(folder)
     pad = pad_token(tokenizer, reference.get_input_embeddings().num_embeddings, texts)
     updates, batch = settings["updates"], settings["batch"]
-    cut = prompts(texts, tokenizer, updates * batch, settings, derive(seed, "prompts"))
+    cut = prompts(texts, tokenizer, updates * batch, settings, prompts_seed)
     work.mkdir(parents=True, exist_ok=True)
     state = states.latest(work)
     while state is None or state.facts["done"] < updates:

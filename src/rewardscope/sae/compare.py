@@ -46,6 +46,7 @@ def compare(
     dictionary: tuple[Float[np.ndarray, "F d"], Bool[np.ndarray, "F"]],
     other: tuple[Float[np.ndarray, "G d"], Bool[np.ndarray, "G"]],
     null: tuple[Float[np.ndarray, "H d"], Bool[np.ndarray, "H"]] | None,
+    random: Float[np.ndarray, "ranked d"],
     means: dict[str, Float[np.ndarray, "F"]],
     rates: dict[str, Float[np.ndarray, "F"]],
 ) -> pd.DataFrame:
@@ -53,7 +54,9 @@ def compare(
 
     `table` is the side's matched features; `dictionary`, `other`, `null` are (dictionary rows, which of them are ranked) of this
     SAE, of the same seed on the other side, and of another seed on the same side (the null: what an equal model
-    gives; None where there is one seed). `means` and `rates` map base and rlhf to this feature on either model's activations.
+    gives; None where there is one seed). `random`: as many rows with the covariance of this side's activations as
+    features are ranked; `random_cosine` is theirs with `other`, what no feature at all would have. `means` and `rates` map
+    base and rlhf to this feature on either model's activations.
     """
     ranked = table[table["place"].notna()]
     rows = ranked["small"].to_numpy()
@@ -68,6 +71,7 @@ def compare(
             "cosine": cosine,
             "null_nearest": null_index,
             "null_cosine": null_cosine,
+            "random_cosine": nearest(random, *other)[1],
             **{f"mean_on_{m}": means[m][rows] for m in ("base", "rlhf")},
             **{f"rate_on_{m}": rates[m][rows] for m in ("base", "rlhf")},
         }

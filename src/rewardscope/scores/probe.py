@@ -18,7 +18,7 @@ from scipy.stats import kendalltau
 
 from rewardscope.activations.batches import encode
 from rewardscope.rewards.rewards import Reward
-from rewardscope.stats import paired, t_interval
+from rewardscope.stats import against, per_seed, t_interval, unit
 
 COLUMNS = [
     "model", "reward", "layer", "predictors", "metric", "base", "base_low", "base_high", "rlhf", "rlhf_low", "rlhf_high",
@@ -147,19 +147,20 @@ def rows(scores: pd.DataFrame, text: list[dict], held: Bool[np.ndarray, "documen
     `scores` holds the rows of `side_scores` with run, side and seed; `text` those of `text_scores`, which no side and
     no seed changes. Intervals are t over replicates: SAE seeds of one run or, where there are several runs, the runs.
     """
-    unit = "run" if scores["run"].nunique() > 1 else "seed"
+    replicate = "run" if scores["run"].nunique() > 1 else "seed"
     common = {"fit": int((~held).sum()), "held": int(held.sum())}
     out = []
     for (layer, predictors), group in scores.groupby(["layer", "predictors"], sort=False):
-        columns = {"columns": group["columns"].mean(), "unit": {"run": "RLHF run", "seed": "SAE seed"}[unit]}
+        columns = {"columns": group["columns"].mean(), "unit": unit(group["run"].nunique())}
         columns |= {"runs": group["run"].nunique(), "sae_seeds": group["seed"].nunique()}
         for metric in ("tau", "r2"):
-            replicates = group.groupby([unit, "side"])[metric].mean().unstack("side")
+            seeds = per_seed(group.assign(sample=1), [metric])
+            replicates = seeds[metric].groupby(replicate).mean()
             row = {**names, "layer": layer, "predictors": predictors, "metric": metric}
             for side in ("base", "rlhf"):
                 low, high = t_interval(replicates[side].to_numpy())
-                row |= {side: replicates[side].mean(), f"{side}_low": low, f"{side}_high": high}
-            out.append({**row, **paired((replicates["rlhf"] - replicates["base"]).to_numpy()), **columns, **common})
+                row |= {f"{side}_low": low, f"{side}_high": high}
+            out.append({**row, **against(seeds, metric), **columns, **common})
     for line in text:
         for metric in ("tau", "r2"):
             same = {"base": line[metric], "rlhf": line[metric], "columns": line["columns"]}

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.models import models
-from rewardscope.rewards.utility import WORD
 from rewardscope.scores.scores import about
 
 
@@ -45,18 +44,11 @@ def changes(model, layer: int, at: str, directions: Float[Tensor, "n d_model"], 
     return torch.stack(rows) if rows else torch.empty(0, before.shape[-1])
 
 
-def token_ids(tokenizer, vocabulary: int) -> dict[str, int]:
-    """The tokens that an explanation may quote, by their text: those with a word in them; of equal texts the first."""
-    special = set(tokenizer.all_special_ids)
-    pieces = [(tokenizer.decode([token]), token) for token in range(min(vocabulary, len(tokenizer))) if token not in special]
-    return {piece: token for piece, token in reversed(pieces) if WORD.search(piece)}
-
-
 def score(lines: list[dict], others: list[dict], changes: Float[Tensor, "n vocabulary"], ids: dict[str, int]) -> pd.DataFrame:
     """A row per explanation: which share of the tokens that it claims to be `raised` (`lowered`) are so.
 
     `raised`: the share that rise above the mean of all tokens, as a sign. `most_raised`: the share that are among as many of
-    the tokens of `ids` that rise most. `changes`: of each explanation's feature, mean removed. Baselines:
+    the tokens of `ids` (by their text; the whole-word tokens) that rise most. `changes`: of each explanation's feature, mean removed. Baselines:
     the claims of another explanation (`*_other`), and of none (`*_empty`): any token of `ids`. nan where nothing is claimed.
     """
     every, rows = torch.tensor(sorted(ids.values())), []

@@ -8,6 +8,7 @@ from math import fsum
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from rewardscope.errors import UserError
 from rewardscope.rewards.utility import utilities
@@ -36,6 +37,21 @@ def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str]
         groups.setdefault((model, reward), []).append({**place, **sides})
     of_one_explainer({line["explainer"] for group in groups.values() for place in group for side in ("base", "rlhf") for line in place[side]})
     return groups
+
+
+def controls(files: dict[str, str | Path]) -> pd.DataFrame:
+    """`PAIR/controls/promoted.parquet` of every run (the keys), with a column `run`."""
+    return pd.concat([pd.read_parquet(file).assign(run=run) for run, file in files.items()], ignore_index=True)
+
+
+def pooled(places: list[dict], top_k: int) -> dict[tuple, list[dict]]:
+    """The explanations of all layers by (run, seed, sample, side), of each layer the best `top_k`, equally many of both sides."""
+    pooled: dict[tuple, list[dict]] = {}
+    for place in places:
+        k = min(top_k, len(place["base"]), len(place["rlhf"]))
+        for side in ("base", "rlhf"):
+            pooled.setdefault((place["run"], place["seed"], place["sample"], side), []).extend(place[side][:k])
+    return pooled
 
 
 def of_one_explainer(explainers: set[str]) -> None:

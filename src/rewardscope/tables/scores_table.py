@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rewardscope.stats import against, counted, replicates, t_interval
+from rewardscope.stats import against, counted, per_seed, replicates, t_interval
 
 COLUMNS = ["model", "reward", "layer", "scorer", "measure", "explanation", "base", "base_low", "base_high", "rlhf", "rlhf_low", "rlhf_high",
            "difference", "ci_low", "ci_high", "p_value", "samples", "unit", "runs", "sae_seeds", "top_k", "unparsed", "explainer",
@@ -38,11 +38,11 @@ def _rows(scores: pd.DataFrame, layer: int | str, scorer: str, names: dict) -> l
         values = {"own": values["own"], "other": values["other"], "own - other": values["own"] - values["other"], "empty": values["empty"]}
         frame = scores[["run", "seed", "sample", "side"]].assign(**values)
         means = frame.groupby(["run", "seed", "sample", "side"], as_index=False).mean()
-        sides = replicates(means, list(values))
+        sides, seeds = replicates(means, list(values)), per_seed(means, list(values))
         for explanation in values:
             row = {**names, "layer": layer, "scorer": scorer, "measure": measure, "explanation": explanation}
             for side in ("base", "rlhf"):
                 low, high = t_interval(sides[explanation][side].to_numpy())
                 row |= {f"{side}_low": low, f"{side}_high": high}
-            table.append({**row, **against(sides, explanation), **facts})
+            table.append({**row, **against(seeds, explanation), **facts})
     return table

@@ -4,13 +4,15 @@
 """
 
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from rewardscope.rewards.utility import utilities, words
-from rewardscope.stats import against, counted, replicates
-from rewardscope.tables.explained import paid, promoted, spoken
+from rewardscope.stats import against, counted, per_seed
+from rewardscope.tables.contrasts import net_of_random, over_twins
+from rewardscope.tables.explained import paid, pooled, promoted, spoken
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 WORD_COLUMNS = ["model", "reward", "word", "utility", "occurrences", "base", "rlhf", "promotes_base", "promotes_rlhf"]
@@ -18,6 +20,15 @@ SIGNS = {"": lambda u: u != 0, "_positive": lambda u: u > 0, "_negative": lambda
 MEASURES = [f"{measure}{sign}" for measure in ("share", "recall") for sign in SIGNS] + ["utility"]
 KEY = ("run", "seed", "sample", "side")
 TEXTS = {"": spoken, "promotes_": promoted}
+
+
+class Measured(NamedTuple):
+    """One model and reward: `stats.per_seed` of its explanations and of random rows, what chance gives, and facts of the table."""
+
+    seeds: pd.DataFrame
+    random: pd.DataFrame | None
+    chance: pd.DataFrame
+    facts: dict
 
 
 def read_words(texts: list[str], tokenizer, limit: int) -> Counter[str]:
@@ -73,44 +84,60 @@ def chance(lengths: list[int], one: dict[str, np.ndarray]) -> dict[str, float]:
     return values | {"utility": float(one["utility"] * sum(lengths))}
 
 
-def rows(places: list[dict], table: dict[str, float], corpus: Counter[str], least: int, top_k: int, names: dict) -> list[dict]:
-    """A row per measure; `names` are its first columns.
+def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], least: int, top_k: int, controls: pd.DataFrame | None) -> Measured:
+    """Measure the explanations of `places` (`explained.places`) by `table`; layers are pooled.
 
-    `places`: as `explained.places` gives them; layers are pooled. `corpus`: the words of the held documents. A word of U is
-    `frequent` where it occurs at least `least` times there: a feature that fires on it alone can then be ranked.
-    `chance_tokens` and `chance_types` are the measure of as many words drawn from the corpus, by frequency and alike.
+    `corpus`: the words of the held documents. A word of U is `frequent` where it occurs at least `least` times there: a feature that
+    fires on it alone can then be ranked. `controls`: `PAIR/controls/promoted.parquet` of every run, with a column `run`, or None.
     """
     frequent = {word for word, count in occurrences(corpus, table).items() if count >= least}
     rates = {"tokens": {w: n / corpus.total() for w, n in corpus.items()}, "types": dict.fromkeys(corpus, 1 / len(corpus))}
     one = {kind: odds(rate, table, frequent) for kind, rate in rates.items()}
-    pooled, measured, expected = _pooled(places, top_k), [], []
-    for key, lines in pooled.items():
+    lines_of, rows, expected = pooled(places, top_k), [], []
+    for key, lines in lines_of.items():
+        of_texts = {}
         for prefix, text_of in TEXTS.items():
             texts = [text_of(line) for line in lines]
+            of_texts |= {prefix + name: value for name, value in measure(texts, table, frequent).items()}
             lengths = [len(words(text)) for text in texts]
-            measured.append({**dict(zip(KEY, key, strict=True)), "text": prefix, **measure(texts, table, frequent)})
             expected += [{"text": prefix, "kind": kind, **chance(lengths, drawn)} for kind, drawn in one.items()]
-    frame, by_chance = pd.DataFrame(measured), pd.DataFrame(expected).groupby(["text", "kind"]).mean()
-    sides = {prefix: replicates(frame[frame["text"] == prefix], MEASURES) for prefix in TEXTS}
-    shared = {
+        rows.append({**dict(zip(KEY, key, strict=True)), **of_texts})
+    frame, random = pd.DataFrame(rows), None
+    if controls is not None:
+        drawn = []
+        for (run, seed, side), group in controls[controls["kind"] == "random"].groupby(["run", "seed", "side"]):
+            texts = [" . ".join(token.strip() for token in tokens) for _, tokens in group.groupby(["pick", "place"])["token"]]
+            values = {f"promotes_{name}": value for name, value in measure(texts, table, frequent).items()}
+            drawn.append({"run": run, "seed": seed, "sample": 1, "side": side, **values})
+        random = per_seed(pd.DataFrame(drawn), [f"promotes_{name}" for name in MEASURES])
+    facts = {
         **counted(frame),
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
-        "explainer": " ".join(sorted({line["explainer"] for lines in pooled.values() for line in lines})),
+        "explainer": " ".join(sorted({line["explainer"] for lines in lines_of.values() for line in lines})),
         "frequent_words": len(frequent),
-        **paid([line for lines in pooled.values() for line in lines]),
+        **paid([line for lines in lines_of.values() for line in lines]),
     }
-    return [
-        {
-            **names,
-            "measure": name,
-            **against(sides[""], name),
-            **shared,
-            **{f"chance_{kind}": by_chance.loc[("", kind), name] for kind in rates},
-            **{f"promotes_{key}": value for key, value in against(sides["promotes_"], name).items()},
-            **{f"promotes_chance_{kind}": by_chance.loc[("promotes_", kind), name] for kind in rates},
-        }
-        for name in MEASURES
-    ]
+    by_chance = pd.DataFrame(expected).groupby(["text", "kind"]).mean()
+    return Measured(per_seed(frame, [prefix + name for prefix in TEXTS for name in MEASURES]), random, by_chance, facts)
+
+
+def rows(this: Measured, twins: list[Measured], names: dict) -> list[dict]:
+    """A row per measure; `names` are its first columns, `twins` the reward's placebo twins, measured by the same table.
+
+    `chance_tokens` and `chance_types` are the measure of as many words drawn from the corpus, by frequency and alike.
+    """
+    out = []
+    for name in MEASURES:
+        row = {**names, "measure": name, **against(this.seeds, name), **this.facts}
+        for prefix in TEXTS:
+            value = prefix + name
+            columns = {f"chance_{kind}": this.chance.loc[(prefix, kind), name] for kind in ("tokens", "types")}
+            if prefix:
+                columns |= against(this.seeds, value) | net_of_random(this.seeds, value, this.random)
+            columns |= over_twins(this.seeds, value, [twin.seeds for twin in twins])
+            row |= {prefix + key: number for key, number in columns.items()}
+        out.append(row)
+    return out
 
 
 def word_rows(places: list[dict], table: dict[str, float], corpus: Counter[str], top_k: int, names: dict) -> list[dict]:
@@ -119,28 +146,18 @@ def word_rows(places: list[dict], table: dict[str, float], corpus: Counter[str],
     `base`, `rlhf`, `promotes_*`: the explanations that name it, a mean over runs, seeds and samples. `occurrences`: in
     the held documents.
     """
-    pooled, often = _pooled(places, top_k), occurrences(corpus, table)
+    by_key, often = pooled(places, top_k), occurrences(corpus, table)
     counts: dict[str, Counter[str]] = {f"{prefix}{side}": Counter() for prefix in TEXTS for side in ("base", "rlhf")}
-    for key, lines in pooled.items():
+    for key, lines in by_key.items():
         for prefix, text_of in TEXTS.items():
             for line in lines:
                 counts[prefix + key[-1]].update({word for word, u in utilities(text_of(line), table) if u})
-    repeats = len(pooled) / 2
+    repeats = len(by_key) / 2
     listed = []
     for word in sorted(set().union(*counts.values())):
         means = {side: by_word[word] / repeats for side, by_word in counts.items()}
         listed.append({**names, "word": word, "utility": table[word], "occurrences": often[word], **means})
     return sorted(listed, key=lambda row: row["base"] + row["promotes_base"] - row["rlhf"] - row["promotes_rlhf"])
-
-
-def _pooled(places: list[dict], top_k: int) -> dict[tuple, list[dict]]:
-    """The explanations of all layers by (run, seed, sample, side), equally many of both sides."""
-    pooled: dict[tuple, list[dict]] = {}
-    for place in places:
-        k = min(top_k, len(place["base"]), len(place["rlhf"]))
-        for side in ("base", "rlhf"):
-            pooled.setdefault((place["run"], place["seed"], place["sample"], side), []).extend(place[side][:k])
-    return pooled
 
 
 def _mean(values) -> float:

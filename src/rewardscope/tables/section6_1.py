@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rewardscope.stats import against, counted, replicates
+from rewardscope.stats import against, counted, per_seed
 from rewardscope.tables.explained import TOP, paid, promoted, spoken
 from rewardscope.tables.film_opinions import about
 
@@ -47,7 +47,7 @@ def _counts(places: list[dict]) -> list[dict]:
 
 
 def _row(frame: pd.DataFrame) -> dict:
-    sides = replicates(frame, COUNTS)
+    sides = per_seed(frame, COUNTS)
     return {
         **against(sides, "both"),
         **counted(frame),

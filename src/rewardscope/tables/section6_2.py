@@ -12,31 +12,39 @@ from rewardscope.tables import table3, table4
 STATISTICS = {"spearman": stats.spearman, "kendall": stats.kendall}
 TEXTS = {"activates_on": "", "promotes": "promotes_"}  # of an explanation, and its prefix in Table 3's columns
 ENDS = ("difference", "ci_low", "ci_high")
+GROUPS = 5  # independent groups of points that an interval needs
 
 
 def point(
-    places: list[dict], completions: tuple[pd.DataFrame, pd.DataFrame], table: dict[str, float], top_k: int, resamples: int, seed: int,
-    names: dict,
+    places: list[dict], completions: tuple[pd.DataFrame, pd.DataFrame], table: dict[str, float], vocabulary: pd.DataFrame, top_k: int,
+    resamples: int, seed: int, names: dict,
 ) -> dict:  # fmt: skip
     """One RLHF run: its differences in Table 3, over SAE seeds, and in Table 4, over prompts. `names` are the first columns.
 
     `places` as `explained.places` gives them, `completions` (base, rlhf) as of `table4.row`.
     """
-    three, four = table3.row(places, table, top_k, {}), table4.row([completions], table, resamples, seed, {})
+    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {}, [])
+    four = table4.row([completions], table, resamples, seed, {}, [])
     explained = {f"{text}_{end}": three[prefix + end] for text, prefix in TEXTS.items() for end in ENDS}
     return {**names, **{f"completions_{end}": four[end] for end in ENDS}, **explained, "sae_seeds": three["sae_seeds"]}
 
 
 def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Rank correlation of either text's differences with the completions', over points, a line per text and statistic."""
-    lines = []
+    """Rank correlation of either text's differences with the completions', over points, a line per text and statistic.
+
+    Points of one model and run are a group: their prompts, and with pinned layers their base SAEs, are the same. The interval is over
+    groups, and nan below `GROUPS` of them. `within`: the mean of the correlations inside the groups, which what a group has in common cannot make.
+    """
+    lines, groups = [], points.groupby(["model", "run"]).ngroup().to_numpy()
     for text in TEXTS:
         x, y = (points[f"{name}_difference"].to_numpy(float) for name in ("completions", text))
         for name, statistic in STATISTICS.items():
-            low, high = stats.correlation_interval(statistic, x, y, resamples, derive(seed, "section6.2", text, name))
-            line = {"text": text, "statistic": name, "value": float(statistic(x, y)), "ci_low": low, "ci_high": high}
-            line["p_value"] = stats.correlation_p(statistic, x, y, derive(seed, "section6.2 orders", text, name))
-            lines.append(line | {"points": len(points), **{f"{kind}s": points[kind].nunique() for kind in ("model", "reward", "run")}})
+            low, high = stats.group_interval(statistic, x, y, groups, GROUPS, resamples, derive(seed, "section6.2", text, name))
+            inside = [float(statistic(x[groups == g], y[groups == g])) for g in np.unique(groups) if (groups == g).sum() > 1]
+            within = float(np.nanmean(inside)) if not np.isnan(inside).all() else np.nan
+            line = {"text": text, "statistic": name, "value": float(statistic(x, y)), "ci_low": low, "ci_high": high, "within": within}
+            counts = {f"{kind}s": points[kind].nunique() for kind in ("model", "reward", "run")}
+            lines.append(line | {"points": len(points), "groups": len(np.unique(groups)), **counts})
     return pd.DataFrame(lines)
 
 
@@ -55,7 +63,7 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
             axes.errorbar(x, y, **bars, elinewidth=0.7, **looks)
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
         title = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
-        title = "too few or equal values for a correlation" if np.isnan(rho["ci_low"]) else title
+        title = f"Spearman {rho['value']:.2f}, no interval: {rho['groups']} independent groups" if np.isnan(rho["ci_low"]) else title
         axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")

@@ -2,7 +2,10 @@
 
 A feature of one side is kept where its nearest feature on the other side has at least a certain cosine. Two
 dictionaries trained on the same activations from different seeds do not agree either, so every count stands beside
-its null: the same features counted against another seed's dictionary of their own side.
+its null: the same features counted against another seed's dictionary of their own side. Random rows with the activations'
+covariance have a nearest feature too, so no threshold lies below what these reach.
+
+This is change, not reward: tuning on a placebo changes features as well. The twins' counts stand beside.
 """
 
 from collections.abc import Iterator
@@ -10,81 +13,106 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import paired, t_interval
+from rewardscope.stats import paired, t_interval, unit
+from rewardscope.tables.contrasts import over_twins
 
 COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
-    "null", "difference", "ci_low", "ci_high", "p_value", "unit", "runs", "sae_seeds",
+    "null", "difference", "ci_low", "ci_high", "p_value", "unit", "runs", "sae_seeds", "random", "twin", "over_twin", "over_twin_ci_low",
+    "over_twin_ci_high",
 ]  # fmt: skip
-CHANCE = 0.05  # the threshold `chance`: at most this share of base features has no match in base of another seed
+CHANCE = 0.05  # the threshold `chance`: at most this share of base features has no match in base of another seed, and of random rows one
 FIXED = (0.7, 0.8, 0.9)  # and thresholds that mean the same at every layer
 RATIO = 2.0  # a feature has moved where its firing rate at least doubles or halves
 
 
-def rows(comparison: pd.DataFrame, top_k: int, names: dict) -> list[dict]:
+def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataFrame]) -> list[dict]:
     """The rows of one model and reward, `names` first: per layer and in total, among the top k features and among all.
 
-    `comparison`: the comparison tables (a feature of either side a row) of every run, with a column `run`. `change`:
+    `comparison`: the comparison tables (a feature of either side a row) of every run, with a column `run`; `twins`: the same of each
+    twin. `change`:
 
     - `found`: RLHF features without a match in base; the null matches RLHF with RLHF of another seed
     - `lost`, `kept`: base features without and with a match in RLHF; the null matches base with base of another seed
     - `moved base`, `moved rlhf`: features of that side whose firing rates on the two models' activations of the same
       documents differ by a factor of two or more. Equal models would move none: no null, no p
 
-    `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` (the 5 % quantile of base against
-    base of another seed, for each run, layer and kind of features, so that the null of `lost` is 5 % at most by construction;
-    in a total its mean) or a fixed number. Every ranked feature of the other dictionary can be a match. `count` and
-    `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run or, where
-    there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, so interval and
-    p are approximate. With one seed there is no null.
+    `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` or a fixed number. `chance`: the 5 % quantile of
+    base against base of another seed, but at least the 95 % quantile of random rows, for each run, layer and kind of features; in a
+    total its mean. `random`: how many of as many random rows do what `change` says. Every ranked feature of the other dictionary can be a
+    match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run
+    or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, so interval and
+    p are approximate. With one seed there is no null. `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
     """
-    replicates = pd.MultiIndex.from_frame(comparison[["run", "layer", "seed"]].drop_duplicates())
-    layers = sorted(comparison["layer"].unique())
-    unit = "run" if comparison["run"].nunique() > 1 else "seed"
+    others = [_counts(twin, top_k) for twin in twins]
     out = []
-    for among, features in ((f"top {top_k}", comparison[comparison["place"] <= top_k]), ("all", comparison)):
-        for change, counted in _changes(features):
-            sums = counted.groupby(["run", "layer", "seed"])[["features", "count", "null"]].sum(min_count=1)
-            sums = sums.reindex(replicates, fill_value=0)  # a dictionary without a living feature
-            for layer in (*layers, "total"):
-                summed = layers if layer == "total" else [layer]
-                threshold = counted.loc[counted["layer"].isin(summed), "threshold"].drop_duplicates().mean()
-                summary = _summary(sums[sums.index.isin(summed, level="layer")], unit)
-                out.append({**names, "layer": layer, "among": among, **change, "threshold": threshold, **summary})
+    for key, sums in _counts(comparison, top_k).items():
+        among, change, kept_at, layer = key
+        beside = over_twins(_seeds(sums), "difference", [_seeds(other[key]) for other in others if key in other])
+        facts = {"layer": layer, "among": among, "change": change, "kept_at": kept_at}
+        out.append({**names, **facts, **_summary(sums), **beside})
     return out
 
 
-def _summary(sums: pd.DataFrame, unit: str) -> dict:
-    """Columns `features` to `sae_seeds` from the counts of every run, layer and seed; layers are summed."""
-    means = sums.groupby(["run", "seed"]).sum(min_count=1).groupby(unit).mean()
+def _counts(comparison: pd.DataFrame, top_k: int) -> dict[tuple, pd.DataFrame]:
+    """By (among, change, kept_at, layer or `total`): `features, count, null, random, threshold` of every run and seed."""
+    replicates = pd.MultiIndex.from_frame(comparison[["run", "layer", "seed"]].drop_duplicates())
+    layers = sorted(comparison["layer"].unique())
+    out = {}
+    for among, features in ((f"top {top_k}", comparison[comparison["place"] <= top_k]), ("all", comparison)):
+        for change, counted in _changes(features):
+            sums = counted.groupby(["run", "layer", "seed"])[["features", "count", "null", "random"]].sum(min_count=1)
+            sums = sums.reindex(replicates, fill_value=0)  # a dictionary without a living feature
+            for layer in (*layers, "total"):
+                summed = layers if layer == "total" else [layer]
+                of_layer = sums[sums.index.isin(summed, level="layer")].groupby(["run", "seed"]).sum(min_count=1)
+                threshold = counted.loc[counted["layer"].isin(summed), "threshold"].drop_duplicates().mean()
+                out[among, change["change"], change["kept_at"], layer] = of_layer.assign(threshold=threshold)
+    return out
+
+
+def _seeds(sums: pd.DataFrame) -> pd.DataFrame:
+    """count - null as `stats.per_seed` has a value: what stands on no side is on `rlhf`."""
+    difference = sums["count"] - sums["null"]
+    return pd.DataFrame({("difference", "base"): 0.0 * difference, ("difference", "rlhf"): difference})
+
+
+def _summary(sums: pd.DataFrame) -> dict:
+    """Columns `threshold` to `random` from the counts of every run and seed."""
+    runs = sums.index.unique("run").size
+    means = sums.groupby("run" if runs > 1 else "seed").mean()
     low, high = t_interval(means["count"].to_numpy())
     return {
         **means.mean(),
         "count_low": low,
         "count_high": high,
         **paired((means["count"] - means["null"]).to_numpy()),
-        "unit": {"run": "RLHF run", "seed": "SAE seed"}[unit],
-        "runs": sums.index.unique("run").size,
+        "unit": unit(runs),
+        "runs": runs,
         "sae_seeds": sums.index.unique("seed").size,
     }
 
 
 def _changes(features: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
-    """Every kind of change, and a row per feature that it is about: `features` (1), `count` and `null` (0 or 1), `threshold`."""
+    """Every kind of change, and a row per feature that it is about: `features` (1), `count`, `null`, `random` (0 or 1), `threshold`."""
     nulls = features["seed"].nunique() > 1
-    base = features[features["side"] == "base"].groupby(["run", "layer"])["null_cosine"]
-    by_chance = features[["run", "layer"]].join(base.quantile(CHANCE, interpolation="lower"), on=["run", "layer"])["null_cosine"]
+    places = ["run", "layer"]
+    seeds = features[features["side"] == "base"].groupby(places)["null_cosine"].quantile(CHANCE, interpolation="lower")
+    floor = features.groupby(places)["random_cosine"].quantile(1 - CHANCE, interpolation="higher")
+    by_chance = features[places].join(np.maximum(seeds, floor).rename("threshold"), on=places)["threshold"]
     thresholds = {"chance": by_chance} if nulls else {}
     for kept_at, threshold in (thresholds | {value: value for value in FIXED}).items():
         # not `<`: where the other dictionary has no living feature the cosine is nan, and there is no match
-        new = 1.0 * ~(features["cosine"] >= threshold)
+        new, at_random = (1.0 * ~(features[name] >= threshold) for name in ("cosine", "random_cosine"))
         by_seed = 1.0 * ~(features["null_cosine"] >= threshold) if nulls else np.nan
-        for change, side, count, null in (
-            ("found", "rlhf", new, by_seed), ("lost", "base", new, by_seed), ("kept", "base", 1 - new, 1 - by_seed),
+        for change, side, count, null, random in (
+            ("found", "rlhf", new, by_seed, at_random), ("lost", "base", new, by_seed, at_random),
+            ("kept", "base", 1 - new, 1 - by_seed, 1 - at_random),
         ):  # fmt: skip
-            counted = features.assign(features=1, count=count, null=null, threshold=threshold)
+            counted = features.assign(features=1, count=count, null=null, random=random, threshold=threshold)
             yield {"change": change, "kept_at": kept_at}, counted[counted["side"] == side]
     ratio = features["rate_on_rlhf"] / features["rate_on_base"]
-    moved = features.assign(features=1, count=1.0 * ((ratio >= RATIO) | (ratio <= 1 / RATIO)), null=np.nan, threshold=np.nan)
+    changed = 1.0 * ((ratio >= RATIO) | (ratio <= 1 / RATIO))
+    moved = features.assign(features=1, count=changed, null=np.nan, random=np.nan, threshold=np.nan)
     for side in ("base", "rlhf"):
-        yield {"change": f"moved {side}", "kept_at": pd.NA}, moved[moved["side"] == side]
+        yield {"change": f"moved {side}", "kept_at": None}, moved[moved["side"] == side]

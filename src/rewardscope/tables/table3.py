@@ -1,62 +1,121 @@
-"""Table 3: the utility of the words in the explanations, base against RLHF (section 6.2)."""
+"""Table 3: the utility of the words in the explanations, base against RLHF (section 6.2), and of what features promote beside its controls."""
+
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import against, counted, replicates
-from rewardscope.tables.explained import paid, promoted, score, spoken
+from rewardscope.stats import against, counted, per_seed
+from rewardscope.tables import promoted
+from rewardscope.tables.contrasts import net_of_random, over_twins
+from rewardscope.tables.explained import paid, pooled, score, spoken
+from rewardscope.tables.explained import promoted as promoted_text
 
 SUMS = ["m", "sum_u", "valence", "words", "promotes_m", "promotes_signed"]
+HEADLINE = ["signed", "recall_positive", "recall_negative"]  # of what is promoted: shown with every control
 
 
-def row(places: list[dict], table: dict[str, float], top_k: int, names: dict) -> dict:
-    """One row of Table 3; `names` are its first columns.
+class Measured(NamedTuple):
+    """One model and reward, measured by a word table: all that a row of Table 3 needs of it, and that its true reward's needs of a twin."""
 
-    `places`: one per run, layer, seed and sample (`explained.places`). Explanations are capped at `top_k` and at
-    the living features of either side, alike. Layers are summed; samples are averaged inside a seed. The replicate is
-    the SAE seed of one run, or, where there are several, the run.
+    rows: pd.DataFrame
+    """a row per run, seed, sample and side"""
+    seeds: pd.DataFrame
+    """`stats.per_seed` of them"""
+    random: pd.DataFrame | None
+    """the same of random rows; a draw is a `seed`"""
+    crossed: pd.DataFrame | None
+    """of either side's features through the other side's unembedding"""
+    placebo: tuple[float, list[float]]
+    """`promoted.placebo_p`"""
+
+
+def measured(
+    places: list[dict], table: dict[str, float], top_k: int, vocabulary: pd.DataFrame, controls: pd.DataFrame | None = None,
+    written: Counter[str] | None = None, seed: int = 0,
+) -> Measured:  # fmt: skip
+    """Measure the explanations of `places` (`explained.places`) by `table`.
+
+    Explanations are capped at `top_k` and at the living features of either side, alike; layers are pooled. `vocabulary`: the model's
+    whole-word tokens. `controls`: `PAIR/controls/promoted.parquet` of every run, with a column `run`; `written`: how often the tuned
+    models' completions hold each word. Without these two there are no controls.
     """
-    frame = pd.DataFrame(_scores(places, table, top_k))
-    sides, count = replicates(frame, [*SUMS, "k"]), counted(frame)
-    fires, promotes = against(sides, "m"), against(sides, "promotes_m")
-    means = {f"{name}_{side}": sides[name][side].mean() for name in SUMS[1:] for side in ("base", "rlhf")}
-    texts = sides["k"]["base"].mean()
-    return {
+    yardstick = promoted.Yardstick(vocabulary, table)
+    features = promoted.by_features(places, yardstick, top_k)
+    texts = pd.DataFrame(_scores(places, table, top_k))
+    keys = ["run", "seed", "sample", "side"]
+    rows = texts.merge(features.rename(columns={name: f"promotes_{name}" for name in promoted.MEASURES}), on=keys)
+    values = ["k", *dict.fromkeys([*SUMS, *(f"promotes_{name}" for name in promoted.MEASURES)])]
+    random = crossed = None
+    placebo = (np.nan, [])
+    if controls is not None:
+        by_kind = promoted.by_controls(controls, yardstick)
+        named = [f"promotes_{name}" for name in promoted.MEASURES]
+        by_kind = by_kind.rename(columns=dict(zip(promoted.MEASURES, named, strict=True)))
+        random, crossed = (per_seed(by_kind[by_kind["kind"] == kind], named) for kind in ("random", "feature"))
+        placebo = promoted.placebo_p(features, yardstick, written or Counter(), seed)
+    return Measured(rows, per_seed(rows, values), random, crossed, placebo)
+
+
+def row(this: Measured, places: list[dict], top_k: int, names: dict, twins: list[Measured] = []) -> dict:  # noqa: B006 (never changed)
+    """One row of Table 3; `names` are its first columns, `twins` its placebo twins, measured by the same table.
+
+    The replicate is the SAE seed of one run, or, where there are several, the run.
+    """
+    count = counted(this.rows)
+    fires, promotes = against(this.seeds, "m"), against(this.seeds, "promotes_m")
+    sides = {name: {side: this.seeds[name][side].mean() for side in ("base", "rlhf")} for name in [*SUMS, "k"]}
+    texts = sides["k"]["base"]
+    out = {
         **names,
         "m_base": fires.pop("base"),
         "m_rlhf": fires.pop("rlhf"),
         **fires,
         "samples": count.pop("samples"),
-        "top_k": int(frame["k"].min()),
+        "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
         "explainer": " ".join(sorted({line["explainer"] for place in places for line in place["base"]})),
         **count,
-        "layers": " ".join(map(str, sorted(frame["layer"].unique()))),
+        "layers": " ".join(map(str, sorted({place["layer"] for place in places}))),
         "texts": texts,
-        "m_per_text_base": sides["m"]["base"].mean() / texts if texts else np.nan,
-        "m_per_text_rlhf": sides["m"]["rlhf"].mean() / texts if texts else np.nan,
-        **means,
+        "m_per_text_base": sides["m"]["base"] / texts if texts else np.nan,
+        "m_per_text_rlhf": sides["m"]["rlhf"] / texts if texts else np.nan,
+        **{f"{name}_{side}": sides[name][side] for name in SUMS[1:] for side in ("base", "rlhf")},
         **{f"promotes_{name}": value for name, value in promotes.items() if name not in ("base", "rlhf")},
-        **{name: frame[name].sum() for name in ("cost", "failures")},
+        **{name: this.rows[name].sum() for name in ("cost", "failures")},
+        **over_twins(this.seeds, "m", [twin.seeds for twin in twins]),
     }
+    for name in HEADLINE:
+        value = f"promotes_{name}"
+        for columns in (
+            against(this.seeds, value),
+            net_of_random(this.seeds, value, this.random),
+            through(this.crossed, value),
+            over_twins(this.seeds, value, [twin.seeds for twin in twins]),
+        ):
+            out |= {f"{value}_{key}": number for key, number in columns.items()}
+    for name in ("precision_positive", "precision_negative", "recall_expected"):
+        out |= {f"promotes_{name}_{side}": this.seeds[f"promotes_{name}"][side].mean() for side in ("base", "rlhf")}
+    out |= {"promotes_signed_placebo_p": this.placebo[0], "promotes_signed_placebo_p_by_run": " ".join(f"{p:.4f}" for p in this.placebo[1])}
+    return out | {"twin_runs": sum(twin.rows["run"].nunique() for twin in twins)}
+
+
+def through(crossed: pd.DataFrame | None, value: str) -> dict[str, float]:
+    """Each side's features through the other side's unembedding: `base_through_rlhf`, `rlhf_through_base`."""
+    sides = {"base_through_rlhf": "base", "rlhf_through_base": "rlhf"}
+    return {key: np.nan if crossed is None else crossed[value][side].mean() for key, side in sides.items()}
 
 
 def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dict]:
-    """A row per place and side."""
+    """A row per run, seed, sample and side: what its explanations' words sum to, layers pooled."""
     rows = []
-    for place in places:
-        k = min(top_k, len(place["base"]), len(place["rlhf"]))
-        for side in ("base", "rlhf"):
-            lines = place[side][:k]
-            promotes = score([promoted(line) for line in lines], table)
-            rows.append(
-                {
-                    **{name: place[name] for name in ("run", "layer", "seed", "sample")},
-                    "side": side,
-                    "k": k,
-                    **score([spoken(line) for line in lines], table),
-                    "promotes_m": promotes["m"],
-                    "promotes_signed": promotes["signed"],
-                    **paid(lines),
-                }
-            )
+    for (run, seed, sample, side), lines in pooled(places, top_k).items():
+        rows.append(
+            {
+                **{"run": run, "seed": seed, "sample": sample, "side": side, "k": len(lines)},
+                **score([spoken(line) for line in lines], table),
+                "promotes_m": score([promoted_text(line) for line in lines], table)["m"],
+                **paid(lines),
+            }
+        )
     return rows

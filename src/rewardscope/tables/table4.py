@@ -1,62 +1,81 @@
-"""Table 4: the utility of completions, base against RLHF (section 6.2). The replicate is the prompt."""
+"""Table 4: the utility and the reward of completions, base against RLHF (section 6.2). The replicate is the prompt of one run, or the run."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import bootstrap_interval, sign_flip_p
+from rewardscope.stats import bootstrap_interval, sign_flip_p, t_interval, welch
 from rewardscope.tables.explained import COLUMNS as SHARED
 from rewardscope.tables.explained import score
 
-ALWAYS = ("samples", "unit", "runs")  # known of every reward, beside `reward_*`
+ALWAYS = ("samples", "unit", "runs", "twin_runs")  # known of every reward, beside those of MEANS
 COLUMNS = [*SHARED, "reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"]
+MEANS = ("reward", "reward_alone", "own_reward")  # columns of completions whose mean over prompts is a measure
+Run = tuple[pd.DataFrame, pd.DataFrame]
+"""the completions of base and of RLHF in one run"""
 
 
-def row(runs: list[tuple[pd.DataFrame, pd.DataFrame]], table: dict[str, float] | None, resamples: int, seed: int, names: dict) -> dict:
-    """One row of Table 4, from the completions (base, rlhf) of every run over the same prompts.
+def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: int, names: dict, twins: list[Run]) -> dict:
+    """One row of Table 4, from the completions (base, rlhf) of every run over the same prompts; `twins`: every run of its twins.
 
-    `m_*`: sum over completions of the sum of |U| of their words, on the completion alone; `reward_*`: mean of the
-    reward function (Equation 3, signed; a classifier's logit). Without a word table (None) what is counted in words is
-    left empty. Intervals: paired bootstrap over prompts; several runs are averaged inside a prompt,
-    so the interval holds for these runs.
+    `m_*`: sum over completions of the sum of |U| of their words, on the completion alone; `reward_*`: mean of the true
+    reward (Equation 3, signed; a classifier's logit) on what RLHF gave it, `reward_alone_*` on the completion; `own_reward_*` of
+    what the pair was tuned on, which of a twin is its placebo. Without a word table (None) what is counted in words is left empty.
+
+    Several runs: the run is the replicate, with t intervals and from six runs on a sign-flip p. One run: the prompt, with a
+    paired bootstrap. `*_over_twin`: by how much the difference exceeds the twins' (`*_twin`), with Welch's interval over runs.
     """
     prompts = [frame["document"].to_numpy() for pair in runs for frame in pair]
     if not all((prompts[0] == other).all() for other in prompts):
         raise ValueError("the sides or runs completed different prompts")
-
-    def mean(side: int, of) -> np.ndarray:
-        """`[prompts]`, averaged over runs."""
-        return np.mean([of(pair[side]) for pair in runs], axis=0)
-
-    size = [mean(side, lambda frame: [np.abs(v).sum() for v in frame["utilities"]]) for side in (0, 1)]
-    reward = [mean(side, lambda frame: frame["reward"].to_numpy()) for side in (0, 1)]
     sums = {name: [np.mean([score(pair[side]["completion"].tolist(), table or {})[name] for pair in runs]) for side in (0, 1)]
             for name in ("sum_u", "valence", "words")}  # fmt: skip
-    difference, gain, count = size[1] - size[0], reward[1] - reward[0], len(size[0])
-    low, high = bootstrap_interval(difference, resamples, seed)
-    reward_low, reward_high = bootstrap_interval(gain, resamples, seed)
+    count = len(prompts[0])
+    fires = _compared(runs, _size, resamples, seed, twins)
     values = {
         **names,
-        "m_base": size[0].sum(),
-        "m_rlhf": size[1].sum(),
-        "difference": difference.sum(),
-        "ci_low": low * count,
-        "ci_high": high * count,
-        "p_value": sign_flip_p(difference, seed),
+        "m_base": fires["base"] * count,
+        "m_rlhf": fires["rlhf"] * count,
+        **{name: fires[name] * count for name in ("difference", "ci_low", "ci_high")},
+        "p_value": fires["p_value"],
         "samples": count,
         "top_k": pd.NA,
         "explainer": pd.NA,
-        "reward_base": reward[0].mean(),
-        "reward_rlhf": reward[1].mean(),
-        "reward_difference": gain.mean(),
-        "reward_ci_low": reward_low,
-        "reward_ci_high": reward_high,
-        "unit": "prompt",
+    }
+    for name in MEANS:
+        compared = _compared(runs, lambda frame, name=name: frame[name].to_numpy(dtype=float), resamples, seed, twins)
+        values |= {f"{name}_{key}": value for key, value in compared.items()}
+    values |= {
+        "unit": "RLHF run" if len(runs) > 1 else "prompt",
         "runs": len(runs),
         "sae_seeds": pd.NA,
-        "m_per_text_base": size[0].mean(),
-        "m_per_text_rlhf": size[1].mean(),
+        "twin_runs": len(twins),
+        "m_per_text_base": fires["base"],
+        "m_per_text_rlhf": fires["rlhf"],
         **{f"{name}_{side}": value for name, both in sums.items() for side, value in zip(("base", "rlhf"), both, strict=True)},
+        **{name: fires[name] * count for name in ("twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")},
     }
     if table is None:
-        values |= {key: pd.NA for key in values if not key.startswith("reward_") and key not in (*names, *ALWAYS)}
+        values |= {key: pd.NA for key in values if not key.startswith(MEANS) and key not in (*names, *ALWAYS)}
     return values
+
+
+def _size(completions: pd.DataFrame) -> np.ndarray:
+    """The sum of |U| over each completion's words."""
+    return np.array([np.abs(v).sum() for v in completions["utilities"]])
+
+
+def _compared(runs: list[Run], of: Callable[[pd.DataFrame], np.ndarray], resamples: int, seed: int, twins: list[Run]) -> dict[str, float]:
+    """Both sides' means of `of` over prompts, their difference, its interval and p, and the twins'."""
+    base, rlhf = (np.array([of(pair[side]) for pair in runs]) for side in (0, 1))  # runs x prompts
+    by_run = (rlhf - base).mean(axis=1)
+    if len(runs) > 1:
+        (low, high), p = t_interval(by_run), sign_flip_p(by_run)
+    else:
+        (low, high), p = bootstrap_interval(rlhf[0] - base[0], resamples, seed), sign_flip_p(rlhf[0] - base[0], seed)
+    out = {"base": base.mean(), "rlhf": rlhf.mean(), "difference": by_run.mean(), "ci_low": low, "ci_high": high, "p_value": p}
+    placebo = np.array([(of(pair[1]) - of(pair[0])).mean() for pair in twins])
+    over, over_low, over_high = welch([(1.0, by_run), (-1.0, placebo)]) if twins else (np.nan,) * 3
+    twin = placebo.mean() if twins else np.nan
+    return {**out, "twin": twin, "over_twin": over, "over_twin_ci_low": over_low, "over_twin_ci_high": over_high}

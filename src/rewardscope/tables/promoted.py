@@ -1,0 +1,97 @@
+"""What features promote, measured by a word table U over whole-word tokens, and its controls: random rows, the other unembedding, other words."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from rewardscope.rewards.placebo import Placebo
+from rewardscope.rewards.utility import utilities
+from rewardscope.tables.explained import pooled
+
+FREQUENT = 20  # occurrences in the train documents, as one whole-word token, from which a word of U counts for recall
+DRAWS = 2000  # placebo tables
+SIGNS = {"positive": 1, "negative": -1}
+MEASURES = ["signed", *(f"{name}_{sign}" for name in ("recall", "precision") for sign in SIGNS), "recall_expected"]
+
+
+class Yardstick:
+    """U over the whole words of a model's vocabulary."""
+
+    def __init__(self, vocabulary: pd.DataFrame, table: Mapping[str, float]):
+        """`vocabulary` as `rewards.vocabulary.whole_words` gives it."""
+        self.word_of = dict(zip(vocabulary["text"], vocabulary["word"], strict=True))
+        self.counts = vocabulary.groupby("word")["whole"].sum()  # sorted by the word
+        self.table = table
+        worth = {word: sum(u for _, u in utilities(word, table)) for word in self.counts.index}
+        self.u = np.array(list(worth.values()))
+        self.frequent = {sign: {w for w, u in worth.items() if u * s > 0 and self.counts[w] >= FREQUENT} for sign, s in SIGNS.items()}
+        self.worth = worth
+
+    def measure(self, words: list[str]) -> dict[str, float]:
+        """`MEASURES` of promoted words: their sum of U; of the frequent words of U those among them (recall), and of them those (precision).
+
+        `recall_expected`: the recall of as many distinct words drawn from the vocabulary, each alike. nan where there is nothing to find.
+        """
+        distinct = set(words)
+        hits = {sign: len(distinct & frequent) for sign, frequent in self.frequent.items()}
+        return {
+            "signed": float(sum(self.worth[word] for word in words)),
+            **{f"recall_{sign}": hits[sign] / len(self.frequent[sign]) if self.frequent[sign] else np.nan for sign in SIGNS},
+            **{f"precision_{sign}": hits[sign] / len(distinct) if distinct else np.nan for sign in SIGNS},
+            "recall_expected": len(distinct) / len(self.counts) if len(self.counts) else np.nan,
+        }
+
+    def words(self, tokens: list[str]) -> list[str]:
+        """The words that promoted tokens, as texts, stand for; tokens that are no whole word of the vocabulary are left out."""
+        return [self.word_of[token] for token in tokens if token in self.word_of]
+
+
+def by_features(places: list[dict], yardstick: Yardstick, top_k: int) -> pd.DataFrame:
+    """`run, seed, sample, side, words` and the measures of `yardstick`: what the explained features promote, layers pooled."""
+    rows = []
+    for (run, seed, sample, side), lines in pooled(places, top_k).items():
+        words = yardstick.words([token["token"] for line in lines for token in line["raised"]])
+        rows.append({"run": run, "seed": seed, "sample": sample, "side": side, "words": words, **yardstick.measure(words)})
+    return pd.DataFrame(rows)
+
+
+def by_controls(controls: pd.DataFrame, yardstick: Yardstick) -> pd.DataFrame:
+    """The same of the rows of `PAIR/controls/promoted.parquet` with a column `run`: beside `kind`, `side` and `through` (whose unembedding).
+
+    `seed` is the SAE seed, of `random` rows the draw.
+    """
+    keys = ["kind", "run", "seed", "side", "through"]
+    rows = []
+    for key, tokens in controls.groupby(keys, sort=True)["token"]:
+        rows.append({**dict(zip(keys, key, strict=True)), "sample": 1, **yardstick.measure(yardstick.words(tokens.tolist()))})
+    return pd.DataFrame(rows)
+
+
+def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str], seed: int) -> tuple[float, list[float]]:
+    """p of the difference RLHF - base in signed utility, over runs and of each run: U's values on other words, `DRAWS` times.
+
+    Words get values within strata of their frequency in the train documents and in the tuned model's completions (`written`). A
+    hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1). nan where U has no word.
+    """
+    words = yardstick.counts.index.tolist()
+    place = {word: i for i, word in enumerate(words)}
+    placebo = Placebo(words, yardstick.table, yardstick.counts.tolist(), [written[word] for word in words])
+    runs = sorted(features["run"].unique())
+    if not placebo.values:
+        return np.nan, [np.nan] * len(runs)
+    promotes = np.zeros((len(runs), len(words)))  # RLHF - base: promoted tokens of each word, a mean over SAE seeds and samples
+    for (run, side), group in features.groupby(["run", "side"]):
+        for promoted in group["words"]:
+            np.add.at(promotes[runs.index(run)], [place[word] for word in promoted], (1 if side == "rlhf" else -1) / len(group))
+    rng = np.random.default_rng(seed)
+    drawn = promotes @ np.stack([placebo.draw(rng) for _ in range(DRAWS)], axis=1)  # runs x draws
+    true = promotes @ yardstick.u
+    each = [_p(drawn[r], true[r]) for r in range(len(runs))]
+    return _p(drawn.mean(axis=0), true.mean()), each
+
+
+def _p(drawn: np.ndarray, true: float) -> float:
+    hits = np.abs(drawn) >= abs(true) - 1e-9  # sums of the same values in another order are equal
+    return float((1 + hits.sum()) / (len(drawn) + 1))
