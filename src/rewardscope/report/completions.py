@@ -16,8 +16,11 @@ SIDES = {"base": "base", "rlhf": "RLHF"}
 def described(reward: dict, sides: list) -> str:
     """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
     if true := reward.get("twin_of"):
-        kinds = {"words": f"other words, of like frequency, with the values of {true}", "noise": f"nothing: a number by a hash of the text, spread like {true}",
-                 "zero": "nothing: every text earns 0"}  # fmt: skip
+        kinds = {
+            "words": f"other words, of like frequency, with the values of {true}",
+            "noise": f"nothing: the reward is a number by a hash of the text, spread like {true}",
+            "zero": "nothing: every text earns 0",
+        }
         return f"{kinds[reward['kind']]}. It is a placebo; what it changes in the figures here, {true} need not have taught."
     if reward["function"]:
         return f"texts to which the Python function {reward['function']} gives a large number."
