@@ -49,11 +49,11 @@ class Yardstick:
 
 
 def by_features(places: list[dict], yardstick: Yardstick, top_k: int) -> pd.DataFrame:
-    """`run, seed, sample, side, words` and the measures of `yardstick`: what the explained features promote, layers pooled."""
+    """`run, seed, sample, side, promoted` (words) and the measures of `yardstick`: what the explained features promote, layers pooled."""
     rows = []
     for (run, seed, sample, side), lines in pooled(places, top_k).items():
         words = yardstick.words([token["token"] for line in lines for token in line["raised"]])
-        rows.append({"run": run, "seed": seed, "sample": sample, "side": side, "words": words, **yardstick.measure(words)})
+        rows.append({"run": run, "seed": seed, "sample": sample, "side": side, "promoted": words, **yardstick.measure(words)})
     return pd.DataFrame(rows)
 
 
@@ -83,8 +83,8 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
         return np.nan, [np.nan] * len(runs)
     promotes = np.zeros((len(runs), len(words)))  # RLHF - base: promoted tokens of each word, a mean over SAE seeds and samples
     for (run, side), group in features.groupby(["run", "side"]):
-        for promoted in group["words"]:
-            np.add.at(promotes[runs.index(run)], [place[word] for word in promoted], (1 if side == "rlhf" else -1) / len(group))
+        for words_of_seed in group["promoted"]:
+            np.add.at(promotes[runs.index(run)], [place[word] for word in words_of_seed], (1 if side == "rlhf" else -1) / len(group))
     rng = np.random.default_rng(seed)
     drawn = promotes @ np.stack([placebo.draw(rng) for _ in range(DRAWS)], axis=1)  # runs x draws
     true = promotes @ yardstick.u
