@@ -12,10 +12,10 @@ def net_of_random(seeds: pd.DataFrame, value: str, random: pd.DataFrame | None) 
     `random`: the same of the random rows, a draw in place of a seed. `random_base, random_rlhf, net, net_ci_low, net_ci_high`. Of
     several runs a replicate is a run's difference less that of its random rows; of one run the draws are samples beside the SAE seeds.
     """
-    if random is None:
+    if random is None or random.empty:
         return dict.fromkeys(("random_base", "random_rlhf", "net", "net_ci_low", "net_ci_high"), np.nan)
     draws, groups = random[value], effect(seeds, value)
-    by_run = draws.groupby("run").mean()
+    by_run = draws.groupby("run").mean().reindex(seeds.index.unique("run"))  # nan where no feature of a run is ranked
     if len(by_run) == 1:
         groups = [*groups, (-1.0, draws["rlhf"].to_numpy()), (1.0, draws["base"].to_numpy())]
     elif len(groups) == 1:

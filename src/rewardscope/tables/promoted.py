@@ -32,12 +32,13 @@ class Yardstick:
     def measure(self, words: list[str]) -> dict[str, float]:
         """`MEASURES` of promoted words: their sum of U; of the frequent words of U those among them (recall), and of them those (precision).
 
-        `recall_expected`: the recall of as many distinct words drawn from the vocabulary, each alike. nan where there is nothing to find.
+        `recall_expected`: the recall of as many distinct words drawn from the vocabulary, each alike. nan where there is nothing to find:
+        no word of U in the vocabulary, none that is frequent, nothing promoted.
         """
         distinct = set(words)
         hits = {sign: len(distinct & frequent) for sign, frequent in self.frequent.items()}
         return {
-            "signed": float(sum(self.worth[word] for word in words)),
+            "signed": float(sum(self.worth[word] for word in words)) if self.u.any() else np.nan,
             **{f"recall_{sign}": hits[sign] / len(self.frequent[sign]) if self.frequent[sign] else np.nan for sign in SIGNS},
             **{f"precision_{sign}": hits[sign] / len(distinct) if distinct else np.nan for sign in SIGNS},
             "recall_expected": len(distinct) / len(self.counts) if len(self.counts) else np.nan,
@@ -66,7 +67,7 @@ def by_controls(controls: pd.DataFrame, yardstick: Yardstick) -> pd.DataFrame:
     rows = []
     for key, tokens in controls.groupby(keys, sort=True)["token"]:
         rows.append({**dict(zip(keys, key, strict=True)), "sample": 1, **yardstick.measure(yardstick.words(tokens.tolist()))})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*keys, "sample", *MEASURES])
 
 
 def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str], seed: int) -> tuple[float, list[float]]:

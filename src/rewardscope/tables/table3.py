@@ -103,7 +103,7 @@ def row(this: Measured, places: list[dict], top_k: int, names: dict, twins: list
 def through(crossed: pd.DataFrame | None, value: str) -> dict[str, float]:
     """Each side's features through the other side's unembedding: `base_through_rlhf`, `rlhf_through_base`."""
     sides = {"base_through_rlhf": "base", "rlhf_through_base": "rlhf"}
-    return {key: np.nan if crossed is None else crossed[value][side].mean() for key, side in sides.items()}
+    return {key: np.nan if crossed is None or crossed.empty else crossed[value][side].mean() for key, side in sides.items()}
 
 
 def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dict]:
