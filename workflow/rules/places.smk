@@ -4,7 +4,10 @@ from types import SimpleNamespace
 
 # ---- of one job, by its wildcards ------------------------------------------------------------
 def chosen_layers(wildcards):
-    return [] if wildcards.site.startswith("bases/") else at(f"{pair_of(wildcards)}/layers.json")
+    """The picks of a site. A base that is shared has those of any of its runs; where they are pinned it waits for none."""
+    if not wildcards.site.startswith("bases/"):
+        return at(f"{pair_of(wildcards)}/layers.json")
+    return [] if CONFIG.layers else at(f"{pairs_of(wildcards.site.split('/')[1])[0]}/layers.json")
 
 
 def shards(path):

@@ -55,6 +55,11 @@ class Pair(Section):
 class Picks(Section):
     top: NotNegative = Field(description="the n most divergent layers")
     low: NotNegative = Field(description="the n layers nearest the input; beside top ones for Table 7 alone")
+    shared: bool = Field(description="layers chosen over all runs and rewards of a model together, which then share the base side; else pair by pair")
+
+    def names(self) -> list[str]:
+        """The values of the wildcard `{pick}`: top1, ..., low1, ..."""
+        return [f"{kind}{i}" for kind, n in (("top", self.top), ("low", self.low)) for i in range(1, n + 1)]
 
 
 class Split(Section, Generic[T]):
