@@ -134,8 +134,8 @@ TWINS = {pair.reward: yardstick(pair.reward) for pair in CONFIG.pairs if yardsti
 AS_WILDCARDS = {pair: SimpleNamespace(pair=pair) for pair in all_pairs()}  # for the functions of wildcards above
 
 
-def explained(side, places):
-    folder = f"explanations/{CONFIG.recipe}"
+def explained(side, places, recipe=CONFIG.recipe):
+    folder = f"explanations/{recipe}"
     return [at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.jsonl") for pair, pick, seed, sample in places]
 
 

@@ -1,3 +1,7 @@
+# Other recipes' dictionaries, of the first run of each true reward.
+CONTROLLED = [place for place in PLACES if place[0].endswith("/run1") and place[0].split("/")[2] not in TWINS] if CONFIG.controls else []
+
+
 rule table3:
     input:
         base=explained("base", PLACES),
@@ -7,6 +11,8 @@ rule table3:
         vocabulary=[vocabulary_of(AS_WILDCARDS[pair]) for pair in WORDED],
         controls=[at(f"{pair}/controls/promoted.parquet") for pair in WORDED],
         completions=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
+        control_base=[file for recipe in CONFIG.controls for file in explained("base", CONTROLLED, recipe)],
+        control_rlhf=[file for recipe in CONFIG.controls for file in explained("rlhf", CONTROLLED, recipe)],
     output:
         table=report(at("tables/table3.csv"), "../report/table3.rst", "Tables", labels={"table": "3: what features fire on"}),
     log:
@@ -21,6 +27,8 @@ rule table3:
         places=PLACES,
         words=WORDS,
         twins=TWINS,
+        controls=CONFIG.controls,
+        controlled=CONTROLLED,
         top_k=CONFIG.features.top_k,
         seed=CONFIG.seed,
     script:
