@@ -9,7 +9,6 @@ from pathlib import Path
 
 import fake_hub
 import pandas as pd
-import pytest
 import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -29,9 +28,8 @@ activations: {tokens: 16}
 PAIR = "results/pairs/theirs/length/run1"
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    """A working directory with documents, two checkpoints, a reward function and a hub cache."""
+def lay_out(tmp_path: Path) -> None:
+    """Documents, two checkpoints, a reward function and a hub cache."""
     texts = [f"{text} <br />" for text in tiny.texts()]
     (tmp_path / "data").mkdir()
     pd.DataFrame({"text": texts[:30], "label": 1}).to_json(tmp_path / "data/train.jsonl", orient="records", lines=True)
@@ -43,8 +41,6 @@ def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "own.yaml").write_text(OWN)
     for name, folder, ref in (("org/base", "base", "main"), ("org/tuned", "tuned", "v1")):
         fake_hub.lay_out(tmp_path / "hub", "model", name, fake_hub.FIRST, fake_hub.contents(tmp_path / folder), ref)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:

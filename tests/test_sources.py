@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from own_sources import OWN, PAIR, ROOT, jobs, project, snakemake  # noqa: F401 (a fixture)
+from own_sources import OWN, PAIR, ROOT, jobs, snakemake
 
 from rewardscope.config.config import ConfigError, check_files, load, tuned_checkpoint
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import fake_hub
 import pandas as pd
 import pytest
-from own_sources import OWN, PAIR, jobs, project, snakemake  # noqa: F401 (a fixture)
+from own_sources import OWN, PAIR, jobs, snakemake
 
 
 @pytest.mark.workflow
