@@ -20,6 +20,11 @@ def stem(word: str) -> str:
     return word
 
 
+def _related(word: str, table: Mapping[str, float], stems: set[str]) -> bool:
+    """Whether a word or a part of it shares a stem with a word of the table, or is a short one of these with an ending ("badly")."""
+    return any(stem(part) in stems or any(part.removesuffix(end) in table for end in ENDINGS) for part in (word, *word.split("-")))
+
+
 def strata(*frequencies: Sequence[float]) -> list[tuple[int, ...]]:
     """For each word the stratum of its frequencies (one sequence each, `[words]`): each on a scale that doubles."""
     return list(zip(*(np.ceil(np.log2(1 + np.asarray(f, dtype=float))).astype(int).tolist() for f in frequencies), strict=True))
@@ -42,7 +47,7 @@ class Placebo:
         for i, word in enumerate(words):
             if table.get(word):
                 self.values.setdefault(of[i], []).append(table[word])
-            elif word not in table and stems.isdisjoint(stem(part) for part in (word, *word.split("-"))):
+            elif word not in table and not _related(word, table, stems):
                 self.others.setdefault(of[i], []).append(i)
         # of a stratum's others: the strata that their values are of, its own first
         self.sources = {key: [key] * min(len(others), len(self.values.get(key, []))) for key, others in self.others.items()}
