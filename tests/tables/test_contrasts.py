@@ -1,14 +1,17 @@
 """What a difference is read against, by hand: of one run, of runs with SAEs of their own, of runs that share the base's."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from explanation_lines import line, place
 from scipy import stats
 from seed_values import of_seeds
 
 from rewardscope.stats import per_seed
+from rewardscope.tables import section5_3
 from rewardscope.tables.contrasts import net_of_random, over_twins
 from rewardscope.tables.promoted import Yardstick, by_controls
 
@@ -76,6 +79,12 @@ def test_without_random_rows_nothing_is_net(random):
     drawn = None if random == "none" else per_seed(by_kind[by_kind["kind"] == "random"], ["signed"])
     found = net_of_random(seeds, "a", drawn)
     assert found.keys() == ALL_NET and all(map(math.isnan, found.values()))
+
+
+def test_section_5_3_without_random_rows():
+    controls = pd.DataFrame([], columns=[*CONTROLS, "pick", "place"])
+    found = section5_3.measured([place([line("film", "good")], [line("good", "film")])], {"good": 2.0}, Counter(good=3, film=1), 1, 30, controls)
+    assert found.random is None and math.isnan(section5_3.rows(found, [], {})[0]["promotes_net"])
 
 
 @pytest.mark.parametrize("base", [{"run1": [0.0, 2.0], "run2": [3.0, 4.0]}, {"run1": [0.0, 2.0], "run2": [0.0, 2.0]}])
