@@ -160,18 +160,25 @@ def effect(seeds: pd.DataFrame, value: str) -> list[tuple[float, np.ndarray]]:
     base, rlhf = (seeds[value][side].unstack("run") for side in ("base", "rlhf"))  # seed x run
     if base.shape[1] == 1:
         return [(1.0, rlhf.iloc[:, 0].to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
-    if base.eq(base.iloc[:, 0], axis=0).to_numpy().all():
-        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
+    alike = base.fillna(math.inf)  # a seed without a value has none in any run
+    if alike.eq(alike.iloc[:, 0], axis=0).to_numpy().all() and base.notna().any(axis=None):
+        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.iloc[:, 0].dropna().to_numpy())]
     return [(1.0, (rlhf.mean() - base.mean()).to_numpy())]
 
 
 def against(seeds: pd.DataFrame, value: str) -> dict[str, float]:
     """Base against RLHF of `per_seed`: both means, their difference, Welch's t interval (of one sample Student's) and an exact p.
 
-    The p: of several runs with SAEs of their own a sign-flip test, from six runs on; of one run a two-sample permutation of SAE seeds.
+    The p: of several runs with SAEs of their own (or a base that is the same in every seed: 0) a sign-flip test, from six runs on; of
+    one run a two-sample permutation of SAE seeds.
     """
     groups, (base, rlhf) = effect(seeds, value), (seeds[value][side].mean() for side in ("base", "rlhf"))
     difference, low, high = welch(groups)
-    runs = seeds.index.unique("run").size
-    p = sign_flip_p(groups[0][1]) if len(groups) == 1 else two_sample_p(groups[0][1], groups[1][1]) if runs == 1 else math.nan
+    (_, first), *others = groups
+    if seeds.index.unique("run").size == 1:
+        p = two_sample_p(first, others[0][1])
+    elif all(len(shared) > 1 and np.ptp(shared) == 0 for _, shared in others):
+        p = sign_flip_p(first - sum(shared[0] for _, shared in others))
+    else:
+        p = math.nan
     return {"base": base, "rlhf": rlhf, "difference": difference, "ci_low": low, "ci_high": high, "p_value": p}

@@ -109,7 +109,7 @@ def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], 
             texts = [" . ".join(token.strip() for token in tokens) for _, tokens in group.groupby(["pick", "place"])["token"]]
             values = {f"promotes_{name}": value for name, value in measure(texts, table, frequent).items()}
             drawn.append({"run": run, "seed": seed, "sample": 1, "side": side, **values})
-        random = per_seed(pd.DataFrame(drawn), [f"promotes_{name}" for name in MEASURES])
+        random = per_seed(pd.DataFrame(drawn), [f"promotes_{name}" for name in MEASURES]) if drawn else None
     facts = {
         **counted(frame),
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
