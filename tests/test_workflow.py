@@ -211,6 +211,7 @@ AFTER_SAES = {
     "features",
     "feature_activations",
     "explanations",
+    "controls",
     "comparison",
     "quality",
     "table2",
