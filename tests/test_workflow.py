@@ -207,6 +207,7 @@ AFTER_SAES = {
     "features",
     "feature_activations",
     "explanations",
+    "controls",
     "comparison",
     "quality",
     "table2",

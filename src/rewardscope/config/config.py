@@ -86,9 +86,11 @@ class Config(Section):
             yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
         if self.explainer == "tokens" and self.samples > 1:
             yield f"samples is {self.samples}, but explainer tokens is deterministic; it must be 1"
-        for name, reward in self.rewards.items():
+        for name in dict.fromkeys(pair.reward for pair in self.pairs):
+            reward = self.rewards[name]
             if reward.twin_of and (true := self.rewards[reward.twin_of]).twin_of:
-                yield f"rewards.{name}.twin_of is {show(reward.twin_of)}, a twin itself; it must be the true reward, {show(true.twin_of)}"
+                known = "" if self.rewards[true.twin_of].twin_of else f", {show(true.twin_of)}"
+                yield f"rewards.{name}.twin_of is {show(reward.twin_of)}, a twin itself; it must be the true reward{known}"
             elif reward.kind == "words" and not self.rewards[reward.twin_of].words:
                 yield f"rewards.{name}.kind is words, but {show(reward.twin_of)} has no word table; it must be noise or zero"
         first: dict[tuple[str, str], int] = {}
@@ -119,12 +121,13 @@ class Config(Section):
         for kind, n in (("top", self.picks.top), ("low", self.picks.low)) if not self.layers else ():
             if n > model.layers:
                 yield f"picks.{kind} is {n}, but model {pair.model} has {model.layers} layers"
-        episode, usual = (r.prompt_tokens[1] + r.response_tokens for r in (self.rewards[pair.reward], self.rlhf))
-        place = "rlhf" if episode == usual else f"rewards.{pair.reward}"
+        own = self.rewards[pair.reward]
+        inherited = {"rlhf": self.rlhf} | ({f"rewards.{own.twin_of}": self.rewards[own.twin_of]} if own.twin_of else {})
+        place = next((place for place, settings in inherited.items() if settings.episode == own.episode), f"rewards.{pair.reward}")
         lengths = {
             "activations.tokens": self.activations.tokens,
             "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
-            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else episode,  # a tuned checkpoint needs no PPO
+            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no PPO
         }
         for key, n in lengths.items():
             if n > model.context:
@@ -191,7 +194,7 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"pairs[{i}].rlhf", path
         judge = config.true_reward(pair.reward).classifier
         if judge and judge.path:
-            yield f"rewards.{pair.reward}.classifier.path", judge.path
+            yield f"rewards.{config.rewards[pair.reward].twin_of or pair.reward}.classifier.path", judge.path
         learnt = [entry.corpus for entry in (model.pretrain, judge and judge.train) if entry]
         for name in dict.fromkeys([*learnt, pair.corpus]):
             if parts := config.corpora[name].path:

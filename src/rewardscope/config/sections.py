@@ -154,6 +154,11 @@ class Rlhf(Section):
         if self.prompt_tokens[0] > self.prompt_tokens[1]:
             yield f".prompt_tokens is {list(self.prompt_tokens)}; it must be the least length, then the greatest"
 
+    @property
+    def episode(self) -> int:
+        """Tokens of the longest prompt and response."""
+        return self.prompt_tokens[1] + self.response_tokens
+
 
 class ClassifierTraining(Section):
     corpus: CorpusName = Field(description="the corpus whose labelled train documents it learns, a name under `corpora`")
