@@ -154,7 +154,7 @@ class Config(Section):
         """The values of the wildcard `{pick}`: layer1, ... where layers are pinned, else top1, ..., low1, ..."""
         if self.layers:
             return [f"layer{i}" for i in self.layers]
-        return self.picks.names()
+        return [f"{kind}{i}" for kind in ("top", "low") for i in range(1, dict(self.picks)[kind] + 1)]
 
 
 def load(raw: Mapping) -> Config:

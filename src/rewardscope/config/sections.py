@@ -57,10 +57,6 @@ class Picks(Section):
     low: NotNegative = Field(description="the n layers nearest the input; beside top ones for Table 7 alone")
     shared: bool = Field(description="layers chosen over all runs and rewards of a model together, which then share the base side; else pair by pair")
 
-    def names(self) -> list[str]:
-        """The values of the wildcard `{pick}`: top1, ..., low1, ..."""
-        return [f"{kind}{i}" for kind, n in (("top", self.top), ("low", self.low)) for i in range(1, n + 1)]
-
 
 class Split(Section, Generic[T]):
     train: T = Field(description="of the train documents")

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.rewards.utility import utilities, words
-from rewardscope.stats import against, counted, per_seed
-from rewardscope.tables.contrasts import net_of_random, over_twins
+from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
 from rewardscope.tables.explained import paid, pooled, promoted, spoken
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]

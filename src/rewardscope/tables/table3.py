@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import against, counted, per_seed
+from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
 from rewardscope.tables import promoted
-from rewardscope.tables.contrasts import net_of_random, over_twins
 from rewardscope.tables.explained import paid, pooled, score, spoken
 from rewardscope.tables.explained import promoted as promoted_text
 

@@ -10,9 +10,8 @@ from explanation_lines import line, place
 from scipy import stats
 from seed_values import of_seeds
 
-from rewardscope.stats import per_seed
+from rewardscope.stats import net_of_random, over_twins, per_seed
 from rewardscope.tables import section5_3
-from rewardscope.tables.contrasts import net_of_random, over_twins
 from rewardscope.tables.promoted import Yardstick, by_controls
 
 NET = ("net", "net_ci_low", "net_ci_high")
