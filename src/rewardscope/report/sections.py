@@ -188,7 +188,9 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
     rows, lines = [], []
     for line in table.to_dict("records"):
         name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
-        marks = [charts.Dot("null: random rows of the activations' covariance", "null-covariance", line["null_covariance_mmcs_top_k"])]
+        marks = [
+            charts.Dot("null: random rows of the activations' covariance", "null-covariance", line.get("null_covariance_mmcs_top_k", float("nan")))
+        ]
         gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
         marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
         marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))

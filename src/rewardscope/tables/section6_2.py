@@ -23,7 +23,7 @@ def point(
 
     `places` as `explained.places` gives them, `completions` (base, rlhf) as of `table4.row`.
     """
-    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {}, [])
+    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {}, [], {})
     four = table4.row([completions], table, resamples, seed, {}, [])
     explained = {f"{text}_{end}": three[prefix + end] for text, prefix in TEXTS.items() for end in ENDS}
     return {**names, **{f"completions_{end}": four[end] for end in ENDS}, **explained, "sae_seeds": three["sae_seeds"]}
@@ -32,7 +32,7 @@ def point(
 def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Rank correlation of either text's differences with the completions', over points, a line per text and statistic.
 
-    Points of one model and run are a group: their prompts, and with pinned layers their base SAEs, are the same. The interval is over
+    Points of one model and run are a group: their prompts, and where it is shared their base's SAEs, are the same. The interval is over
     groups, and nan below `GROUPS` of them. `within`: the mean of the correlations inside the groups, which what a group has in common cannot make.
     """
     lines, groups = [], points.groupby(["model", "run"]).ngroup().to_numpy()
