@@ -5,36 +5,41 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from test_table3 import TABLE, line, place
+from explanation_lines import line, place, vocabulary
 
+from rewardscope import stats
+from rewardscope.seeds import derive
 from rewardscope.tables import section6_2, table3, table4
 
+TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0}
+VOCABULARY = vocabulary("good bad great fine film")
 PLACES = [
     place([line("film", "good")], [line("good", "great great")], seed=1),
     place([line("fine", "good")], [line("great", "great")], seed=2),
 ]
 COMPLETIONS = tuple(
-    pd.DataFrame({"document": [1, 2], "completion": texts, "utilities": values, "reward": [0.1, 0.2]})
+    pd.DataFrame({"document": [1, 2], "completion": texts, "utilities": values, "reward": [0.1, 0.2], "reward_alone": 0.1, "own_reward": 0.2})
     for texts, values in ((["good", "film"], [[2.0], []]), (["great", "bad bad"], [[4.0], [-3.0, -3.0]]))
 )
 
 
 def test_point():
-    found = section6_2.point(PLACES, COMPLETIONS, TABLE, 30, 200, 3, {"model": "tiny", "kl": 0.1})
+    found = section6_2.point(PLACES, COMPLETIONS, TABLE, VOCABULARY, 30, 200, 3, {"model": "tiny", "kl": 0.1})
     assert found["model"] == "tiny" and found["sae_seeds"] == 2
     assert found["activates_on_difference"] == 2.5  # seeds: 2 - 0, 4 - 1
     assert found["promotes_difference"] == 4  # seeds: 8 - 2, 4 - 2
     assert found["completions_difference"] == 8  # 4 + 6 - 2
-    three, four = table3.row(PLACES, TABLE, 30, {}), table4.row([COMPLETIONS], TABLE, 200, 3, {})
+    three = table3.row(table3.measured(PLACES, TABLE, 30, VOCABULARY), PLACES, 30, {})
+    four = table4.row([COMPLETIONS], TABLE, 200, 3, {}, [])
     for end in ("ci_low", "ci_high"):
         assert found[f"activates_on_{end}"] == three[end] and found[f"promotes_{end}"] == three[f"promotes_{end}"]
         assert found[f"completions_{end}"] == four[end]
 
 
-def points(count: int) -> pd.DataFrame:
-    """`activates_on` falls with the completions' utility but for one point, `promotes` rises with it."""
+def points(count: int, runs: int = 2) -> pd.DataFrame:
+    """`activates_on` falls with the completions' utility but for one point, `promotes` rises with it; the runs take turns."""
     n = np.arange(count, dtype=float)
-    names = {"model": "tiny", "reward": np.where(n < 3, "weak", "strong"), "run": [f"run{i % 2}" for i in range(count)]}
+    names = {"model": "tiny", "reward": np.where(n < 3, "weak", "strong"), "run": [f"run{i % runs}" for i in range(count)]}
     frame = pd.DataFrame({**names, "kl": n})
     falling = np.concatenate([[-1.0, 0.0], -n[2:]])[:count]
     for name, values, below, above in (("completions", n, 1, 2), ("activates_on", falling, 3, 4), ("promotes", n**2, 5, 6)):
@@ -45,29 +50,53 @@ def points(count: int) -> pd.DataFrame:
 def test_correlations():
     found = section6_2.correlations(points(6), 500, 1).set_index(["text", "statistic"])
     assert found.loc[("promotes", "spearman"), "value"] == found.loc[("promotes", "kendall"), "value"] == 1
-    assert found.loc[("promotes", "kendall"), "p_value"] == pytest.approx(2 / 720)
     assert found.loc[("activates_on", "spearman"), "value"] == pytest.approx(-1 + 6 * 2 / (6 * 35))
     assert found.loc[("activates_on", "kendall"), "value"] == pytest.approx(-13 / 15)
-    low, high = found.loc[("activates_on", "spearman"), ["ci_low", "ci_high"]]
-    assert -1 <= low < -0.9 < high < 0
-    assert found[["points", "models", "rewards", "runs"]].values.tolist() == [[6, 1, 2, 2]] * 4
+    assert found["within"].tolist() == pytest.approx([-1, -1, 1, 1])  # 0, 2, 4 and 1, 3, 5 fall without exception
+    assert found[["points", "groups", "models", "rewards", "runs"]].values.tolist() == [[6, 2, 1, 2, 2]] * 4
 
 
-def test_few_points_have_no_interval():
-    found = section6_2.correlations(points(2), 500, 1)
-    assert found[["ci_low", "ci_high", "p_value"]].isna().all(axis=None)
-    assert math.isnan(section6_2.correlations(points(1), 500, 1)["value"][0])
+def test_what_a_group_has_in_common_is_no_correlation_within():
+    """Three groups of three rise from one to the next, and fall inside: 9 x 8 / 2 = 36 pairs, 9 of them inside."""
+    order = np.array([2, 1, 0, 5, 4, 3, 8, 7, 6.0])
+    frame = points(9).assign(run=[f"run{i // 3}" for i in range(9)], promotes_difference=order, activates_on_difference=[*order[:6], 6, 7, 8])
+    found = section6_2.correlations(frame, 50, 1).set_index(["text", "statistic"])
+    assert found.loc[("promotes", "kendall"), ["value", "within"]].tolist() == pytest.approx([(27 - 9) / 36, -1])
+    assert found.loc[("activates_on", "kendall"), ["value", "within"]].tolist() == pytest.approx([(30 - 6) / 36, -1 / 3])
+    flat = frame.assign(activates_on_difference=[1.0, 1, 1, 2, 1, 0, 5, 5, 5])  # two groups are constant: the other speaks
+    assert section6_2.correlations(flat, 50, 1)["within"][0] == pytest.approx(-1)
+
+
+def test_only_five_independent_groups_have_an_interval():
+    """A group is a run of a model: its rewards share it. Two runs of two models are four groups, of three models six."""
+    many = points(12).assign(model=["a", "a", "b", "b", "c", "c"] * 2)
+    found = section6_2.correlations(many, 200, 1)
+    groups = np.array([0, 1, 2, 3, 4, 5] * 2)
+    x = many["completions_difference"].to_numpy()
+    for _, line in found.iterrows():
+        y = many[f"{line['text']}_difference"].to_numpy()
+        statistic, seed = section6_2.STATISTICS[line["statistic"]], derive(1, "section6.2", line["text"], line["statistic"])
+        assert (line["ci_low"], line["ci_high"]) == stats.group_interval(statistic, x, y, groups, 5, 200, seed)
+        assert line["groups"] == 6 and -1 <= line["ci_low"] <= line["ci_high"] <= 1
+    few = section6_2.correlations(many[many["model"] != "c"], 200, 1)
+    assert few[["ci_low", "ci_high"]].isna().all(axis=None) and (few["groups"] == 4).all() and few["value"].notna().all()
+    assert section6_2.correlations(points(10, runs=5), 50, 1)["ci_low"].notna().all()
+
+
+def test_one_point_has_no_correlation():
+    one = section6_2.correlations(points(1), 50, 1)
+    assert one[["value", "ci_low", "within"]].isna().all(axis=None) and one["groups"].tolist() == [1] * 4
 
 
 def test_figure():
     frame = points(6)
     figure = section6_2.draw(frame, section6_2.correlations(frame, 500, 1))
     assert [axes.get_title().split(",")[0] for axes in figure.axes] == ["activates_on", "promotes"]
-    assert figure.axes[1].get_title() == "promotes, runs: 6\nSpearman 1.00 (1.00 to 1.00)"
+    assert figure.axes[1].get_title() == "promotes, runs: 6\nSpearman 1.00, no interval: 2 independent groups"
     shown = [container.lines[0].get_xydata() for container in figure.axes[1].containers]
     assert np.concatenate(shown).tolist() == [[i, i**2] for i in range(6)]
     across, upright = (np.concatenate([container.lines[2][i].get_segments() for container in figure.axes[1].containers]) for i in (0, 1))
     assert across.tolist() == [[[i - 1, i**2], [i + 2, i**2]] for i in range(6)]  # the intervals
     assert upright.tolist() == [[[i, i**2 - 5], [i, i**2 + 6]] for i in range(6)]
-    alone = section6_2.draw(points(1), section6_2.correlations(points(1), 500, 1))
-    assert alone.axes[0].get_title() == "activates_on, runs: 1\ntoo few or equal values for a correlation"
+    apart = section6_2.draw(points(6, runs=6), section6_2.correlations(points(6, runs=6), 500, 1))
+    assert apart.axes[1].get_title() == "promotes, runs: 6\nSpearman 1.00 (1.00 to 1.00)"
