@@ -23,7 +23,7 @@ def point(
 
     `places` as `explained.places` gives them, `completions` (base, rlhf) as of `table4.row`.
     """
-    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {}, [], {})
+    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {})
     four = table4.row([completions], table, resamples, seed, {}, [])
     explained = {f"{text}_{end}": three[prefix + end] for text, prefix in TEXTS.items() for end in ENDS}
     return {**names, **{f"completions_{end}": four[end] for end in ENDS}, **explained, "sae_seeds": three["sae_seeds"]}
