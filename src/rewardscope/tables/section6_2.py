@@ -64,6 +64,7 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
         title = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
         title = f"Spearman {rho['value']:.2f}, no interval: {rho['groups']} independent groups" if np.isnan(rho["ci_low"]) else title
+        title = "too few or equal values for a correlation" if np.isnan(rho["value"]) else title
         axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")
