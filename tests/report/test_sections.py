@@ -22,7 +22,7 @@ def titles(screen: dict) -> list[str]:
 def test_five_figures_and_the_controls_among_them():
     screen = report_sections.first_screen(TABLE3, TABLE4, [], twin=False)
     assert titles(screen) == [
-        "Reward of prompt and completion", "Words that completions hold", "Words that features promote", "The same beside its controls",
+        "Reward, prompt included", "Words that completions hold", "Words that features promote", "The same beside its controls",
         "Words that features fire on",
     ]  # fmt: skip
     said = "features 32.3; random rows 7.50; net of random 24.8; twin 4.10; net of twin 28.2"
@@ -31,14 +31,15 @@ def test_five_figures_and_the_controls_among_them():
 
 
 def test_a_twin_has_no_twin_in_its_figure():
-    figure = report_sections.beside_controls(TWIN3)
+    figure = report_sections.beside_controls(TWIN3, twin=True)
     assert 'aria-label="features 4.10; random rows 3.50; net of random 0.60"' in figure["svg"] and ">twin<" not in figure["svg"]
+    assert "where the net interval leaves" in figure["note"] and "both net" in report_sections.beside_controls(TABLE3, twin=False)["note"]
     assert "true reward" in report_sections.first_screen(None, TWIN4, [], twin=True)["figures"][0]["note"]
 
 
 def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
     row = {**TABLE4, "m_base": np.nan, "m_rlhf": np.nan}
-    assert titles(report_sections.first_screen(None, row, [], twin=False)) == ["Reward of prompt and completion"]
+    assert titles(report_sections.first_screen(None, row, [], twin=False)) == ["Reward, prompt included"]
     alone = row | {"reward_alone_base": row["reward_base"], "reward_alone_rlhf": row["reward_rlhf"]}
     assert titles(report_sections.first_screen(None, alone, [], twin=False)) == ["Reward of a completion"]
 

@@ -51,9 +51,9 @@ def test_three_sentences_with_intervals_and_controls():
         "Do its features hold more of the reward's words? Yes. "
         "Signed utility of the words that they promote, RLHF less base: +32.3 (95 % interval 21.4 to 43.2); "
         "random rows in their place +7.50; net of these +24.8 (95 % interval 13.6 to 36.0). "
-        "Its values put on other words differ as much with p = 0.013. "
+        "The reward's values put on other words differ as much with p = 0.013. "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
-        "They promote of its frequent positive words 2 % before and 11 % after, of its frequent negative words 3 % before and 1 % after; "
+        "Of the reward's frequent words they promote: positive ones 2 % before and 11 % after, negative ones 3 % before and 1 % after; "
         "as many words drawn by chance would hold 4 %. "
         "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3)."
     )
@@ -128,7 +128,7 @@ def test_a_reward_whose_words_no_token_stands_for():
     rare = {name: np.nan for name in TABLE3 if "_recall_p" in name or "_recall_n" in name}
     assert "No word of the reward is frequent here" in verdict.sentences(TABLE3 | rare, None)[0].because
     positive = {name: np.nan for name in TABLE3 if "_recall_n" in name}
-    assert "words 2\N{NO-BREAK SPACE}% before and 11\N{NO-BREAK SPACE}% after; as many" in verdict.sentences(TABLE3 | positive, None)[0].because
+    assert "ones 2\N{NO-BREAK SPACE}% before and 11\N{NO-BREAK SPACE}% after; as many" in verdict.sentences(TABLE3 | positive, None)[0].because
 
 
 def test_a_twin_says_what_it_shows_by_the_true_reward():

@@ -114,7 +114,7 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
     """One model and reward (or a reward's `twin`): its sentences, and Tables 3 and 4 (a row of each) as figures."""
     figures = []
     if completed is not None:
-        title = "Reward of prompt and completion" if verdict.prompted(completed) else "Reward of a completion"
+        title = "Reward, prompt included" if verdict.prompted(completed) else "Reward of a completion"
         figures.append((title, f"Table 4: mean of the {'true' if twin else 'signed'} reward", "reward_", completed))
         if not isnan(completed["m_base"]):  # the reward has a word table
             figures.append(("Words that completions hold", "Table 4: sum of |utility| over the prompts", "", completed))
@@ -128,11 +128,11 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
         drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
     if features is not None:
-        drawn.insert(-1, beside_controls(features))
+        drawn.insert(-1, beside_controls(features, twin))
     return {"sentences": sentences, "figures": drawn}
 
 
-def beside_controls(features: dict) -> dict:
+def beside_controls(features: dict, twin: bool) -> dict:
     """The difference in what features promote, that of random rows and of the twin, and what is left: Table 3's headline."""
     name = "promotes_signed_"
 
@@ -150,7 +150,7 @@ def beside_controls(features: dict) -> dict:
     rows = [(title, mark) for title, mark in rows if isfinite(mark.x)]  # a twin has no twin
     label = "; ".join(f"{title} {charts.number(mark.x)}" for title, mark in rows)
     svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, RLHF - base", label, 0.0, 320)
-    note = "Table 3: random rows and twins in place of features; both net intervals (95\N{NO-BREAK SPACE}%) must leave 0 out"
+    note = f"Table 3: “Yes” only where {'the net interval leaves' if twin else 'both net intervals leave'} 0 out (95\N{NO-BREAK SPACE}%)"
     return {"title": "The same beside its controls", "note": note, "svg": svg}
 
 

@@ -108,7 +108,7 @@ def promoted(features: dict) -> str:
         random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
         beside = f"random rows in their place {random}; net of these {spanned(*(features[f'{name}net{end}'] for end in ('', '_ci_low', '_ci_high')))}"
     p = features[f"{name}placebo_p"]
-    others = f" Its values put on other words differ as much with p = {p:.2g}." if isfinite(p) else ""
+    others = f" The reward's values put on other words differ as much with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:.2g}." if isfinite(p) else ""
     return f"Signed utility of the words that they promote, RLHF less base: {own}; {beside}.{others}"
 
 
@@ -122,8 +122,8 @@ def recalled(features: dict) -> str:
     if not shares:
         return "No word of the reward is frequent here, so they can promote none that is."
     expected = 100 * features["promotes_recall_expected_rlhf"]
-    told = ", ".join(f"of its frequent {sign} words {share} after" for sign, share in shares.items())
-    return f"They promote {told}; as many words drawn by chance would hold {expected:.0f}\N{NO-BREAK SPACE}%."
+    told = ", ".join(f"{sign} ones {share} after" for sign, share in shares.items())
+    return f"Of the reward's frequent words they promote: {told}; as many words drawn by chance would hold {expected:.0f}\N{NO-BREAK SPACE}%."
 
 
 def fired(features: dict) -> str:
