@@ -19,12 +19,6 @@ def place(base: list, rlhf: list, run="run1", layer=2, seed=1, sample=1) -> dict
     return {"run": run, "layer": layer, "seed": seed, "sample": sample, "base": base, "rlhf": rlhf}
 
 
-def vocabulary(words: str, whole: int = 100) -> pd.DataFrame:
-    """A model's whole-word tokens, one a word, with the space before it, as `line` raises them."""
-    rows = [{"token": i, "text": f" {word}", "word": word, "occurrences": whole, "whole": whole} for i, word in enumerate(words.split(), start=2)]
-    return pd.DataFrame(rows)
-
-
 def control(kind: str, side: str, *rows: str, seed=1, run="run1", through="", pick="top1") -> pd.DataFrame:
     """Lines of `PAIR/controls/promoted.parquet`: for each row the words it promotes, the best first."""
     facts = {"kind": kind, "side": side, "through": through or side, "pick": pick, "layer": 2, "seed": seed, "run": run}

@@ -78,6 +78,7 @@ OWN = {  # what only one key can get wrong
     "models.*.pretrain.d_model": {"no multiple of heads": 7},
     "rewards.*.words": {"form": "a.txt"},
     "rewards.*.function": {"no name": "a.py", "call": "a.py:f()"},
+    "rewards.*.twin_of": {"unknown": "othr", "itself": "utility"},
     "rlhf.prompt_tokens": {"reversed": [9, 2]},
     "activations.tokens": {"too long": 4096},
     "llm.base_url": {"no address": "api", "key in it": "https://key@a/v1", "query": "https://a/v1?key=x"},

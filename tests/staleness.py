@@ -61,7 +61,8 @@ def after(served, folder: Path) -> dict[str, set[str]]:
     found = {name: {b for a, b in edges if a == name} for name in names.values()}
     found["tuned"] = found["rlhf"]  # the one or the other
     found["llm_explanations"] = found["explanations"]
-    found["classifier"] = {"rlhf", "completions", "probe"}  # the default pair has none
+    found["classifier"] = {"rlhf", "completions", "probe"}  # the pair of SMALL has none
+    found["twins"] = {"rlhf", "completions"}  # nor is its reward one
     for _ in found:
         found = {name: rules.union(*(found[rule] for rule in rules)) for name, rules in found.items()}
     return found

@@ -12,9 +12,9 @@ from rewardscope.config.config import load
 SAMPLE = {  # key -> every stale rule
     "cache": set(),
     "sae_recipes.*.learning_rate": AFTER_SAES,
-    "features.null_draws": {"nulls", "quality", "report"},
+    "features.null_draws": {"nulls", "quality", "controls", "table3", "section5_3", "report"},
     "explain.words": {"explanations"} | AFTER_EXPLANATIONS,
-    "completions.temperature": {"completions", "table4", "report"},
+    "completions.temperature": {"completions", "table3", "table4", "report"},
     "bootstrap": {"table4", "report"},
 }
 ONE_VALUE = {"models.*.pretrain.architecture"}

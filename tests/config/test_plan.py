@@ -11,14 +11,14 @@ from rewardscope.config.config import load
 ROOT = Path(__file__).parents[2]
 
 
-def merged(name: str):
+def merged(name: str, **more):
     raw = yaml.safe_load((ROOT / "config.yaml").read_text())
     over = yaml.safe_load((ROOT / "config" / name).read_text())
 
     def merge(a, b):
         return {**a, **{k: merge(a.get(k), v) for k, v in b.items()}} if isinstance(a, dict) and isinstance(b, dict) else b
 
-    return load(merge(copy.deepcopy(raw), over))
+    return load(merge(merge(copy.deepcopy(raw), over), more))
 
 
 def test_the_paper_s_grid():
@@ -52,6 +52,19 @@ def test_what_the_chat_server_would_be_asked(monkeypatch, tmp_path):
         f"the same answers are paid once; all of them: {asked(7)}; the budget is $10.00",
     ]  # fmt: skip
     assert not (tmp_path / "none").exists()
+
+
+def test_a_twin_is_explained_as_its_true_reward_is(tmp_path):
+    """A table of the words of U has the features of the twin's runs too: 2 runs of 5,400 requests each; of a classifier's twin it has none."""
+    config = merged(
+        "paper.yaml",
+        rewards={"judged-placebo": {"twin_of": "distilbert-imdb", "kind": "noise"}},
+        pairs=[{"model": "pythia-70m", "reward": reward, "corpus": "imdb"} for reward in ("utility", "utility-placebo", "judged-placebo")],
+        runs=2,
+        cache=str(tmp_path / "none"),
+    )
+    asked = {line.split()[0]: line.split(": ")[1].split()[0] for line in plan.requests(config)[:-1]}
+    assert asked == {"table3": "21,600", "table5": "32,400", "section5.3": "21,600", "section6.1": "32,400"}
 
 
 def test_what_scores_would_cost(tmp_path):

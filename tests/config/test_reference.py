@@ -34,7 +34,7 @@ def test_every_key_has_a_row():
     "row",
     [
         "| `seed` | whole number ≥ 0 | `1` | the one number from which every random state is derived |",
-        "| `runs` | whole number ≥ 1, ≤ 1000 | `1` | RLHF seeds per pair; with one, tables speak of that run only |",
+        "| `runs` | whole number ≥ 1, ≤ 1000 | `3` | RLHF seeds per pair; with one, tables speak of that run only |",
         "| `device` | `auto`, `cpu`, `cuda` | `auto` | auto (CUDA when there is one), cpu or cuda |",
         "| `corpora.*.held` | number > 0, < 1 | `0.3` | share of test documents kept for scores and tables, by hash of the text |",
         "| `corpora.*.strip_breaks` | true or false | `true` | strip `<br />` |",  # config.yaml leaves it out
@@ -42,6 +42,7 @@ def test_every_key_has_a_row():
         "| `models.*.pretrain` | map, or empty | | train from scratch |",
         "| `models.*.hub` | text, or empty | | name of a model on the hub |",
         "| `rewards.*.classifier.train.tokens` | whole number ≥ 16 | `192` | longest text, tokens; a longer one is cut |",
+        "| `rewards.*.twin_of` | text, or empty | `utility` | a placebo of this reward, which every table measures it by |",
         "| `layers` | list: whole number ≥ 0 | `[]` | or pin layer numbers (from 0); replaces `picks`, shares the base |",
         "| `llm.base_url` | text | `https://api.openai.com/v1` | address of a server that speaks OpenAI's chat-completions protocol |",
     ],

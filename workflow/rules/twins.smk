@@ -22,6 +22,6 @@ rule twins:
         device=CONFIG.device,
         kind=lambda w: CONFIG.rewards[w.reward].kind,
         reward=lambda w: source_of(yardstick(w.reward)),
-        length=lambda w: CONFIG.rlhf_of(w.reward).prompt_tokens[1] + CONFIG.rlhf_of(w.reward).response_tokens,
+        length=lambda w: CONFIG.rlhf_of(w.reward).episode,
     script:
         "../scripts/twins.py"

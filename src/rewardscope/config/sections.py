@@ -55,6 +55,7 @@ class Pair(Section):
 class Picks(Section):
     top: NotNegative = Field(description="the n most divergent layers")
     low: NotNegative = Field(description="the n layers nearest the input; beside top ones for Table 7 alone")
+    shared: bool = Field(description="layers chosen over all runs and rewards of a model together, which then share the base side; else pair by pair")
 
 
 class Split(Section, Generic[T]):
@@ -148,6 +149,11 @@ class Rlhf(Section):
         yield from self._multiple("batch", "minibatch")
         if self.prompt_tokens[0] > self.prompt_tokens[1]:
             yield f".prompt_tokens is {list(self.prompt_tokens)}; it must be the least length, then the greatest"
+
+    @property
+    def episode(self) -> int:
+        """Tokens of the longest prompt and response."""
+        return self.prompt_tokens[1] + self.response_tokens
 
 
 class ClassifierTraining(Section):

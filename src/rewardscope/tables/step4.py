@@ -13,8 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import paired, t_interval, unit
-from rewardscope.tables.contrasts import over_twins
+from rewardscope.stats import over_twins, paired, t_interval, unit
 
 COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
