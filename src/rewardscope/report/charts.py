@@ -83,7 +83,7 @@ def dots(rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float 
     """A row per name with marks on one axis, whiskers from `low` to `high` where there are any; `start`: a value the axis holds."""
     values = [v for _, marks in rows for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
     values += [start] if start is not None else []
-    if not values:
+    if not rows or not values:
         return Markup("")
     at = ticks(min(values), max(values))
     left = min(0.55 * width, 12 + TEXT * max(len(name) for name, _ in rows))
