@@ -10,6 +10,7 @@ install_import_hook([".".join(file.relative_to(SOURCE).with_suffix("").parts) fo
 
 from collections import Counter
 
+import own_sources
 import pytest
 import staleness
 import torch
@@ -25,6 +26,14 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     workflow_runs.finish(folder)
     return folder
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A working directory with sources of its own."""
+    own_sources.lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

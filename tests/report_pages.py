@@ -9,31 +9,54 @@ from rewardscope.report import report
 from rewardscope.report import sections as report_sections
 
 HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1><!--<b>\u202e\u2066\u0000\U0001f600'\"&amp;`${1}"
-PAIR = "pairs/tiny/utility/run1"
-TABLE3 = {
-    "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "SAE seed", "runs": 1,
+PAIR, TWIN = "pairs/tiny/utility/run1", "pairs/tiny/placebo/run1"
+REWARD = {"words": "vader", "function": None, "classifier": None, "twin_of": None, "kind": None}
+TABLE3 = {  # three RLHF runs on the reward and three on its twin
+    "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "RLHF run", "runs": 3,
     "sae_seeds": 6, "promotes_m_base": 36.4, "promotes_m_rlhf": 69.5, "promotes_difference": 33.1, "promotes_ci_low": 27.2, "promotes_ci_high": 38.9,
+    "promotes_signed_base": 6.2, "promotes_signed_rlhf": 38.5, "promotes_signed_difference": 32.3, "promotes_signed_ci_low": 21.4,
+    "promotes_signed_ci_high": 43.2, "promotes_signed_random_base": 2.0, "promotes_signed_random_rlhf": 9.5, "promotes_signed_net": 24.8,
+    "promotes_signed_net_ci_low": 13.6, "promotes_signed_net_ci_high": 36.0, "promotes_signed_twin": 4.1, "promotes_signed_over_twin": 28.2,
+    "promotes_signed_over_twin_ci_low": 15.5, "promotes_signed_over_twin_ci_high": 40.9, "promotes_signed_placebo_p": 0.0125,
+    "promotes_recall_positive_base": 0.02, "promotes_recall_positive_rlhf": 0.11, "promotes_recall_negative_base": 0.03,
+    "promotes_recall_negative_rlhf": 0.01, "promotes_recall_expected_base": 0.05, "promotes_recall_expected_rlhf": 0.04, "twin_runs": 3,
 }  # fmt: skip
 STEP4 = {
     "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
-    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "SAE seed", "runs": 1,
+    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "RLHF run", "runs": 3, "random": 57.2, "twin": 4.9,
+    "over_twin": 0.77, "over_twin_ci_low": -2.1, "over_twin_ci_high": 3.6,
 }  # fmt: skip
 TABLE4 = {
-    "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 1, "reward_base": -0.06,
-    "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44,
+    "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 3, "reward_base": -0.06,
+    "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44, "reward_twin": 0.21, "reward_over_twin": 1.08,
+    "reward_over_twin_ci_low": 0.84, "reward_over_twin_ci_high": 1.32, "reward_alone_base": -0.02, "reward_alone_rlhf": 1.27,
+    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3,
+}  # fmt: skip
+NONE = float("nan")
+ENDS = ("_over_twin", "_over_twin_ci_low", "_over_twin_ci_high")
+ALONE = {f"{of}{end}": NONE for of in ("promotes_signed", "reward") for end in ("_twin", *ENDS)} | {"twin_runs": 0}  # other where there is no twin
+TWIN3 = TABLE3 | ALONE | {
+    "m_rlhf": 46.0, "difference": 0.9, "ci_low": -9.0, "ci_high": 10.8, "promotes_signed_rlhf": 10.3, "promotes_signed_difference": 4.1,
+    "promotes_signed_ci_low": -3.2, "promotes_signed_ci_high": 11.4, "promotes_signed_random_rlhf": 5.5, "promotes_signed_net": 0.6,
+    "promotes_signed_net_ci_low": -6.8, "promotes_signed_net_ci_high": 8.0, "promotes_signed_placebo_p": 0.61,
+}  # fmt: skip
+TWIN4 = TABLE4 | ALONE | {
+    "m_rlhf": 160.0, "difference": 49.0, "ci_low": 12.0, "ci_high": 86.0, "reward_rlhf": 0.15, "reward_difference": 0.21, "reward_ci_low": -0.08,
+    "reward_ci_high": 0.5, "reward_alone_rlhf": 0.19, "own_reward_difference": 1.41, "own_reward_ci_low": 1.12, "own_reward_ci_high": 1.7,
 }  # fmt: skip
 
 
 def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFrame:
-    """Two prompts, each completed by `words`, which all have utility 2."""
+    """Two prompts, each completed by `words`, which all have utility 2; the prompt adds nothing to the reward."""
     text = " ".join(words) + hostile
     return pd.DataFrame(
         {
+            "document": [3, 8],
             "prefix": ["A film" + hostile] * 2,
             "completion": [text] * 2,
             "words": [words] * 2,
             "utilities": [[2.0] * len(words)] * 2,
-            "reward": [reward] * 2,
+            **{name: [reward] * 2 for name in ("reward", "reward_alone", "own_reward")},
         }
     )
 
@@ -69,17 +92,23 @@ def feature(i: int, hostile: str = "") -> dict:
 
 
 def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
-    """Page and data of a report with `count` features."""
-    names = {"model": "tiny", "reward": "utility"}
-    tables = {"tables/table3.csv": pd.DataFrame([names | TABLE3]), "tables/table4.csv": pd.DataFrame([names | TABLE4 | {"note": hostile}])}
+    """Page and data of a report with `count` features, of a reward and of its twin."""
+    names, twin = {"model": "tiny", "reward": "utility"}, {"model": "tiny", "reward": "placebo"}
+    tables = {
+        "tables/table3.csv": pd.DataFrame([names | TABLE3, twin | TWIN3]),
+        "tables/table4.csv": pd.DataFrame([names | TABLE4 | {"note": hostile}, twin | TWIN4]),
+    }
     tables |= {"tables/step4.csv": pd.DataFrame([names | STEP4]), "tables/scores.csv": pd.DataFrame(scored(names))}
     updates = pd.DataFrame({"update": [1, 2, 3], "reward": [0.0, 0.2, 0.5], "kl": [-1e-8, 1.0, 2.0]})
     data = {"tokens": {"tiny": ["The", " film" + hostile, "\n."]}, "features": [feature(i, hostile) for i in range(count)]}
+    pairs = [PAIR, TWIN]
     page = report_sections.page(
-        [PAIR], {PAIR: {"top1": 3}}, tables, {PAIR: [completions(["bad"], -0.1, hostile), completions(["love", "best"], 1.2, hostile)]},
-        {PAIR: {"love": 2.0, "best": 2.0, "bad": 2.0}}, data["features"], {PAIR: {"words": "vader", "function": None, "classifier": None}},
-        training={PAIR: updates}, divergence={PAIR: pd.DataFrame({"layer": [0, 1], "distance": [2.0, 3.0]})}, pictures=[],
-        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}",
+        pairs, dict.fromkeys(pairs, {"top1": 3}), tables,
+        {PAIR: [completions(["bad"], -0.1, hostile), completions(["love", "best"], 1.2, hostile)], TWIN: [completions(["bad"], -0.1)] * 2},
+        dict.fromkeys(pairs, {"love": 2.0, "best": 2.0, "bad": 2.0}), data["features"],
+        {PAIR: REWARD, TWIN: {"twin_of": "utility", "kind": "words"}},
+        training={PAIR: updates}, divergence=dict.fromkeys(pairs, pd.DataFrame({"layer": [0, 1], "distance": [2.0, 3.0]})), pictures=[],
+        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}", twins={"placebo": "utility"},
     )  # fmt: skip
     return page, data
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from workflow_runs import ROOT, SMALL, planned, snakemake
+from workflow_runs import ROOT, SMALL, planned
 
 SNAKEFILES = [ROOT / "Snakefile", ROOT / "workflow/Snakefile"]
 RULES = sorted(ROOT.glob("workflow/rules/*.smk"))
@@ -123,18 +123,6 @@ def test_from_another_folder(served, tmp_path):
 def test_lint_has_no_remark(snakefile, served, tmp_path):
     run = served(tmp_path, "--lint", snakefile=snakefile)
     assert run.returncode == 0 and "in a good condition" in run.stdout + run.stderr
-
-
-@pytest.mark.workflow
-def test_where_the_profile_is_found(served, tmp_path):
-    """Beside the root Snakefile from anywhere, beside the other one from the root alone; without it a run says so, and locks all the same."""
-    said = "Using workflow specific profile "
-    assert f"{said}{ROOT}/profiles/default" in served(tmp_path, "--dry-run").stderr
-    assert f"{said}profiles/default" in served(ROOT, "--dry-run", "--directory", str(tmp_path), snakefile=SNAKEFILES[1]).stderr
-    run = snakemake(tmp_path, "--", "results/corpora/reviews/train.parquet", snakefile=SNAKEFILES[1])
-    assert run.returncode == 0, run.stderr
-    assert said not in run.stderr and f"--workflow-profile {ROOT}/profiles/default" in run.stderr
-    assert (tmp_path / "results/.work/lock").read_text() == ""  # held, and let go
 
 
 def test_a_name_that_several_rules_files_use_is_in_common_or_places():

@@ -10,17 +10,17 @@ import pytest
 from scipy import stats as scipy_stats
 
 from rewardscope.stats import (
-    against,
     bootstrap_interval,
-    correlation_interval,
-    correlation_p,
     counted,
+    group_interval,
     kendall,
     paired,
+    per_seed,
     replicates,
     sign_flip_p,
     spearman,
     t_interval,
+    unit,
 )
 
 THEIRS = {spearman: scipy_stats.spearmanr, kendall: scipy_stats.kendalltau}
@@ -148,18 +148,17 @@ def measured(runs=("run1",)) -> pd.DataFrame:
     return rows.assign(a=[float(i * i) for i in range(len(rows))], b=np.where(rows["side"] == "base", np.nan, 1.0))
 
 
-def test_replicates_by_hand():
+def test_values_by_seed_by_hand():
     """Rows 0..15: layer, seed, sample, side from slow to fast; `a` is the row's number squared."""
-    sides = replicates(measured(), ["a", "b"])
+    seeds = per_seed(measured(), ["a", "b"])
     base = [(0 + 64 + 4 + 100) / 2, (16 + 144 + 36 + 196) / 2]  # seed 1: rows 0, 8 and 2, 10; seed 2: 4, 12 and 6, 14
     rlhf = [(1 + 81 + 9 + 121) / 2, (25 + 169 + 49 + 225) / 2]
-    assert sides["a"]["base"].tolist() == base and sides["a"]["rlhf"].tolist() == rlhf
-    assert sides["b"]["base"].isna().all() and sides["b"]["rlhf"].tolist() == [2, 2]
-    found = against(sides, "a")
-    differences = np.array(rlhf) - base
-    assert (found["base"], found["rlhf"], found["difference"]) == (np.mean(base), np.mean(rlhf), differences.mean())
-    assert (found["ci_low"], found["ci_high"]) == t_interval(differences)
-    assert counted(measured()) == {"samples": 2, "unit": "SAE seed", "runs": 1, "sae_seeds": 2}
+    assert seeds.index.tolist() == [("run1", 1), ("run1", 2)]
+    assert seeds["a"]["base"].tolist() == base and seeds["a"]["rlhf"].tolist() == rlhf
+    assert seeds["b"]["base"].isna().all() and seeds["b"]["rlhf"].tolist() == [2, 2]
+    alone = replicates(measured(), ["a"])
+    assert alone.index.tolist() == [1, 2] and alone["a"]["rlhf"].tolist() == rlhf
+    assert counted(measured()) == {"samples": 2, "unit": "SAE noise of one run", "runs": 1, "sae_seeds": 2}
 
 
 def test_runs_are_the_replicates_where_there_are_several():
@@ -168,7 +167,12 @@ def test_runs_are_the_replicates_where_there_are_several():
     assert sorted(sides.index) == ["run1", "run10", "run2"]
     own = rows[(rows["run"] == "run2") & (rows["side"] == "rlhf")]
     assert sides["a"]["rlhf"]["run2"] == own["a"].sum() / 4  # summed over two layers, averaged over two seeds and samples
+    assert per_seed(rows, ["a"])["a"]["rlhf"]["run2", 2] == own[own["seed"] == 2]["a"].sum() / 2
     assert counted(rows)["unit"] == "RLHF run" and counted(rows)["runs"] == 3
+
+
+def test_an_interval_says_what_it_speaks_of():
+    assert [unit(runs) for runs in (1, 2, 9)] == ["SAE noise of one run", "RLHF run", "RLHF run"]
 
 
 def test_no_p_of_what_is_missing():
@@ -200,36 +204,9 @@ def test_correlations_by_hand():
     assert float(kendall(x, y)) == pytest.approx((5 - 1) / 6)  # five pairs in the same order, one in the opposite
 
 
-def test_exact_p_of_a_correlation():
-    x = np.arange(5.0)
-    assert correlation_p(spearman, x, x) == correlation_p(kendall, x, -x) == pytest.approx(2 / 120)
-    rng = np.random.default_rng(1)
-    for n in (5, 8):
-        x, y = rng.normal(size=n), rng.normal(size=n)
-        assert correlation_p(kendall, x, y) == pytest.approx(scipy_stats.kendalltau(x, y, method="exact").pvalue)
-
-
-def test_sampled_p_of_a_correlation():
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=12)
-    y = x + rng.normal(size=12)
-    assert correlation_p(kendall, x, y, seed=5) == pytest.approx(scipy_stats.kendalltau(x, y, method="exact").pvalue, rel=0.2)
-    assert correlation_p(kendall, x, y, seed=5) == correlation_p(kendall, x, y, seed=5)
-    assert correlation_p(spearman, x, x, draws=1000) == 1 / 1001  # the observed order counts
-
-
-def test_no_correlation_of_too_few_equal_or_missing_points():
-    x = np.arange(4.0)
-    assert math.isnan(correlation_p(spearman, x, x)) and all(map(math.isnan, correlation_interval(spearman, x, x, 100, 0)))
-    x = np.arange(6.0)
-    assert math.isnan(correlation_p(spearman, x, np.ones(6))) and all(map(math.isnan, correlation_interval(kendall, x, np.ones(6), 100, 0)))
-    y = np.where(x == 2, math.nan, x)
-    for ours in THEIRS:
-        assert math.isnan(correlation_p(ours, x, y)) and all(map(math.isnan, correlation_interval(ours, y, x, 100, 0)))
-
-
+# ---- a bootstrap of groups ---------------------------------------------------------------------
 @pytest.mark.parametrize("ours", THEIRS)
-def test_interval_of_a_correlation_is_scipy_s(ours):
+def test_interval_of_points_that_are_groups_of_their_own_is_scipy_s(ours):
     """scipy's percentile bootstrap of the same statistic, other draws."""
     rng = np.random.default_rng(4)
     x = rng.normal(size=15)
@@ -237,17 +214,31 @@ def test_interval_of_a_correlation_is_scipy_s(ours):
     theirs = scipy_stats.bootstrap(
         (x, y), lambda a, b, axis: ours(a, b), paired=True, vectorized=True, n_resamples=20_000, method="percentile", rng=1
     ).confidence_interval
-    assert correlation_interval(ours, x, y, 20_000, 7) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+    assert group_interval(ours, x, y, np.arange(15), 5, 1500, 7) == pytest.approx((theirs.low, theirs.high), abs=0.08)
 
 
-def test_resamples_of_one_point_are_left_out():
-    x = np.arange(5.0)
-    low, high = correlation_interval(kendall, x, x, 20_000, 0)  # one in 625 resamples is one point five times
-    assert (low, high) == (1.0, 1.0)
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_groups_are_drawn_whole(level):
+    """Against all 27 resamples of three groups of two, one and three points, which stand in no order."""
+    groups = np.array(["c", "a", "b", "c", "a", "c"])
+    x, y = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), np.array([2.0, 1.0, 6.0, 3.0, 4.0, 5.0])
+    members = {"a": [1, 4], "b": [2], "c": [0, 3, 5]}
+    points = [sum((members[name] for name in chosen), []) for chosen in itertools.product("abc", repeat=3)]
+    every = [float(kendall(x[chosen], y[chosen])) for chosen in points]
+    assert sum(map(math.isnan, every)) == 1  # b alone, three times: one point
+    expected = np.nanquantile(every, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    assert group_interval(kendall, x, y, groups, 3, 4000, 1, level) == pytest.approx(expected.tolist())
 
 
-@pytest.mark.parametrize("ours", THEIRS)
-def test_a_correlation_of_0_has_p_1(ours):
-    """In every order it is at least as far from 0."""
-    x, y = np.arange(6) / 10, np.array([3.0, 1.0, 0.3, 0.3, 1.0, 3.0]) / 7  # the same from either end
-    assert float(ours(x, y)) == 0 and correlation_p(ours, x, y) == correlation_p(ours, y, x) == 1
+def test_no_interval_of_few_groups_or_equal_points():
+    x, groups = np.arange(8.0), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    assert all(map(math.isnan, group_interval(spearman, x, x, groups, 5, 100, 0)))  # eight points, and four groups
+    assert group_interval(spearman, x, x, groups, 4, 100, 0) == (1.0, 1.0)
+    assert all(map(math.isnan, group_interval(spearman, x, np.ones(8), groups, 4, 100, 0)))
+    assert all(map(math.isnan, group_interval(kendall, np.where(x == 2, math.nan, x), x, groups, 4, 100, 0)))
+
+
+def test_group_interval_is_what_its_seed_says():
+    x, y = np.random.default_rng(0).normal(size=(2, 12))
+    one, same, other = (group_interval(spearman, x, y, np.arange(12) // 2, 5, 200, seed) for seed in (1, 1, 2))
+    assert one == same != other

@@ -160,18 +160,63 @@ def effect(seeds: pd.DataFrame, value: str) -> list[tuple[float, np.ndarray]]:
     base, rlhf = (seeds[value][side].unstack("run") for side in ("base", "rlhf"))  # seed x run
     if base.shape[1] == 1:
         return [(1.0, rlhf.iloc[:, 0].to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
-    if base.eq(base.iloc[:, 0], axis=0).to_numpy().all():
-        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
+    alike = base.fillna(math.inf)  # a seed without a value has none in any run
+    if alike.eq(alike.iloc[:, 0], axis=0).to_numpy().all() and base.notna().any(axis=None):
+        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.iloc[:, 0].dropna().to_numpy())]
     return [(1.0, (rlhf.mean() - base.mean()).to_numpy())]
 
 
 def against(seeds: pd.DataFrame, value: str) -> dict[str, float]:
     """Base against RLHF of `per_seed`: both means, their difference, Welch's t interval (of one sample Student's) and an exact p.
 
-    The p: of several runs with SAEs of their own a sign-flip test, from six runs on; of one run a two-sample permutation of SAE seeds.
+    The p: of several runs with SAEs of their own (or a base that is the same in every seed: 0) a sign-flip test, from six runs on; of
+    one run a two-sample permutation of SAE seeds.
     """
     groups, (base, rlhf) = effect(seeds, value), (seeds[value][side].mean() for side in ("base", "rlhf"))
     difference, low, high = welch(groups)
-    runs = seeds.index.unique("run").size
-    p = sign_flip_p(groups[0][1]) if len(groups) == 1 else two_sample_p(groups[0][1], groups[1][1]) if runs == 1 else math.nan
+    (_, first), *others = groups
+    if seeds.index.unique("run").size == 1:
+        p = two_sample_p(first, others[0][1])
+    elif all(len(shared) > 1 and np.ptp(shared) == 0 for _, shared in others):
+        p = sign_flip_p(first - sum(shared[0] for _, shared in others))
+    else:
+        p = math.nan
     return {"base": base, "rlhf": rlhf, "difference": difference, "ci_low": low, "ci_high": high, "p_value": p}
+
+
+def net_of_random(seeds: pd.DataFrame, value: str, random: pd.DataFrame | None) -> dict[str, float]:
+    """A `value` of `per_seed` for as many random rows with the activations' covariance, and the difference less theirs.
+
+    `random`: the same of the random rows, a draw in place of a seed. `random_base, random_rlhf, net, net_ci_low, net_ci_high`. Of
+    several runs a replicate is a run's difference less that of its random rows; of one run the draws are samples beside the SAE seeds.
+    """
+    if random is None or random.empty:
+        return dict.fromkeys(("random_base", "random_rlhf", "net", "net_ci_low", "net_ci_high"), math.nan)
+    draws, groups = random[value], effect(seeds, value)
+    by_run = draws.groupby("run").mean().reindex(seeds.index.unique("run"))  # nan where no feature of a run is ranked
+    if len(by_run) == 1:
+        groups = [*groups, (-1.0, draws["rlhf"].to_numpy()), (1.0, draws["base"].to_numpy())]
+    elif len(groups) == 1:
+        groups = [(1.0, groups[0][1] - (by_run["rlhf"] - by_run["base"]).to_numpy())]
+    else:  # the runs share the base, and so its random rows
+        groups = [(1.0, groups[0][1] - by_run["rlhf"].to_numpy()), groups[1], (1.0, draws["base"].groupby("seed").mean().to_numpy())]
+    net, low, high = welch(groups)
+    return {"random_base": draws["base"].mean(), "random_rlhf": draws["rlhf"].mean(), "net": net, "net_ci_low": low, "net_ci_high": high}
+
+
+def over_twins(seeds: pd.DataFrame, value: str, twins: list[pd.DataFrame]) -> dict[str, float]:
+    """The twins' own difference, and by how much the true reward's exceeds it: `twin, over_twin, over_twin_ci_low, over_twin_ci_high`.
+
+    `twins`: `per_seed` of each. Welch's interval over runs, two of either at least; a base that all share cancels.
+    """
+    if not twins:
+        return dict.fromkeys(("twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high"), math.nan)
+    true, placebo = of_runs(seeds, value), np.concatenate([of_runs(twin, value) for twin in twins])
+    over, low, high = welch([(1.0, true), (-1.0, placebo)])
+    return {"twin": float(placebo.mean()), "over_twin": over, "over_twin_ci_low": low, "over_twin_ci_high": high}
+
+
+def of_runs(seeds: pd.DataFrame, value: str) -> np.ndarray:
+    """Each run's difference RLHF - base, a mean over its SAE seeds."""
+    means = seeds[value].groupby("run").mean()
+    return (means["rlhf"] - means["base"]).to_numpy()

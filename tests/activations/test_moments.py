@@ -78,3 +78,26 @@ def test_gaussian_is_what_its_seed_says():
     assert np.array_equal(a, b)
     assert not np.isclose(a, c).all(axis=1).any()
     assert len(np.unique(a, axis=0)) == 1000  # chunks go on, they do not start again
+
+
+# ---- rows without features ---------------------------------------------------------------------
+def test_random_rows_have_the_covariance_and_no_mean():
+    n = 150_000
+    x = moments.random_rows({"mean": MEAN, "covariance": COVARIANCE}, n, 1).numpy()
+    variance = np.diag(COVARIANCE)
+    assert x.shape == (n, 3) and (np.abs(x.mean(axis=0)) < 4 * np.sqrt(variance / n)).all()
+    error = np.sqrt((np.outer(variance, variance) + COVARIANCE.numpy() ** 2) / n)
+    assert (np.abs(np.cov(x, rowvar=False, bias=True) - COVARIANCE.numpy()) < 4 * error).all()
+
+
+def test_random_rows_are_what_their_seed_says():
+    own = {"mean": MEAN.clone(), "covariance": COVARIANCE}
+    a, b, c = (moments.random_rows(own, 70_000, seed).numpy() for seed in (5, 5, 6))
+    assert np.array_equal(a, b) and not np.isclose(a, c).all(axis=1).any()
+    assert len(np.unique(a, axis=0)) == 70_000  # more than a chunk
+    np.testing.assert_allclose(a + MEAN.numpy(), draw(COVARIANCE, 70_000, seed=5), atol=1e-5)
+    assert torch.equal(own["mean"], MEAN)
+
+
+def test_no_random_rows():
+    assert moments.random_rows({"mean": MEAN, "covariance": COVARIANCE}, 0, 1).shape == (0, 3)

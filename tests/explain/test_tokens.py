@@ -12,6 +12,7 @@ import torch
 
 from rewardscope.explain.tokens import NEVER, STRONGEST, Corpus, explain, strongest
 from rewardscope.models.pretrain import train_tokenizer
+from rewardscope.rewards import vocabulary
 from rewardscope.rewards.utility import load_table, utilities
 
 SETTINGS = {"tokens": 50, "words": 8, "reviews": 5, "promoted": 4}
@@ -243,20 +244,28 @@ def test_form(corpus):
 
 # ---- what is promoted --------------------------------------------------------------------------
 def test_strongest():
-    tokenizer = train_tokenizer(["the film a x ! the film a x ."] * 9, tiny.VOCABULARY)
-    ids = {word: tokenizer(word)["input_ids"] for word in (" the", " film", " a", "x", ".", "!")}
-    assert all(len(found) == 1 for found in ids.values())
-    logits = torch.zeros(2, tiny.VOCABULARY + 20)  # an embedding may have more rows than the tokenizer has tokens
-    order = [" film", "x", " the", " a"]
-    for row, sign in ((0, 1.0), (1, -1.0)):
-        for rank, word in enumerate(order):
-            logits[row, ids[word][0]] = sign * (9.0 - 2 * rank)
-        logits[row, [0, 1, ids["."][0], ids["!"][0], tiny.VOCABULARY + 3]] = sign * 50.0  # special, punctuation, no token
-    raised, lowered = strongest(logits, tokenizer, 3)
+    """Of tokens 0 to 9 five are whole words; what is none of them may rise or fall as it likes."""
+    words = pd.DataFrame({"token": [2, 3, 5, 6, 9], "text": [" film", "x", " the", " a", " good"]})
+    logits = torch.zeros(2, 12)
+    logits[0, [2, 3, 5, 6]] = torch.tensor([9.0, 7.0, 5.0, 3.0])
+    logits[0, [0, 4, 11]], logits[0, [1, 8, 10]] = 50.0, -50.0  # special, a piece of a word, no token
+    logits[1] = -logits[0]
+    raised, lowered = strongest(logits, words, 3)
     top = [{"token": " film", "logit": 9.0}, {"token": "x", "logit": 7.0}, {"token": " the", "logit": 5.0}]
-    assert raised[0] == top
-    assert lowered[1] == [{**token, "logit": -token["logit"]} for token in top]
-    assert all(token["logit"] == 0.0 for token in lowered[0] + raised[1])
-    assert len(raised) == len(lowered) == 2
-    every, _ = strongest(logits, tokenizer, 10_000)
-    assert len(every[0]) < tiny.VOCABULARY and all(any(c.isalnum() for c in token["token"]) for token in every[0])
+    assert raised[0] == top and lowered[1] == [{**token, "logit": -token["logit"]} for token in top]
+    assert lowered[0][0] == {"token": " good", "logit": 0.0} == raised[1][0]
+    assert [token["token"] for token in lowered[0][1:]] == [" a", " the"] == [token["token"] for token in raised[1][1:]]
+    every, _ = strongest(logits, words, 10_000)
+    assert [token["token"] for token in every[0]] == [" film", "x", " the", " a", " good"]
+    assert strongest(logits, words[:0], 3) == ([[], []], [[], []])
+
+
+def test_no_piece_of_a_word_is_quoted():
+    """ " good" stands alone, " ba" only in "bad": of the two that rise most the one is named."""
+    texts = [" good film ba", " good film bad", " good bad", " good bad"]
+    tokenizer = train_tokenizer([" good"] * 99 + [" film"] * 99 + [" ba"] * 99, tiny.VOCABULARY)
+    ids = {piece: tokenizer(piece)["input_ids"] for piece in (" good", " film", " ba", " bad")}
+    assert [len(found) for found in ids.values()] == [1, 1, 1, 2] and ids[" bad"][0] == ids[" ba"][0]
+    logits = torch.zeros(1, tiny.VOCABULARY)
+    logits[0, ids[" good"][0]], logits[0, ids[" ba"][0]] = 1.0, 2.0
+    assert strongest(logits, vocabulary.whole_words(texts, tokenizer), 1)[0] == [[{"token": " good", "logit": 1.0}]]

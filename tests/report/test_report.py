@@ -8,19 +8,15 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from report_pages import HOSTILE, PAIR, STEP4, TABLE3, TABLE4, completions, fires, html, made_up
+from report_pages import HOSTILE, PAIR, fires, html, made_up
 
 from rewardscope.errors import UserError
-from rewardscope.report import charts, report, tables, verdict
-from rewardscope.report import completions as report_completions
+from rewardscope.report import charts, report
 from rewardscope.report import features as report_features
-from rewardscope.report import provenance as report_provenance
-from rewardscope.report import sections as report_sections
 
 
 class Tags(HTMLParser):
@@ -78,88 +74,6 @@ def test_a_section_without_inputs_is_left_out():
     assert 'id="verdict"' in shown and 'id="provenance"' in shown
     assert not re.search(r'<section id="(?:features|completions|rlhf|quality|scores|sweeps|changes)"', shown)
     assert [key for key, _ in page["contents"]] == ["verdict", "rlhf", "divergence", "scores", "completions", "changes", "tables", "provenance"]
-
-
-# ---- the verdict ----
-
-
-def plain(sentence: verdict.Sentence) -> str:
-    return " ".join(sentence).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def test_three_sentences_with_intervals():
-    learned, features, sure = map(plain, verdict.sentences(TABLE3, TABLE4))
-    rose = "The mean reward of a completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 100 prompts)."
-    assert learned == f"Did it learn this reward? Yes, in this run. {rose}"
-    assert "? In part. " in features
-    assert "they promote: more, sum of |utility| +33.1 (95 % interval 27.2 to 38.9)." in features
-    assert "they fire on: no change shown, +3.20 (95 % interval −10.8 to 17.3)." in features
-    assert "One RLHF run." in sure and "other prompts (100) and other SAE seeds (6)" in sure
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "answer", "says"),
-    [
-        (0.1, 2.0, "Yes, in this run.", "rose"), (-0.1, 2.0, "Not shown.", "That interval holds 0."), (0.0, 2.0, "Not shown.", "That interval holds 0."),
-        (-3.0, -0.1, "No: in this run the opposite.", "fell"), (np.nan, np.nan, "This cannot tell.", "no interval"),
-    ],
-)  # fmt: skip
-def test_only_an_interval_without_0_counts(low, high, answer, says):
-    row = {**TABLE4, "reward_ci_low": low, "reward_ci_high": high}
-    sentence = verdict.sentences(None, row)[0]
-    assert sentence.answer == answer and says in sentence.because
-
-
-INTERVALS = {"up": (1.0, 2.0), "unclear": (-1.0, 1.0), "down": (-2.0, -1.0), "unknown": (np.nan, np.nan)}
-
-
-@pytest.mark.parametrize(
-    ("promotes", "fires", "answer"),
-    [
-        ("up", "up", "Yes."), ("up", "unclear", "In part."), ("unclear", "up", "In part."), ("unclear", "unclear", "Not shown."),
-        ("down", "down", "No, less."), ("unclear", "down", "No."), ("up", "down", "In one way more, in the other less."), ("up", "unknown", "This cannot tell."),
-    ],
-)  # fmt: skip
-def test_both_of_table_3_s_intervals_make_the_answer(promotes, fires, answer):
-    row = TABLE3 | dict(zip(("promotes_ci_low", "promotes_ci_high", "ci_low", "ci_high"), INTERVALS[promotes] + INTERVALS[fires], strict=True))
-    assert verdict.sentences(row, None)[0].answer == answer
-
-
-def test_several_runs_are_the_replicates():
-    learned, _, sure = map(plain, verdict.sentences({**TABLE3, "unit": "RLHF run", "runs": 5}, {**TABLE4, "runs": 5}))
-    assert "Yes, in these 5 runs." in learned
-    assert "5 RLHF runs. The intervals say how much other prompts (100) and other RLHF runs (5) would change this" in sure
-    assert verdict.sentences(None, None) == []
-
-
-def test_of_a_reward_without_words_step_4_says_whether_features_changed():
-    learned, features, sure = map(plain, verdict.sentences(None, TABLE4, STEP4, words=False))
-    assert "Yes, in this run." in learned and "other SAE seeds (6)" in sure
-    assert "Did its features change? Yes. Of the 60 best matched features after RLHF, 9.67 have no match before it" in features
-    assert "another SAE seed gives 4.00: +5.67 (95 % interval 3.12 to 8.21). This reward has no word list" in features
-    assert verdict.sentences(None, TABLE4, {**STEP4, "ci_low": -0.1}, words=False)[1].answer == "Not shown."
-    assert verdict.sentences(None, TABLE4, None, words=False)[1].answer == "This cannot tell."
-    assert len(verdict.sentences(None, TABLE4, STEP4)) == 2  # it has words, and Table 3 is not among the targets
-
-
-def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
-    row = {**TABLE4, "m_base": np.nan, "m_rlhf": np.nan}
-    screen = report_sections.first_screen(None, row, [])
-    assert [figure["title"] for figure in screen["figures"]] == ["Reward of a completion"]
-
-
-@pytest.mark.parametrize(
-    ("reward", "says"),
-    [
-        ({"words": "vader"}, "VADER lexicon, where people rated words from −4 to 4 (“love” +2). The reward of a text is the sum over its words, divided by 5"),
-        ({"words": "mine.csv"}, "the lexicon mine.csv"), ({"function": "f.py:likes"}, "the Python function f.py:likes"),
-        ({"classifier": {"hub": None, "path": "judge", "positive": "good"}}, "a classifier (judge) takes for good"),
-        ({"classifier": {"hub": None, "path": None, "positive": None}}, "a classifier (one trained here on labelled documents) takes for positive"),
-    ],
-)  # fmt: skip
-def test_what_a_reward_likes(reward, says):
-    reward = {"words": None, "function": None, "classifier": None} | reward
-    assert says in report_completions.described(reward, [[completions(["love"], 1.0)]])
 
 
 # ---- the features ----
@@ -231,86 +145,6 @@ def test_an_entry_says_what_the_tables_say():
     told = {**place, "rlhf": [{**line, "explainer": "openai", "promotes": "Praise."}]}
     (other,) = report_features.entries(told, "rlhf", matched, fires([]), tokens(), None, None, None, {})
     assert (entry["makes"], other["makes"]) == ("", "Praise.")  # what `tokens` says of it stands in `up` and `down`
-
-
-# ---- the sections ----
-
-
-def test_words_of_the_lexicon_are_cut_out_with_their_utility():
-    table = {"love": 3.2, "well": 1.1, "don't": -1.0}
-    assert report_completions.pieces("I LOVE it, don\u2019t!", table) == [
-        ("I ", None),
-        ("LOVE", 3.2),
-        (" it, ", None),
-        ("don\u2019t", -1.0),
-        ("!", None),
-    ]
-    assert report_completions.pieces("well-made", table) == [("well-made", 1.1)]
-    assert report_completions.pieces("", table) == []
-
-
-def test_words_written_more_and_less():
-    found = report_completions.words_written([completions(["bad", "love"], 0)], [completions(["love", "love", "best"], 0)])
-    assert [(word, before, after) for word, _, before, after in found["more"]] == [("best", 0, 2), ("love", 2, 4)]
-    assert [row[0] for row in found["less"]] == ["bad"]
-
-
-def test_the_rules_that_ran_and_what_they_read():
-    def job(rule, reads, writes, seconds):
-        return {
-            "rule": rule, "inputs": dict.fromkeys(reads, "0"), "outputs": dict.fromkeys(writes, {}), "seconds": seconds, "device": "cpu", "started": "2024",
-            "libraries": {"torch": "2"}, "git": {"commit": "abcdef0123456", "clean": False},
-        }  # fmt: skip
-
-    jobs = [job("table", ["a", "b"], ["t"], 1.0), job("model", ["given"], ["a"], 2.0), job("model", ["given"], ["b"], 3.0)]
-    found = report_provenance.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, gone=["freed"], broken=[]))
-    assert found["rules"] == [
-        {"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""},
-        {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"},
-    ]
-    assert found["commits"] == ["abcdef0123 with changes"] and found["graph"].count('class="edge"') == 1
-
-
-def test_the_rule_graph_leaves_out_what_longer_ways_imply():
-    reads = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "b", "c"}, "e": {"a"}}
-    assert report_provenance.direct(reads) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}, "e": {"a"}}
-
-
-@pytest.mark.parametrize(
-    ("difference", "low", "high", "text"),
-    [
-        (0.17, -0.26, 0.6, "+0.17 (−0.26 to 0.60), not shown"),
-        (5.67, 3.12, 8.21, "+5.67 (3.12 to 8.21)"),
-        (2.0, np.nan, np.nan, "+2.00"),
-        (np.nan, np.nan, np.nan, "–"),
-    ],
-)
-def test_a_difference_whose_interval_holds_0_is_not_shown(difference, low, high, text):
-    assert report_sections.says({"difference": difference, "ci_low": low, "ci_high": high}) == text
-
-
-def test_scores_stand_beside_those_of_other_features():
-    page, _ = made_up(1)
-    (chart,) = page["scores"]
-    assert chart["rows"] == [
-        {"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}
-    ]
-    assert "base 0.47, RLHF 0.51, other features 0.01" in chart["svg"]
-
-
-@pytest.mark.parametrize(("picks", "shown"), [({"top1": 3, "top2": 1, "low1": 0}, [1, 3]), ({"low1": 0, "low2": 1}, [0, 1]), ({"layer2": 2}, [2])])
-def test_layers_looked_into_are_not_those_of_table_7(picks, shown):
-    table = pd.DataFrame({"layer": [0, 1, 2, 3], "distance": [1.0, 2.0, 3.0, 4.0]})
-    assert report_sections.layer_charts([("name", table, picks)])[0]["layers"] == shown
-
-
-def test_a_pair_of_checkpoints_has_no_curves():
-    assert report_sections.run_charts([]) == []
-
-
-def test_a_long_table_is_cut_and_says_so():
-    found = tables.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
-    assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
 
 
 # ---- the colours ----

@@ -50,11 +50,13 @@ def compare(ranked=ALL) -> pd.DataFrame:
     null = np.array([[1.0, 0.0], [0.0, 1.0]])
     means = {"base": np.array([10.0, 11, 12, 13]), "rlhf": np.array([20.0, 21, 22, 23])}
     rates = {"base": np.array([0.1, 0.11, 0.12, 0.13]), "rlhf": np.array([0.2, 0.21, 0.22, 0.23])}
-    return comparison.compare("rlhf", table, (ROWS, ranked), (other, ALL[:3]), (null, ALL[:2]), means, rates)
+    random = np.array([[0.0, -3.0], [-0.8, 0.6], [2.0, 0.0], [0.6, 0.8]])[: ranked.sum()]
+    return comparison.compare("rlhf", table, (ROWS, ranked), (other, ALL[:3]), (null, ALL[:2]), random, means, rates)
 
 
 def test_compare_by_hand():
     result = compare(np.array([True, True, True, False])).sort_values("feature").to_dict("list")
+    assert sorted(result.pop("random_cosine")) == pytest.approx([0.6, 0.8, 1])  # (2, 0) -> row 1; (-0.8, 0.6) -> row 2; (0, -3) -> row 0
     # Nearest on the other side: (1, 0) -> row 1 at 0.8; (0, 1) -> row 2 at 1; (0.6, 0.8) -> row 1 at 0.96.
     approx = pytest.approx
     assert sorted(result.pop("place")) == [1, 2, 3]
@@ -77,6 +79,14 @@ def test_compare_keeps_the_places_of_the_match():
     assert compare()[["feature", "place"]].to_numpy().tolist() == table[["small", "place"]].to_numpy().tolist()
 
 
+def test_random_rows_are_matched_on_the_other_side():
+    """Place by place; where nothing is ranked there they have no match."""
+    assert compare()["random_cosine"].tolist() == pytest.approx([1, 0.6, 0.8, 0.96])
+    table, none = features.match(ROWS, ROWS, ALL, ALL), (ROWS, ~ALL)
+    flat = {"base": np.zeros(4), "rlhf": np.zeros(4)}
+    assert comparison.compare("base", table, (ROWS, ALL), none, (ROWS, ALL), ROWS, flat, flat)["random_cosine"].isna().all()
+
+
 def test_compare_without_ranked_features_keeps_its_columns():
     result = compare(~ALL)
     assert result.empty and result.columns.tolist() == compare().columns.tolist()
@@ -85,7 +95,7 @@ def test_compare_without_ranked_features_keeps_its_columns():
 def test_a_side_compared_with_itself_has_cosine_one():
     table = features.match(ROWS, ROWS, ALL, ALL)
     flat = {"base": np.zeros(4), "rlhf": np.zeros(4)}
-    result = comparison.compare("base", table, (ROWS, ALL), (ROWS, ALL), (-ROWS, ALL), flat, flat)
+    result = comparison.compare("base", table, (ROWS, ALL), (ROWS, ALL), (-ROWS, ALL), ROWS[::-1], flat, flat)
     assert result["nearest"].tolist() == result["feature"].tolist()
     assert result["cosine"].tolist() == pytest.approx([1] * 4)
     assert (result["null_cosine"] < 1).any()

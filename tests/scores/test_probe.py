@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from tiny import texts, tokenizer
 
 from rewardscope.scores import probe
@@ -181,9 +182,10 @@ def test_rows_by_hand():
     tau, r2, text_tau, text_r2 = probe.rows(pd.DataFrame(scores), TEXT, HELD, NAMES)
     assert (r2["base"], r2["rlhf"], r2["difference"]) == pytest.approx((0.2, 0.6, 0.4))
     assert (r2["base_low"], r2["base_high"]) == pytest.approx(t_interval(np.array([0.1, 0.3])))
-    assert (r2["ci_low"], r2["ci_high"]) == pytest.approx(t_interval(np.array([0.3, 0.5])))
+    welch = stats.ttest_ind([0.4, 0.8], [0.1, 0.3], equal_var=False).confidence_interval()
+    assert (r2["ci_low"], r2["ci_high"]) == pytest.approx((welch.low, welch.high))
     assert (tau["metric"], tau["base"], r2["metric"], r2["layer"]) == ("tau", pytest.approx(0.1), "r2", 3)
-    assert (r2["unit"], r2["runs"], r2["sae_seeds"], r2["columns"], r2["fit"], r2["held"]) == ("SAE seed", 1, 2, 30, 2, 1)
+    assert (r2["unit"], r2["runs"], r2["sae_seeds"], r2["columns"], r2["fit"], r2["held"]) == ("SAE noise of one run", 1, 2, 30, 2, 1)
     assert math.isnan(r2["p_value"])
     assert (text_r2["base"], text_r2["rlhf"], text_tau["base"], text_r2["columns"]) == (0.8, 0.8, 0.4, 99)
     assert set(tau) <= set(probe.COLUMNS) and set(text_tau) <= set(probe.COLUMNS)
@@ -201,4 +203,10 @@ def test_replicates_of_several_runs_are_the_runs():
 def test_p_over_six_seeds():
     scores = scored({(side, seed): 0.1 * seed + (side == "rlhf") for seed in range(1, 7) for side in ("base", "rlhf")})
     _, r2 = probe.rows(pd.DataFrame(scores), [], HELD, NAMES)
-    assert r2["p_value"] == 2 / 64 and r2["difference"] == pytest.approx(1)
+    assert r2["p_value"] == 2 / math.comb(12, 6) and r2["difference"] == pytest.approx(1)  # the largest base is 0.6, the least RLHF 1.1
+
+
+def test_p_over_six_runs():
+    scores = [row for run in range(1, 7) for row in scored({("base", 1): 0.1 * run, ("rlhf", 1): 0.1 * run + 0.05}, run=f"run{run}")]
+    _, r2 = probe.rows(pd.DataFrame(scores), [], HELD, NAMES)
+    assert (r2["p_value"], r2["unit"], r2["sae_seeds"]) == (2 / 64, "RLHF run", 1)

@@ -2,11 +2,12 @@
 
 import json
 
+import pandas as pd
 import pytest
-from explanation_lines import line
+from explanation_lines import line, place
 
 from rewardscope.errors import UserError
-from rewardscope.tables.explained import places, promoted, read, score, spoken
+from rewardscope.tables.explained import controls, places, pooled, promoted, read, score, spoken
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
 
@@ -60,3 +61,26 @@ def test_read(tmp_path):
     file = tmp_path / "explanations.jsonl"
     file.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in lines), encoding="utf-8")
     assert read(file) == lines
+
+
+def test_controls_of_every_run(tmp_path):
+    for run, tokens in (("run2", [" good", " bad"]), ("run1", [" film"])):
+        pd.DataFrame({"kind": "random", "token": tokens}).to_parquet(tmp_path / run)
+    found = controls({run: tmp_path / run for run in ("run1", "run2")})
+    assert found[["run", "token"]].values.tolist() == [["run1", " film"], ["run2", " good"], ["run2", " bad"]]
+    assert found.index.tolist() == [0, 1, 2]
+
+
+def test_layers_are_pooled_and_either_side_gives_equally_many():
+    """Of the first layer two a side at most, of the second one; another seed or sample stands apart."""
+    found = pooled([
+        place([line("a"), line("b"), line("c")], [line("d"), line("e"), line("f")], layer=2),
+        place([line("g")], [line("h"), line("i")], layer=5),
+        place([line("j")], [], layer=2, seed=2),
+        place([line("k")], [line("l")], layer=2, sample=2),
+        place([line("m")], [line("n")], layer=2, run="run2"),
+    ], 2)  # fmt: skip
+    assert {key: "".join(item["words"][0] for item in lines) for key, lines in found.items()} == {
+        ("run1", 1, 1, "base"): "abg", ("run1", 1, 1, "rlhf"): "deh", ("run1", 2, 1, "base"): "", ("run1", 2, 1, "rlhf"): "",
+        ("run1", 1, 2, "base"): "k", ("run1", 1, 2, "rlhf"): "l", ("run2", 1, 1, "base"): "m", ("run2", 1, 1, "rlhf"): "n",
+    }  # fmt: skip

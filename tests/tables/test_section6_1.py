@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from explanation_lines import place
+from scipy import stats
 
 from rewardscope.explain import tokens as explanations
 from rewardscope.tables.film_opinions import FILMS, OPINIONS, WORDS, about
@@ -85,13 +86,15 @@ def test_rows_by_hand():
     assert (two["base"], two["rlhf"], two["difference"]) == (0, 1, 1)
     assert (five["base"], five["rlhf"], five["difference"]) == (0.5, 1, 0.5)
     assert (every["base"], every["rlhf"], every["difference"]) == (0.5, 2, 1.5)
-    half = 12.7062 * 0.5  # differences 2 and 1: t(0.975, 1) x standard error
+    half = 12.7062 * 0.5  # base 0 and 1, RLHF 2 and 2: Welch's one degree of freedom, t(0.975, 1) x standard error
     assert (every["ci_low"], every["ci_high"]) == pytest.approx((1.5 - half, 1.5 + half), rel=1e-4)
     assert math.isnan(every["p_value"])  # two replicates
     assert (two["top_k"], five["top_k"], every["top_k"], every["texts"]) == (2, 1, 1, 3)
     assert (two["films_base"], two["films_rlhf"], two["opinions_base"], two["opinions_rlhf"]) == (1, 2, 1, 1)
     assert (every["promotes_base"], every["promotes_rlhf"], every["promotes_difference"]) == (1, 0, -1)
-    assert (every["unit"], every["runs"], every["sae_seeds"], every["samples"], every["explainer"]) == ("SAE seed", 1, 2, 1, "tokens")
+    assert (every["unit"], every["runs"], every["sae_seeds"], every["samples"], every["explainer"]) == (
+        "SAE noise of one run", 1, 2, 1, "tokens",
+    )  # fmt: skip
 
 
 def test_what_is_promoted_must_name_both():
@@ -115,7 +118,15 @@ def test_first_ten_and_an_exact_p():
     films = [line("good film")] * 12
     places = [place([line("x")] * 30, films + [line("x")] * 18, seed=seed) for seed in range(1, 7)]
     found = rows(places, NAMES)[-1]
-    assert (found["rlhf"], found["top_k"], found["texts"], found["p_value"]) == (10, 10, 10, 2 / 64)
+    assert (found["rlhf"], found["top_k"], found["texts"], found["p_value"]) == (10, 10, 10, 2 / math.comb(12, 6))
+
+
+def test_seeds_are_not_paired():
+    """Base 0 and 1, RLHF 1 and 2: each seed differs by 1, but SAEs of either side have nothing in common."""
+    none, one, two = ([line(text) for text in texts] for texts in (("x", "x"), ("x", "good film"), ("good film", "good film")))
+    every = rows([place(none, one, seed=1), place(one, two, seed=2)], NAMES)[-1]
+    welch = stats.ttest_ind([1, 2], [0, 1], equal_var=False).confidence_interval()
+    assert (every["difference"], every["ci_low"], every["ci_high"]) == pytest.approx((1, welch.low, welch.high))
 
 
 def test_several_runs_are_the_replicates():

@@ -18,7 +18,7 @@ RUNS = list(range(1, CONFIG.runs + 1))
 JOBS = CONFIG.activations.shards  # of an extraction
 CHAIN = 1  # priority of what most other jobs wait for; tables, nulls and checks fill the cores beside and after it
 TARGETS = {}  # name under the config's `targets` -> files; every rules file adds its own
-SHARED_BASE = bool(CONFIG.layers)  # pinned layers: the base side is the same for every reward
+SHARED_BASE = CONFIG.shares_base()  # the base side is the same for every reward and run of a model
 
 
 wildcard_constraints:
@@ -95,6 +95,11 @@ def parts(wildcards):
     pair = PAIRS[path[1], path[2]]
     side = path[4] if len(path) > 4 else getattr(wildcards, "side", None)
     return {"model": path[1], "reward": path[2], "side": side, "corpus": pair.corpus}
+
+
+def pairs_of(model):
+    """Every run of a model's pairs."""
+    return [pair for pair in all_pairs() if pair.split("/")[1] == model]
 
 
 def site_of(pair, side):

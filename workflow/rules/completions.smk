@@ -1,17 +1,19 @@
 rule completions:
     input:
-        model=lambda w: base_folder(w) if w.side == "base" else at(f"{w.pair}/rlhf/model"),
+        base_model=base_folder,
+        rlhf_model=at("{pair}/rlhf/model"),
         beside=beside_tuned,
         corpus=corpus_file("test"),
         reward=lambda w: reward_files(true(w)),
         stored=lambda w: stored(true(w)),
         twin=lambda w: stored(own(w)) if own(w) != true(w) else [],
     output:
-        completions=at("{pair}/{side}/completions.parquet"),
+        base=at("{pair}/base/completions.parquet"),
+        rlhf=at("{pair}/rlhf/completions.parquet"),
     log:
-        at("logs/completions/{pair}/{side}.log"),
+        at("logs/completions/{pair}.log"),
     benchmark:
-        at("benchmarks/completions/{pair}/{side}.tsv")
+        at("benchmarks/completions/{pair}.tsv")
     conda:
         "../../envs/torch.yaml"
     params:
@@ -21,7 +23,7 @@ rule completions:
         device=CONFIG.device,
         reward=lambda w: source_of(true(w)),
         own=lambda w: source_of(own(w)),
-        reward_on=lambda w: CONFIG.rlhf_of(parts(w)["reward"]).reward_on,
+        reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
         settings=section(CONFIG.completions),
     script:
         "../scripts/completions.py"

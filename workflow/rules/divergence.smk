@@ -21,7 +21,7 @@ rule divergence:
 
 rule layers:
     input:
-        divergence=at("{pair}/divergence.csv"),
+        divergence=lambda w: [at(f"{pair}/divergence.csv") for pair in (pairs_of(w.pair.split("/")[1]) if SHARED_BASE else [w.pair])],
     output:
         layers=report(at("{pair}/layers.json"), "../report/layers.rst", "Divergence", labels=labels(of="chosen layers")),
     log:

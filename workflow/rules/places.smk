@@ -4,7 +4,10 @@ from types import SimpleNamespace
 
 # ---- of one job, by its wildcards ------------------------------------------------------------
 def chosen_layers(wildcards):
-    return [] if wildcards.site.startswith("bases/") else at(f"{pair_of(wildcards)}/layers.json")
+    """The picks of a site. A base that is shared has those of any of its runs; where they are pinned it waits for none."""
+    if not wildcards.site.startswith("bases/"):
+        return at(f"{pair_of(wildcards)}/layers.json")
+    return [] if CONFIG.layers else at(f"{pairs_of(wildcards.site.split('/')[1])[0]}/layers.json")
 
 
 def shards(path):
@@ -131,8 +134,8 @@ TWINS = {pair.reward: yardstick(pair.reward) for pair in CONFIG.pairs if yardsti
 AS_WILDCARDS = {pair: SimpleNamespace(pair=pair) for pair in all_pairs()}  # for the functions of wildcards above
 
 
-def explained(side, places):
-    folder = f"explanations/{CONFIG.recipe}"
+def explained(side, places, recipe=CONFIG.recipe):
+    folder = f"explanations/{recipe}"
     return [at(f"{pair}/{side}/{folder}/{pick}/{CONFIG.explainer}/seed{seed}.sample{sample}.jsonl") for pair, pick, seed, sample in places]
 
 

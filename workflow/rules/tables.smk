@@ -1,3 +1,7 @@
+# Other recipes' dictionaries, of the first run of each true reward.
+CONTROLLED = [place for place in PLACES if place[0].endswith("/run1") and place[0].split("/")[2] not in TWINS] if CONFIG.controls else []
+
+
 rule table3:
     input:
         base=explained("base", PLACES),
@@ -7,6 +11,8 @@ rule table3:
         vocabulary=[vocabulary_of(AS_WILDCARDS[pair]) for pair in WORDED],
         controls=[at(f"{pair}/controls/promoted.parquet") for pair in WORDED],
         completions=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
+        control_base=[file for recipe in CONFIG.controls for file in explained("base", CONTROLLED, recipe)],
+        control_rlhf=[file for recipe in CONFIG.controls for file in explained("rlhf", CONTROLLED, recipe)],
     output:
         table=report(at("tables/table3.csv"), "../report/table3.rst", "Tables", labels={"table": "3: what features fire on"}),
     log:
@@ -21,6 +27,8 @@ rule table3:
         places=PLACES,
         words=WORDS,
         twins=TWINS,
+        controls=CONFIG.controls,
+        controlled=CONTROLLED,
         top_k=CONFIG.features.top_k,
         seed=CONFIG.seed,
     script:
@@ -51,16 +59,22 @@ rule table4:
         "../scripts/table4.py"
 
 
+# Of a base that runs share there is one row. The nulls, which train autoencoders of their own, are made of every pair's first run.
+FIRST_OF_SITE = {(site_of(pair, side), pick): (pair, side, pick) for pair, side, pick in reversed(ALL_SITES)}
+QUALITY_SITES = [place for place in ALL_SITES if place in FIRST_OF_SITE.values()]
+NULLED = [place for place in QUALITY_SITES if place[0].endswith("/run1")]
+
+
 rule quality:
     input:
         metrics=[
             at(f"{site_of(pair, side)}/saes/{CONFIG.recipe}/{pick}/width{width}/seed{seed}/metrics.json")
-            for pair, side, pick in ALL_SITES
+            for pair, side, pick in QUALITY_SITES
             for width in CONFIG.models[pair.split("/")[1]].sae.widths
             for seed in SEEDS
         ],
-        mmcs=at_sites("features/{recipe}/{pick}/mmcs.csv"),
-        nulls=at_sites("nulls/{recipe}/{pick}.parquet"),
+        mmcs=[at(f"{site_of(pair, side)}/features/{CONFIG.recipe}/{pick}/mmcs.csv") for pair, side, pick in QUALITY_SITES],
+        nulls=[at(f"{site_of(pair, side)}/nulls/{CONFIG.recipe}/{pick}.parquet") for pair, side, pick in NULLED],
         layers=LAYERS,
     output:
         table=report(at("tables/quality.csv"), "../report/quality.rst", "Tables", labels={"table": "quality of the autoencoders"}),
@@ -73,7 +87,8 @@ rule quality:
     params:
         code=code("quality"),
         pairs=all_pairs(),
-        places=ALL_SITES,
+        places=QUALITY_SITES,
+        nulled=NULLED,
         seeds=len(SEEDS),
     script:
         "../scripts/quality.py"

@@ -13,21 +13,15 @@ from rewardscope.rewards import rewards, utility
 from rewardscope.rlhf import completions
 from rewardscope.seeds import derive
 
-params = snakemake.params
-corpus = pd.read_parquet(snakemake.input.corpus, columns=["text", "part"])
+params, files = snakemake.params, snakemake.input
+corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
 words, device = params.reward["words"], device_of(params.device)
-reward = rewards.load(params.reward, snakemake.input.stored, device)
-own = rewards.load(params.own, snakemake.input.twin) if params.own != params.reward else reward
-result = completions.complete(
-    models.load(snakemake.input.model, device=device),
-    models.load_tokenizer(snakemake.input.model),
-    corpus,
-    reward,
-    own,
-    utility.load_table(words) if words else None,
-    params.settings,
-    params.reward_on,
-    derive(params.seed, "completions"),  # without the side: both get the same draws
-)
-with whole(snakemake.output.completions) as file:
-    result.to_parquet(file, index=False)
+reward = rewards.load(params.reward, files.stored, device)
+own = rewards.load(params.own, files.twin) if params.own != params.reward else reward
+table = utility.load_table(words) if words else None
+seed = derive(params.seed, "completions")  # without the side: both get the same draws
+for side in ("base", "rlhf"):
+    model, tokenizer = models.load(files[f"{side}_model"], device=device), models.load_tokenizer(files[f"{side}_model"])
+    result = completions.complete(model, tokenizer, corpus, reward, own, table, params.settings, params.reward_on, seed)
+    with whole(snakemake.output[side]) as file:
+        result.to_parquet(file, index=False)

@@ -11,6 +11,6 @@ import pandas as pd
 from rewardscope.activations import picks
 from rewardscope.files import whole
 
-chosen = picks.pick(pd.read_csv(snakemake.input.divergence), snakemake.params.picks)
+chosen = picks.pick(pd.concat([pd.read_csv(file) for file in snakemake.input.divergence]), snakemake.params.picks)
 with whole(snakemake.output.layers) as file:
     file.write_text(json.dumps(chosen) + "\n")

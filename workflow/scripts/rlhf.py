@@ -16,6 +16,8 @@ from rewardscope.rewards import rewards
 from rewardscope.rlhf import ppo
 from rewardscope.seeds import derive
 
+SEEN = 200  # train documents that tell whether a reward is constant
+
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
@@ -23,7 +25,11 @@ _, model, reward, run = snakemake.wildcards.pair.split("/")
 seed = derive(params.seed, "rlhf", model, reward, run)
 prompts = derive(params.seed, "prompts", model, params.corpus, run)  # without the reward: a twin gets the same ones
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
-policy, training = ppo.train(files.model, texts, rewards.load(params.reward, files.stored, device), params.settings, seed, prompts, work, device)
+judge = rewards.load(params.reward, files.stored, device)
+if len(set(judge(texts[:SEEN]))) == 1 and not params.reward["twin_of"]:
+    empty = "reward_* in tables/table4.csv and tables/probe.csv are empty, and RLHF has nothing to learn"
+    job.warn(snakemake, f"the reward {reward} is the same for each of the first {len(texts[:SEEN])} train documents: {empty}")
+policy, training = ppo.train(files.model, texts, judge, params.settings, seed, prompts, work, device)
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:

@@ -12,6 +12,8 @@ from rewardscope.errors import UserError
 def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
     """Pick names to layers: `top2` the second most divergent, `low1` the nearest the input, `layer3` itself.
 
+    `table`: the divergence of one run, or of several, which count alike.
+
     Ties go to the lower layer. Raises UserError where a name asks for more layers than there are.
     """
     sums = table.groupby("layer")["distance"].sum().sort_values(ascending=False, kind="stable")

@@ -53,6 +53,7 @@ class Config(Section):
     picks: Picks = Field(description="layers: the n most divergent, and the n nearest the input")
     layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
     recipe: RecipeName = Field(description="the SAE recipe that features, explanations and tables are made from")
+    controls: tuple[RecipeName, ...] = Field(strict=False, description="recipes whose features stand beside in Table 3, of each pair's first run")
     sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
     targets: tuple[Target, ...] = Field(strict=False, description="what `snakemake` without a target makes")
     explainer: Literal["tokens", "openai"] = Field(description="tokens: the deterministic, server-less baseline; openai: a chat server")
@@ -104,8 +105,9 @@ class Config(Section):
                 (p.model, p.reward) == (pair.model, twin) and p.corpus != pair.corpus for p in self.pairs
             ):
                 yield f"pairs[{i}].corpus is {pair.corpus}; it must be that of the pair that {pair.reward} is a twin of"
-            elif self.layers and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
-                only = f"model {pair.model} has one corpus when layers are pinned: {corpora[pair.model]}"
+            elif self.shares_base() and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
+                why = "layers are pinned" if self.layers else "picks.shared is true"
+                only = f"model {pair.model} has one corpus when {why}: {corpora[pair.model]}"
                 yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
         yield from dict.fromkeys(text for pair in self.pairs for text in self._too_much(pair))  # once, where several pairs ask for it
 
@@ -116,7 +118,7 @@ class Config(Section):
         for i, layer in enumerate(self.layers):
             if layer >= model.layers:
                 yield f"layers[{i}] is {layer}, but model {pair.model} has {model.layers} layers, counted from 0"
-        for kind, n in self.picks if not self.layers else ():
+        for kind, n in (("top", self.picks.top), ("low", self.picks.low)) if not self.layers else ():
             if n > model.layers:
                 yield f"picks.{kind} is {n}, but model {pair.model} has {model.layers} layers"
         own = self.rewards[pair.reward]
@@ -144,11 +146,15 @@ class Config(Section):
         l1 = self.sae_recipes[recipe].l1
         return self.models[model].sae.l1 if l1 is None else l1
 
+    def shares_base(self) -> bool:
+        """Whether the base side of a model is the same for all its pairs, and lies once under `bases/`."""
+        return bool(self.layers) or self.picks.shared
+
     def pick_names(self) -> list[str]:
         """The values of the wildcard `{pick}`: layer1, ... where layers are pinned, else top1, ..., low1, ..."""
         if self.layers:
             return [f"layer{i}" for i in self.layers]
-        return [f"{kind}{i}" for kind, n in self.picks for i in range(1, n + 1)]
+        return [f"{kind}{i}" for kind in ("top", "low") for i in range(1, dict(self.picks)[kind] + 1)]
 
 
 def load(raw: Mapping) -> Config:

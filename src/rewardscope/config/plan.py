@@ -34,7 +34,7 @@ def width(config: Config, model: str) -> int:
 
 def lines(config: Config) -> list[str]:
     """At most how many tokens are read, and how much disk the activations take, per pair and in total."""
-    out, total, largest = [], 0.0, 0.0
+    out, total, largest, shared = [], 0.0, 0.0, set()  # models whose base side is counted already
     picks, item = config.pick_names(), BYTES[config.activations.dtype]
     for pair in config.pairs:
         documents = documents_of(config, pair.corpus)
@@ -45,9 +45,12 @@ def lines(config: Config) -> list[str]:
         side = tokens * len(picks) * width(config, pair.model) * item
         reward = config.rlhf_of(pair.reward)
         episodes = 0 if pair.rlhf else reward.updates * reward.batch
-        total, largest = total + 2 * side * config.runs, max(largest, side)
+        runs = 1 if pair.rlhf else config.runs
+        bases = (pair.model not in shared) if config.shares_base() else runs
+        shared.add(pair.model)
+        total, largest = total + side * (runs + bases), max(largest, side)
         out.append(
-            f"{pair.model} x {pair.reward}, {config.runs} run{'s' * (config.runs > 1)}: {episodes:,} PPO episodes a run; "
+            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} PPO episodes a run; "
             f"at most {tokens / 1e6:.1f} M tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
         )
     if config.explainer == "openai":

@@ -55,6 +55,7 @@ class Pair(Section):
 class Picks(Section):
     top: NotNegative = Field(description="the n most divergent layers")
     low: NotNegative = Field(description="the n layers nearest the input; beside top ones for Table 7 alone")
+    shared: bool = Field(description="layers chosen over all runs and rewards of a model together, which then share the base side; else pair by pair")
 
 
 class Split(Section, Generic[T]):

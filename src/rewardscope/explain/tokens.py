@@ -115,7 +115,7 @@ def strongest(logits: Float[Tensor, "n vocabulary"], words: pd.DataFrame, count:
 
     `words` as `vocabulary.whole_words` gives them: of a piece of a word nobody could tell which word it raises.
     """
-    tokens, pieces = torch.from_numpy(words["token"].to_numpy()), words["text"].tolist()
+    tokens, pieces = torch.from_numpy(words["token"].to_numpy(copy=True)), words["text"].tolist()
 
     def ends(largest: bool) -> list[list[dict]]:
         values, columns = logits[:, tokens].topk(min(count, len(tokens)), dim=1, largest=largest)

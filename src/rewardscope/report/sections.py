@@ -53,7 +53,7 @@ def page(
     models = sorted({model for model, _ in groups})
     return {
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
-        "compared": compared(len(pairs), _rows(tables.get("tables/table3.csv"))),
+        "compared": compared([pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv"))),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
         "pairs": screens(groups, tables, completed, words, rewards, twins),
         "top_k": max((f["place"] for f in features), default=0),
@@ -76,7 +76,7 @@ def screens(
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and runs[0] in words else None
-        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins))
+        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins), reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, "")}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     return shown
@@ -97,23 +97,25 @@ def _gained(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
 
 
-def compared(runs: int, table3: list[dict]) -> str:
-    """What this report is about, for a reader who knows neither RLHF nor autoencoders."""
+def compared(placebos: list[bool], table3: list[dict]) -> str:
+    """What this report is about, for a reader who knows neither RLHF nor autoencoders. `placebos`: of each RLHF run whether it is a twin's."""
     text = (
         "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
-        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(runs, 'RLHF run')}"
+        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(len(placebos), 'RLHF run')}"
     )
+    text += f", {sum(placebos)} of them on a placebo" * any(placebos)
     if not table3:
         return f"{text}."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
     return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
 
 
-def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence]) -> dict:
-    """One model and reward: its sentences, and Tables 3 and 4 (a row of each) as figures."""
+def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence], twin: bool) -> dict:
+    """One model and reward (or a reward's `twin`): its sentences, and Tables 3 and 4 (a row of each) as figures."""
     figures = []
     if completed is not None:
-        figures.append(("Reward of prompt and completion", "Table 4: mean of the signed reward", "reward_", completed))
+        title = "Reward, prompt included" if verdict.prompted(completed) else "Reward of a completion"
+        figures.append((title, f"Table 4: mean of the {'true' if twin else 'signed'} reward", "reward_", completed))
         if not isnan(completed["m_base"]):  # the reward has a word table
             figures.append(("Words that completions hold", "Table 4: sum of |utility| over the prompts", "", completed))
     if features is not None:
@@ -126,12 +128,12 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
         drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
     if features is not None:
-        drawn.insert(-1, beside_controls(features))
+        drawn.insert(-1, beside_controls(features, twin))
     return {"sentences": sentences, "figures": drawn}
 
 
-def beside_controls(features: dict) -> dict:
-    """The difference in what features promote, what random rows and the twin give, and what is left: Table 3's headline."""
+def beside_controls(features: dict, twin: bool) -> dict:
+    """The difference in what features promote, that of random rows and of the twin, and what is left: Table 3's headline."""
     name = "promotes_signed_"
 
     def ends(value: str) -> tuple[float, float]:
@@ -141,13 +143,15 @@ def beside_controls(features: dict) -> dict:
     rows = [
         ("features", charts.Dot("features, RLHF - base", "rlhf", features[f"{name}difference"], *ends(""))),
         ("random rows", charts.Dot("random rows, RLHF - base", "null-covariance", random)),
-        ("net of random rows", charts.Dot("features less random rows", "rlhf", features[f"{name}net"], *ends("net_"))),
+        ("net of random", charts.Dot("features less random rows", "rlhf", features[f"{name}net"], *ends("net_"))),
         ("twin", charts.Dot("its twin's features, RLHF - base", "null-covariance", features[f"{name}twin"])),
-        ("above the twin", charts.Dot("features less its twin's", "rlhf", features[f"{name}over_twin"], *ends("over_twin_"))),
+        ("net of twin", charts.Dot("features less its twin's", "rlhf", features[f"{name}over_twin"], *ends("over_twin_"))),
     ]
-    label = "; ".join(f"{title} {charts.number(mark.x)}" for title, mark in rows if isfinite(mark.x))
+    rows = [(title, mark) for title, mark in rows if isfinite(mark.x)]  # a twin has no twin
+    label = "; ".join(f"{title} {charts.number(mark.x)}" for title, mark in rows)
     svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, RLHF - base", label, 0.0, 320)
-    return {"title": "The same beside its controls", "note": "Table 3: 95\N{NO-BREAK SPACE}% intervals; only what leaves 0 out counts", "svg": svg}
+    note = f"Table 3: “Yes” only where {'the net interval leaves' if twin else 'both net intervals leave'} 0 out (95\N{NO-BREAK SPACE}%)"
+    return {"title": "The same beside its controls", "note": note, "svg": svg}
 
 
 def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
@@ -184,7 +188,9 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
     rows, lines = [], []
     for line in table.to_dict("records"):
         name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
-        marks = [charts.Dot("null: random rows of the activations' covariance", "null-covariance", line["null_covariance_mmcs_top_k"])]
+        marks = [
+            charts.Dot("null: random rows of the activations' covariance", "null-covariance", line.get("null_covariance_mmcs_top_k", float("nan")))
+        ]
         gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
         marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
         marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
@@ -207,12 +213,13 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
         drawn, lines = [], []
         for row in rows.to_dict("records"):
             over = {"difference": row["over_twin"], "ci_low": row["over_twin_ci_low"], "ci_high": row["over_twin_ci_high"]}
-            lines.append({"name": named[row["change"]], **row, "says": says(row), "above": says(over) if isfinite(row["over_twin"]) else "no twin"})
+            lines.append({"name": named[row["change"]], **row, "says": says(row), "above": says(over)})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
         axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.replicates(rows.iloc[0].to_dict())}"
-        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines})
+        beside = bool(rows["twin"].notna().any())
+        out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines, "twin": beside})
     return out
 
 

@@ -27,10 +27,12 @@ def judged(low: float, high: float) -> str:
     return UP if low > 0 else DOWN if high < 0 else UNCLEAR
 
 
-def spanned(difference: float, low: float, high: float, what: str = "") -> str:
-    """`+1.29 (95 % interval 1.15 to 1.44)`, with a space that no line breaks at."""
+def spanned(difference: float, low: float, high: float, what: str = "", alone: str = "one replicate") -> str:
+    """`+1.29 (95 % interval 1.15 to 1.44)`, with a space that no line breaks at; without an interval, what there is too few of (`alone`)."""
+    if not isfinite(difference):
+        return "nothing to measure"
     if not (isfinite(low) and isfinite(high)):
-        return f"{signed(difference)} (no interval: one replicate)"
+        return f"{signed(difference)} (no interval: {alone})"
     return f"{signed(difference)} (95\N{NO-BREAK SPACE}% interval {number(low)} to {number(high)}{what})"
 
 
@@ -41,11 +43,16 @@ def counted(count: float, what: str) -> str:
 
 def excess(row: dict, prefix: str) -> tuple[str, str]:
     """What the interval of true - twin says, and that in words."""
-    says = judged(row[f"{prefix}over_twin_ci_low"], row[f"{prefix}over_twin_ci_high"])
     if not row["twin_runs"]:
-        return UNKNOWN, "No twin stands beside it"
-    over = spanned(row[f"{prefix}over_twin"], row[f"{prefix}over_twin_ci_low"], row[f"{prefix}over_twin_ci_high"])
-    return says, f"Its twin, tuned on a placebo, moved by {signed(row[f'{prefix}twin'])}: true reward less twin {over}"
+        return UNKNOWN, "No twin stands beside it."
+    difference, low, high = (row[f"{prefix}over_twin{end}"] for end in ("", "_ci_low", "_ci_high"))
+    over = spanned(difference, low, high, alone="that takes two runs of either")
+    return judged(low, high), f"Tuned on a placebo ({counted(row['twin_runs'], 'run')}): {signed(row[f'{prefix}twin'])}; net of that {over}."
+
+
+def prompted(completions: dict) -> bool:
+    """Whether the reward is that of a prompt with its completion, and not of the completion alone."""
+    return any(completions[f"reward_{side}"] != completions[f"reward_alone_{side}"] for side in ("base", "rlhf"))
 
 
 def learned(completions: dict) -> Sentence:
@@ -57,14 +64,18 @@ def learned(completions: dict) -> Sentence:
     above, beside = excess(completions, "reward_")
     here = "this run" if runs == 1 else f"these {runs} runs"
     went = {UP: "rose", DOWN: "fell"}.get(shown, "went")
-    compared = {UP: f"Yes, in {here}.", UNCLEAR: "Not more than its twin.", DOWN: "Less than its twin.", UNKNOWN: "It earns more; not decided."}
+    compared = {
+        UP: f"Yes, in {here}.", UNCLEAR: "More, but not shown above its twin.", DOWN: "More, but less than its twin.",
+        UNKNOWN: f"More in {here}; whether by this reward is not decided.",
+    }  # fmt: skip
     otherwise = {UNCLEAR: "Not shown.", DOWN: f"No: in {here} the opposite.", UNKNOWN: "This cannot tell."}
     answer = compared[above] if shown == UP else otherwise[shown]
-    zero = ". That interval holds 0" * (shown == UNCLEAR)
-    alone = "" if completions["reward_alone_difference"] == completions["reward_difference"] else (
-        f" Of the completion without its prompt: {number(completions['reward_alone_base'])} to {number(completions['reward_alone_rlhf'])}."
-    )  # fmt: skip
-    because = f"The mean reward of a prompt and its completion {went} from {base} to {rlhf}: {change}{zero}.{alone} {beside}."
+    zero = " That interval holds 0." * (shown == UNCLEAR)
+    of, alone = "completion", ""
+    if prompted(completions):
+        of = "prompt with its completion"
+        alone = f" Of the completion alone: {number(completions['reward_alone_base'])} to {number(completions['reward_alone_rlhf'])}."
+    because = f"The mean reward of a {of} {went} from {base} to {rlhf}: {change}.{zero}{alone} {beside}"
     return Sentence("Did it learn this reward?", answer, because)
 
 
@@ -82,32 +93,37 @@ def worded(features: dict) -> Sentence:
         answer = "Not shown."
     elif (net, above) == (UP, UP):
         answer = "Yes."
-    return Sentence(HELD, answer, f"{promoted(features)} {beside}. {recalled(features)} {fired(features)}")
+    of_words = f"{beside} {recalled(features)} " if isfinite(features[f"{name}difference"]) else ""
+    return Sentence(HELD, answer, f"{promoted(features)} {of_words}{fired(features)}")
 
 
 def promoted(features: dict) -> str:
     """The signed utility of what features promote, beside random rows."""
     name = "promotes_signed_"
+    if not isfinite(features[f"{name}difference"]):
+        return "No word of the reward is among the words that features can promote."
     own = spanned(features[f"{name}difference"], features[f"{name}ci_low"], features[f"{name}ci_high"])
-    net = spanned(features[f"{name}net"], features[f"{name}net_ci_low"], features[f"{name}net_ci_high"])
-    random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
+    beside = "no random rows stand beside them"
+    if isfinite(features[f"{name}net"]):
+        random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
+        beside = f"random rows in their place {random}; net of these {spanned(*(features[f'{name}net{end}'] for end in ('', '_ci_low', '_ci_high')))}"
     p = features[f"{name}placebo_p"]
-    others = f" Other words in place of the reward's differ as much in {p:.2g} of the draws." if isfinite(p) else ""
-    return f"Signed utility of the words that they promote: {own}; random rows in their place {random}, net {net}.{others}"
+    others = f" The reward's values put on other words differ as much with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:.2g}." if isfinite(p) else ""
+    return f"Signed utility of the words that they promote, RLHF less base: {own}; {beside}.{others}"
 
 
 def recalled(features: dict) -> str:
     """How many of the reward's frequent words the features promote."""
     shares = {
-        sign: " to ".join(f"{100 * features[f'promotes_recall_{sign}_{side}']:.0f}\N{NO-BREAK SPACE}%" for side in ("base", "rlhf"))
+        sign: " before and ".join(f"{100 * features[f'promotes_recall_{sign}_{side}']:.0f}\N{NO-BREAK SPACE}%" for side in ("base", "rlhf"))
         for sign in ("positive", "negative")
         if isfinite(features[f"promotes_recall_{sign}_rlhf"])
     }
     if not shares:
-        return "No word of the reward is frequent here, so none could be recalled."
+        return "No word of the reward is frequent here, so they can promote none that is."
     expected = 100 * features["promotes_recall_expected_rlhf"]
-    told = ", ".join(f"of the frequent {sign} ones {share}" for sign, share in shares.items())
-    return f"They promote {told}, where as many words by chance are {expected:.0f}\N{NO-BREAK SPACE}%."
+    told = ", ".join(f"{sign} ones {share} after" for sign, share in shares.items())
+    return f"Of the reward's frequent words they promote: {told}; as many words drawn by chance would hold {expected:.0f}\N{NO-BREAK SPACE}%."
 
 
 def fired(features: dict) -> str:
@@ -118,21 +134,15 @@ def fired(features: dict) -> str:
 
 def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
     """What a twin shows, by the reward that it was not tuned on: a control, which should show nothing."""
-    out = []
+    answers, out = {UP: "Yes, untaught.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}, []
     if completions is not None:
-        own = spanned(completions["own_reward_difference"], completions["own_reward_ci_low"], completions["own_reward_ci_high"])
-        true = spanned(completions["reward_difference"], completions["reward_ci_low"], completions["reward_ci_high"])
-        went = {UP: "Yes.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}
-        answer = went[judged(completions["reward_ci_low"], completions["reward_ci_high"])]
-        out.append(
-            Sentence(
-                "Does it earn more of the true reward?", answer, f"True reward of its completions {true}; of the placebo that it was tuned on {own}."
-            )
-        )
+        own, true = (spanned(*(completions[f"{of}reward_{end}"] for end in ("difference", "ci_low", "ci_high"))) for of in ("own_", ""))
+        says = judged(completions["reward_ci_low"], completions["reward_ci_high"])
+        because = f"The true reward, RLHF less base: {true}; the placebo that it was tuned on: {own}."
+        out.append(Sentence("Does it earn more of the true reward?", answers[says], because))
     if features is not None:
         says = judged(features["promotes_signed_net_ci_low"], features["promotes_signed_net_ci_high"])
-        answer = {UP: "Yes: so more than chance does without it.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
-        out.append(Sentence("Do its features hold more of the true reward's words?", answer, f"{promoted(features)} {recalled(features)}"))
+        out.append(Sentence("Do its features hold more of the true reward's words?", answers[says], f"{promoted(features)} {recalled(features)}"))
     return out
 
 
@@ -151,18 +161,24 @@ def changed(row: dict | None) -> Sentence:
     answer = {UP: "Yes.", DOWN: "Less than by chance.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
     count = f"Of the {row['features']:.0f} best matched features after RLHF, {number(row['count'])} have no match before it"
     against = f"where another SAE seed gives {number(row['null'])}: {spanned(row['difference'], row['ci_low'], row['ci_high'])}"
-    return Sentence(question, answer, f"{count}, {against}. Any tuning changes features: this is no sign of the reward. {none}")
+    over = (row[f"over_twin{end}"] for end in ("", "_ci_low", "_ci_high"))
+    twin = (
+        f" Tuned on a placebo: {signed(row['twin'])}; net of that {spanned(*over, alone='that takes two runs of either')}."
+        if isfinite(row["twin"])
+        else ""
+    )
+    return Sentence(question, answer, f"{count}, {against}.{twin} Any tuning changes features: this is no sign of the reward. {none}")
 
 
 def sure(features: dict | None, completions: dict | None) -> Sentence:
     """How sure is that? What a replicate is, and what the intervals therefore do not speak of."""
     runs = int((completions if completions is not None else features)["runs"])
     if runs > 1:
-        said = f"The intervals are over {runs} RLHF runs from one base model, and so few make them wide. Another base model they do not speak of."
+        said = f"The intervals are over {runs} RLHF runs from one base model: the fewer, the wider. Of another base model they do not speak."
         return Sentence("How sure is that?", f"{runs} RLHF runs.", said)
-    over = [f"other prompts ({completions['samples']:.0f})"] if completions is not None else []
-    over += [f"other SAE seeds ({replicates(features).split()[0]})"] if features is not None else []
-    covers = f"The intervals say how much {' and '.join(over)} would change this"
+    counts = {"prompts": completions and int(completions["samples"]), "SAE seeds": features and int(features["sae_seeds"])}
+    over = [f"other {what} ({count})" for what, count in counts.items() if count and count > 1]
+    covers = f"The intervals say how much {' and '.join(over)} would change this" if over else "There are no intervals: one replicate"
     return Sentence("How sure is that?", "One RLHF run.", f"{covers}. How another RLHF run would come out, they do not say.")
 
 

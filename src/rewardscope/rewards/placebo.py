@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-ENDINGS = ("ingly", "edly", "ness", "ment", "able", "ing", "est", "ful", "ies", "ied", "ed", "er", "es", "ly", "s", "d", "y", "e")
+ENDINGS = (
+    "'s", "ingly", "edly", "ness", "ment", "able", "ably", "ible", "ibly", "ing", "est", "ful", "ies", "ied", "ed", "er", "es", "ly",
+    "s", "d", "y", "i", "e",
+)  # fmt: skip
 STEM = 4  # letters that are left of a word at least
 
 
@@ -15,6 +18,11 @@ def stem(word: str) -> str:
         shorter = next((word[: -len(end)] for end in ENDINGS if word.endswith(end) and len(word) - len(end) >= STEM), "")
         word = shorter or word
     return word
+
+
+def _related(word: str, table: Mapping[str, float], stems: set[str]) -> bool:
+    """Whether a word or a part of it shares a stem with a word of the table, or is a short one of these with an ending ("badly")."""
+    return any(stem(part) in stems or any(part.removesuffix(end) in table for end in ENDINGS) for part in (word, *word.split("-")))
 
 
 def strata(*frequencies: Sequence[float]) -> list[tuple[int, ...]]:
@@ -28,8 +36,9 @@ class Placebo:
     def __init__(self, words: Sequence[str], table: Mapping[str, float], *frequencies: Sequence[float]):
         """`words` `[n]`, distinct, with their `frequencies`; values of `table` (of words among these) are what is moved.
 
-        Words of the table, of utility 0 too, and words that share a stem with one of them get no value. Where a stratum has too
-        few other words, what is left over goes to the stratum nearest by its frequencies; where none has any, nowhere.
+        Words of the table, of utility 0 too, and words that share a stem with one of them get no value, nor do compounds with such a
+        part. Where a stratum has too few other words, what is left over goes to the stratum nearest by its frequencies that has words
+        left; where none has any, nowhere (`short`: so many values).
         """
         stems, of = {stem(word) for word in table}, strata(*frequencies)
         self.count = len(words)
@@ -38,21 +47,19 @@ class Placebo:
         for i, word in enumerate(words):
             if table.get(word):
                 self.values.setdefault(of[i], []).append(table[word])
-            elif word not in table and stem(word) not in stems:
+            elif word not in table and not _related(word, table, stems):
                 self.others.setdefault(of[i], []).append(i)
-        free = {key: len(others) for key, others in self.others.items()}
-        self.sources: dict[tuple[int, ...], list[tuple[int, ...]]] = {
-            key: [] for key in free
-        }  # of a stratum's others: the strata that their values are of
-        for key in sorted(self.values, key=lambda key: (key not in free, key)):
-            for _ in self.values[key]:
-                nearest = min(free, key=lambda other: (sum(abs(a - b) for a, b in zip(key, other, strict=True)), other), default=None)
-                if nearest is None:
-                    return
+        # of a stratum's others: the strata that their values are of, its own first
+        self.sources = {key: [key] * min(len(others), len(self.values.get(key, []))) for key, others in self.others.items()}
+        left_over = [key for key in sorted(self.values) for _ in self.values[key][len(self.sources.get(key, [])) :]]
+        self.short = 0
+        for key in left_over:
+            free = [other for other, others in self.others.items() if len(others) > len(self.sources[other])]
+            if free:
+                nearest = min(free, key=lambda other: (sum(abs(a - b) for a, b in zip(key, other, strict=True)), other))
                 self.sources[nearest].append(key)
-                free[nearest] -= 1
-                if not free[nearest]:
-                    del free[nearest]
+            else:
+                self.short += 1
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One placebo: a value for each word `[n]`."""

@@ -26,9 +26,11 @@ def whole_words(texts: list[str], tokenizer) -> pd.DataFrame:
         for text, ids, offsets in zip(batch, coded["input_ids"], coded["offset_mapping"], strict=True):
             occurrences.update(ids)
             words = {match.start(): match for match in WORD.finditer(text)}
-            for token, (begin, end) in zip(ids, offsets, strict=True):
-                begin += text[begin:end].startswith(" ")  # offsets of byte-level tokens hold the space before a word
-                if (match := words.get(begin)) and match.end() == end:
+            # offsets of byte-level tokens hold the space before a word
+            spans = [(begin + text[begin:end].startswith(" "), end) for begin, end in offsets]
+            shared = Counter(spans)  # the bytes of one character are tokens of the same place
+            for token, (begin, end) in zip(ids, spans, strict=True):
+                if (match := words.get(begin)) and match.end() == end and shared[begin, end] == 1:
                     whole[token, match.group().lower()] += 1
     best: dict[int, str] = {}
     for (token, word), _ in sorted(whole.items(), key=lambda item: item[1]):

@@ -41,6 +41,12 @@ def start(snakemake) -> None:
     atexit.register(provenance.finish, provenance.begin(snakemake))
 
 
+def warn(snakemake, text: str) -> None:
+    """One line to the log and to the terminal; the job goes on."""
+    log.warning("%s", text)
+    print(f"rewardscope: {snakemake.rule}: {text}", file=sys.stderr)
+
+
 def _memory() -> None:
     """The log's last line: the most memory that the job itself held."""
     log.info("peak resident memory: %d MiB", provenance.peak_memory())

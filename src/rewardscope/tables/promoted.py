@@ -74,7 +74,8 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
     """p of the difference RLHF - base in signed utility, over runs and of each run: U's values on other words, `DRAWS` times.
 
     Words get values within strata of their frequency in the train documents and in the tuned model's completions (`written`). A
-    hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1). nan where U has no word.
+    hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1). nan where U has no word;
+    1 where there are fewer other words than words of U, as no placebo then weighs as much.
     """
     words = yardstick.counts.index.tolist()
     place = {word: i for i, word in enumerate(words)}
@@ -82,6 +83,8 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
     runs = sorted(features["run"].unique())
     if not placebo.values:
         return np.nan, [np.nan] * len(runs)
+    if placebo.short:
+        return 1.0, [1.0] * len(runs)
     promotes = np.zeros((len(runs), len(words)))  # RLHF - base: promoted tokens of each word, a mean over SAE seeds and samples
     for (run, side), group in features.groupby(["run", "side"]):
         for words_of_seed in group["promoted"]:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.rewards.utility import utilities, words
-from rewardscope.stats import against, counted, per_seed
-from rewardscope.tables.contrasts import net_of_random, over_twins
+from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
 from rewardscope.tables.explained import paid, pooled, promoted, spoken
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
@@ -109,7 +108,7 @@ def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], 
             texts = [" . ".join(token.strip() for token in tokens) for _, tokens in group.groupby(["pick", "place"])["token"]]
             values = {f"promotes_{name}": value for name, value in measure(texts, table, frequent).items()}
             drawn.append({"run": run, "seed": seed, "sample": 1, "side": side, **values})
-        random = per_seed(pd.DataFrame(drawn), [f"promotes_{name}" for name in MEASURES])
+        random = per_seed(pd.DataFrame(drawn), [f"promotes_{name}" for name in MEASURES]) if drawn else None
     facts = {
         **counted(frame),
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import paired, t_interval, unit
-from rewardscope.tables.contrasts import over_twins
+from rewardscope.stats import over_twins, paired, t_interval, unit
 
 COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
@@ -38,7 +37,7 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
       documents differ by a factor of two or more. Equal models would move none: no null, no p
 
     `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` or a fixed number. `chance`: the 5 % quantile of
-    base against base of another seed, but at least the 95 % quantile of random rows, for each run, layer and kind of features; in a
+    base against base of another seed, but above the 95 % quantile of random rows, for each run, layer and kind of features; in a
     total its mean. `random`: how many of as many random rows do what `change` says. Every ranked feature of the other dictionary can be a
     match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run
     or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, so interval and
@@ -99,7 +98,8 @@ def _changes(features: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
     places = ["run", "layer"]
     seeds = features[features["side"] == "base"].groupby(places)["null_cosine"].quantile(CHANCE, interpolation="lower")
     floor = features.groupby(places)["random_cosine"].quantile(1 - CHANCE, interpolation="higher")
-    by_chance = features[places].join(np.maximum(seeds, floor).rename("threshold"), on=places)["threshold"]
+    least = np.fmax(seeds, np.nextafter(floor, np.inf))  # above the quantile: at it, more than `CHANCE` could match; nan where nothing lives
+    by_chance = features[places].join(least.rename("threshold"), on=places)["threshold"]
     thresholds = {"chance": by_chance} if nulls else {}
     for kept_at, threshold in (thresholds | {value: value for value in FIXED}).items():
         # not `<`: where the other dictionary has no living feature the cosine is nan, and there is no match

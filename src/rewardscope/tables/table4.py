@@ -12,6 +12,7 @@ from rewardscope.tables.explained import score
 ALWAYS = ("samples", "unit", "runs", "twin_runs")  # known of every reward, beside those of MEANS
 COLUMNS = [*SHARED, "reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"]
 MEANS = ("reward", "reward_alone", "own_reward")  # columns of completions whose mean over prompts is a measure
+COMPARED = ("base", "rlhf", "difference", "ci_low", "ci_high", "p_value", "twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")
 Run = tuple[pd.DataFrame, pd.DataFrame]
 """the completions of base and of RLHF in one run"""
 
@@ -44,7 +45,7 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
         "explainer": pd.NA,
     }
     for name in MEANS:
-        compared = _compared(runs, lambda frame, name=name: frame[name].to_numpy(dtype=float), resamples, seed, twins)
+        compared = _compared(runs, lambda frame, name=name: frame[name].to_numpy(dtype=float), resamples, seed, [] if name == "own_reward" else twins)
         values |= {f"{name}_{key}": value for key, value in compared.items()}
     values |= {
         "unit": "RLHF run" if len(runs) > 1 else "prompt",
@@ -67,15 +68,17 @@ def _size(completions: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(runs: list[Run], of: Callable[[pd.DataFrame], np.ndarray], resamples: int, seed: int, twins: list[Run]) -> dict[str, float]:
-    """Both sides' means of `of` over prompts, their difference, its interval and p, and the twins'."""
+    """Both sides' means of `of` over prompts, their difference, its interval and p, and the twins'; nan where all are equal."""
     base, rlhf = (np.array([of(pair[side]) for pair in runs]) for side in (0, 1))  # runs x prompts
+    if np.ptp([base, rlhf]) == 0:
+        return {**dict.fromkeys(COMPARED, np.nan), "base": base.mean(), "rlhf": rlhf.mean()}
     by_run = (rlhf - base).mean(axis=1)
     if len(runs) > 1:
         (low, high), p = t_interval(by_run), sign_flip_p(by_run)
     else:
         (low, high), p = bootstrap_interval(rlhf[0] - base[0], resamples, seed), sign_flip_p(rlhf[0] - base[0], seed)
-    out = {"base": base.mean(), "rlhf": rlhf.mean(), "difference": by_run.mean(), "ci_low": low, "ci_high": high, "p_value": p}
     placebo = np.array([(of(pair[1]) - of(pair[0])).mean() for pair in twins])
     over, over_low, over_high = welch([(1.0, by_run), (-1.0, placebo)]) if twins else (np.nan,) * 3
     twin = placebo.mean() if twins else np.nan
-    return {**out, "twin": twin, "over_twin": over, "over_twin_ci_low": over_low, "over_twin_ci_high": over_high}
+    values = (base.mean(), rlhf.mean(), by_run.mean(), low, high, p, twin, over, over_low, over_high)
+    return dict(zip(COMPARED, values, strict=True))

@@ -1,0 +1,164 @@
+"""Makes the figures that README quotes, on two floating-point paths and with two seeds; fails where one of them speaks against a statement.
+
+    python benchmarks/claims.py --seeds 1 2 --cores 2
+
+FOLDER/PATH-seedS is a run of the default experiment; after a kill the same command goes on. The first path is what this CPU does by itself,
+the second the next lower one. Prints a row per statement, and what the twins (placebo rewards) say of false alarms.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from safetensors.numpy import load_file
+from scipy.special import betaincinv
+
+
+class Statement(NamedTuple):
+    sentence: str
+    table: str
+    row: dict[str, str]  # columns and their values, which one row of the table has
+    prefix: str  # of its columns `ci_low`, `ci_high` and `difference` (or the prefix alone, without its last `_`)
+    must: str  # what the interval must be: a key of `MUST`
+
+
+MUST = {  # nothing is true of nan
+    "above": lambda low, high: low > 0,
+    "below": lambda low, high: high < 0,
+    "not above": lambda low, high: low <= 0,
+    "holds 0": lambda low, high: low <= 0 <= high,
+}
+TRUE, TWIN = {"reward": "utility"}, {"reward": "utility-placebo"}
+ALARM = Statement("a twin's features do not", "table3", TWIN, "promotes_signed_net_", "not above")
+STATEMENTS = [  # what README quotes
+    Statement("the reward of completions rises", "table4", TRUE, "reward_", "above"),
+    Statement("it rises more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
+    Statement("features promote more of the reward's words, net of random rows", "table3", TRUE, "promotes_signed_net_", "above"),
+    Statement("they do so more than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
+    ALARM,
+]
+TABLES = ["table3", "table4", "section5.3", "step4"]  # those that statements may name
+LOWER = {  # torch's capability of a CPU -> the variables of the next lower path
+    "avx512": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "avx2": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+}
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in LOWER["avx2"]} | variables
+
+
+def capability(variables: dict[str, str]) -> str:
+    command = [sys.executable, "-c", "import torch; print(torch.backends.cpu.get_cpu_capability())"]
+    return subprocess.run(command, env=environment(variables), check=True, stdout=subprocess.PIPE, text=True).stdout.strip().lower()
+
+
+def this_machine() -> dict:
+    """`cpu`, `torch`, `paths`: each floating-point path, named as torch names it, and its variables."""
+    first, info = capability({}), Path("/proc/cpuinfo")
+    second = capability(LOWER.get(first, {}))
+    if second == first:
+        raise SystemExit(f"torch's capability on this CPU is {first}: there is no second floating-point path")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    name = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
+    return {"cpu": name, "torch": version("torch"), "paths": {first: {}, second: LOWER[first]}}
+
+
+def run(results: Path, seed: int, variables: dict[str, str], cores: int) -> None:
+    targets = [f"{results}/tables/{name}.csv" for name in TABLES]
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", f"{Path(__file__).parents[1]}/Snakefile", "--cores", str(cores)]
+    command += ["--config", f"seed={seed}", f"results={results}", "device=cpu"]
+    if subprocess.run(command, env=environment(variables)).returncode:
+        raise SystemExit(f"{results}: the run failed; the same command goes on from there")
+
+
+def interval(results: Path, statement: Statement) -> tuple[float, float, float]:
+    """The difference that a statement is about, and its interval."""
+    file, prefix = results / f"tables/{statement.table}.csv", statement.prefix
+    if not file.exists():
+        raise SystemExit(f"{file} is not there")
+    table = pd.read_csv(file)
+    columns = [f"{prefix}difference" if f"{prefix}difference" in table else prefix.removesuffix("_"), f"{prefix}ci_low", f"{prefix}ci_high"]
+    if missing := {*columns, *statement.row} - {*table}:
+        raise SystemExit(f"{file} has no column {' or '.join(sorted(missing))}")
+    rows = table.loc[(table[[*statement.row]].astype(str) == pd.Series(statement.row)).all(axis=1), columns].astype(float)
+    if len(rows) != 1:
+        raise SystemExit(f"{file}: {len(rows)} rows are of {statement.row}, not one")
+    return tuple(rows.iloc[0])
+
+
+def share_equal(first: Path, second: Path) -> float:
+    """Share of tensors that are equal in both files of weights."""
+    a, b = load_file(first), load_file(second)
+    return sum((a[name] == b[name]).all() for name in a) / len(a)
+
+
+def at_most(alarms: int, of: int) -> float:
+    """The rate of false alarms that `alarms` of so many trials leave possible, at 95 % (Clopper and Pearson, one side)."""
+    return 1.0 if alarms == of else float(betaincinv(alarms + 1, of - alarms, 0.95))
+
+
+def false_alarms(found: dict[tuple[str, int], tuple[float, float, float]]) -> str:
+    """What the twins' intervals, by path and seed, say of them. By table, over its runs: no table has the interval of one twin run."""
+    heard = {place: MUST["above"](*ends) for place, (_, *ends) in found.items() if not math.isnan(ends[0])}
+    seeds = {seed: any(alarm for (_, of), alarm in heard.items() if of == seed) for _, seed in heard}
+    said = [
+        f"in {sum(counted.values())} of {len(counted)} {what}, so their rate is at most {at_most(sum(counted.values()), len(counted)):.2f} (95 %)"
+        for what, counted in (("tables, counted as if independent", heard), ("seeds, the paths of a seed taken together", seeds))
+    ]
+    return f"False alarms of the twins, by table (none has the interval of a single twin run): {'; '.join(said)}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path("results/claims"))
+    parser.add_argument("--read", action="store_true", help="run nothing: what an earlier round left")
+    arguments = parser.parse_args()
+    record = arguments.folder / "machine.json"  # whose figures these are
+    if arguments.read and not record.exists():
+        raise SystemExit(f"{record} is not there: a round without --read writes it")
+    here = None if arguments.read else this_machine()
+    machine = json.loads(record.read_text(encoding="utf-8")) if record.exists() else here
+    places = {(path, seed): arguments.folder / f"{path}-seed{seed}" for path in machine["paths"] for seed in arguments.seeds}
+    if not arguments.read:
+        if machine != here:
+            raise SystemExit(f"{arguments.folder} is of another machine ({machine['cpu']}, torch {machine['torch']}): name another --folder")
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps(machine, indent=1) + "\n", encoding="utf-8")
+        for (path, seed), results in places.items():
+            run(results, seed, machine["paths"][path], arguments.cores)
+    failed = []
+    print(f"{machine['cpu']}, torch {machine['torch']}, capability {next(iter(machine['paths']))}\n")
+    titles = ["statement", "interval", *(f"{path}, seed {seed}" for path, seed in places), "holds"]
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for statement in STATEMENTS:
+        found = {f"{path}, seed {seed}": interval(results, statement) for (path, seed), results in places.items()}
+        against = "; ".join(name for name, (_, *ends) in found.items() if not MUST[statement.must](*ends))
+        cells = ["{:.3g} ({:.3g} to {:.3g})".format(*numbers) for numbers in found.values()]
+        print("|", " | ".join([statement.sentence, statement.must, *cells, f"not in {against}" if against else "yes"]), "|")
+        failed += [f"does not hold: {statement.sentence} (in {against})"] if against else []
+    print("\n" + false_alarms({place: interval(results, ALARM) for place, results in places.items()}))
+    for seed in arguments.seeds:
+        weights = [places[path, seed] / "models/tiny/model/model.safetensors" for path in machine["paths"]]
+        if arguments.read and not all(file.exists() for file in weights):
+            print(f"Seed {seed}: the base models are not there, so it was not looked at whether the paths differ.")
+        elif (equal := share_equal(*weights)) == 1:
+            failed.append(f"seed {seed}: the base models of both paths are equal, so no second path was run")
+        else:
+            print(f"Seed {seed}: {1 - equal:.0%} of the base model's tensors differ between the paths.")
+    if failed:
+        raise SystemExit("\n".join(failed))
+
+
+if __name__ == "__main__":
+    main()

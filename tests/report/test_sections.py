@@ -1,0 +1,165 @@
+"""The report's sections: what their charts, rows and sentences say is in the tables."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_pages import REWARD, STEP4, TABLE3, TABLE4, TWIN3, TWIN4, completions, made_up
+
+from rewardscope.report import completions as report_completions
+from rewardscope.report import provenance as report_provenance
+from rewardscope.report import report, tables
+from rewardscope.report import sections as report_sections
+
+# ---- the first screen ----
+
+
+def titles(screen: dict) -> list[str]:
+    return [figure["title"] for figure in screen["figures"]]
+
+
+def test_five_figures_and_the_controls_among_them():
+    screen = report_sections.first_screen(TABLE3, TABLE4, [], twin=False)
+    assert titles(screen) == [
+        "Reward, prompt included", "Words that completions hold", "Words that features promote", "The same beside its controls",
+        "Words that features fire on",
+    ]  # fmt: skip
+    said = "features 32.3; random rows 7.50; net of random 24.8; twin 4.10; net of twin 28.2"
+    assert f'aria-label="{said}"' in screen["figures"][3]["svg"]
+    assert "features less random rows: 24.8 (13.6 to 36.0)" in screen["figures"][3]["svg"]
+
+
+def test_a_twin_has_no_twin_in_its_figure():
+    figure = report_sections.beside_controls(TWIN3, twin=True)
+    assert 'aria-label="features 4.10; random rows 3.50; net of random 0.60"' in figure["svg"] and ">twin<" not in figure["svg"]
+    assert "where the net interval leaves" in figure["note"] and "both net" in report_sections.beside_controls(TABLE3, twin=False)["note"]
+    assert "true reward" in report_sections.first_screen(None, TWIN4, [], twin=True)["figures"][0]["note"]
+
+
+def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
+    row = {**TABLE4, "m_base": np.nan, "m_rlhf": np.nan}
+    assert titles(report_sections.first_screen(None, row, [], twin=False)) == ["Reward, prompt included"]
+    alone = row | {"reward_alone_base": row["reward_base"], "reward_alone_rlhf": row["reward_rlhf"]}
+    assert titles(report_sections.first_screen(None, alone, [], twin=False)) == ["Reward of a completion"]
+
+
+def test_the_twin_s_article_stands_beside_the_reward_s():
+    page, data = made_up(1)
+    assert [(pair["reward"], pair["twin_of"]) for pair in page["pairs"]] == [("utility", ""), ("placebo", "utility")]
+    assert [pair["sentences"][0].question for pair in page["pairs"]] == ["Did it learn this reward?", "Does it earn more of the true reward?"]
+    assert page["compared"].startswith("RLHF tunes") and "2 RLHF runs, 1 of them on a placebo, 6 SAE seeds" in page["compared"]
+    shown = report.render(page, data)
+    assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown
+
+
+@pytest.mark.parametrize(
+    ("reward", "says"),
+    [
+        ({"words": "vader"}, "VADER lexicon, where people rated words from −4 to 4 (“love” +2). The reward of a text is the sum over its words, divided by 5"),
+        ({"words": "mine.csv"}, "the lexicon mine.csv"), ({"function": "f.py:likes"}, "the Python function f.py:likes"),
+        ({"classifier": {"hub": None, "path": "judge", "positive": "good"}}, "a classifier (judge) takes for good"),
+        ({"classifier": {"hub": None, "path": None, "positive": None}}, "a classifier (one trained here on labelled documents) takes for positive"),
+        ({"twin_of": "utility", "kind": "words"}, "other words, of like frequency, with the values of utility. It is a placebo"),
+        ({"twin_of": "utility", "kind": "noise"}, "a number by a hash of the text, spread like utility"),
+        ({"twin_of": "utility", "kind": "zero"}, "every text earns 0"),
+    ],
+)  # fmt: skip
+def test_what_a_reward_likes(reward, says):
+    assert says in report_completions.described(REWARD | {"words": None} | reward, [[completions(["love"], 1.0)]])
+
+
+# ---- step 4 ----
+
+
+def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
+    moved = STEP4 | {"change": "moved base", "kept_at": np.nan} | dict.fromkeys(["null", "difference", "ci_low", "ci_high", "random", "twin"], np.nan)
+    moved |= dict.fromkeys(["over_twin", "over_twin_ci_low", "over_twin_ci_high"], np.nan)
+    names = {"model": "tiny", "reward": "utility"}
+    (chart,) = report_sections.step4(pd.DataFrame([names | STEP4, names | moved]), several=False)
+    assert [(row["says"], row["above"]) for row in chart["rows"]] == [("+5.67 (3.12 to 8.21)", "+0.77 (−2.10 to 3.60), not shown"), ("–", "–")]
+    assert "mean over 3 RLHF runs" in chart["svg"]
+    page, data = made_up(1)
+    assert "net of the twin" in report.render(page, data)
+    alone = STEP4 | {name: np.nan for name in STEP4 if "twin" in name}
+    assert "net of the twin" not in report.render(page | {"step4": report_sections.step4(pd.DataFrame([names | alone]), False)}, data)
+
+
+# ---- the other sections ----
+
+
+def test_words_of_the_lexicon_are_cut_out_with_their_utility():
+    table = {"love": 3.2, "well": 1.1, "don't": -1.0}
+    assert report_completions.pieces("I LOVE it, don\u2019t!", table) == [
+        ("I ", None),
+        ("LOVE", 3.2),
+        (" it, ", None),
+        ("don\u2019t", -1.0),
+        ("!", None),
+    ]
+    assert report_completions.pieces("well-made", table) == [("well-made", 1.1)]
+    assert report_completions.pieces("", table) == []
+
+
+def test_words_written_more_and_less():
+    found = report_completions.words_written([completions(["bad", "love"], 0)], [completions(["love", "love", "best"], 0)])
+    assert [(word, before, after) for word, _, before, after in found["more"]] == [("best", 0, 2), ("love", 2, 4)]
+    assert [row[0] for row in found["less"]] == ["bad"]
+
+
+def test_the_rules_that_ran_and_what_they_read():
+    def job(rule, reads, writes, seconds):
+        return {
+            "rule": rule, "inputs": dict.fromkeys(reads, "0"), "outputs": dict.fromkeys(writes, {}), "seconds": seconds, "device": "cpu", "started": "2024",
+            "libraries": {"torch": "2"}, "git": {"commit": "abcdef0123456", "clean": False},
+        }  # fmt: skip
+
+    jobs = [job("table", ["a", "b"], ["t"], 1.0), job("model", ["given"], ["a"], 2.0), job("model", ["given"], ["b"], 3.0)]
+    found = report_provenance.made(SimpleNamespace(jobs=jobs, given={"given": "0"}, gone=["freed"], broken=[]))
+    assert found["rules"] == [
+        {"rule": "model", "jobs": 2, "seconds": "5.0", "reads": ""},
+        {"rule": "table", "jobs": 1, "seconds": "1.0", "reads": "model"},
+    ]
+    assert found["commits"] == ["abcdef0123 with changes"] and found["graph"].count('class="edge"') == 1
+
+
+def test_the_rule_graph_leaves_out_what_longer_ways_imply():
+    reads = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "b", "c"}, "e": {"a"}}
+    assert report_provenance.direct(reads) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}, "e": {"a"}}
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "text"),
+    [
+        (0.17, -0.26, 0.6, "+0.17 (−0.26 to 0.60), not shown"),
+        (5.67, 3.12, 8.21, "+5.67 (3.12 to 8.21)"),
+        (2.0, np.nan, np.nan, "+2.00"),
+        (np.nan, np.nan, np.nan, "–"),
+    ],
+)
+def test_a_difference_whose_interval_holds_0_is_not_shown(difference, low, high, text):
+    assert report_sections.says({"difference": difference, "ci_low": low, "ci_high": high}) == text
+
+
+def test_scores_stand_beside_those_of_other_features():
+    page, _ = made_up(1)
+    (chart,) = page["scores"]
+    assert chart["rows"] == [
+        {"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}
+    ]
+    assert "base 0.47, RLHF 0.51, other features 0.01" in chart["svg"]
+
+
+@pytest.mark.parametrize(("picks", "shown"), [({"top1": 3, "top2": 1, "low1": 0}, [1, 3]), ({"low1": 0, "low2": 1}, [0, 1]), ({"layer2": 2}, [2])])
+def test_layers_looked_into_are_not_those_of_table_7(picks, shown):
+    table = pd.DataFrame({"layer": [0, 1, 2, 3], "distance": [1.0, 2.0, 3.0, 4.0]})
+    assert report_sections.layer_charts([("name", table, picks)])[0]["layers"] == shown
+
+
+def test_a_pair_of_checkpoints_has_no_curves():
+    assert report_sections.run_charts([]) == []
+
+
+def test_a_long_table_is_cut_and_says_so():
+    found = tables.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
+    assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
