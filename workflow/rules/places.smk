@@ -158,6 +158,12 @@ def of_pairs(pairs, side, path):
     return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
 
 
+def nulls_of(pairs, side):
+    """The nulls beside each place of the pairs: they are made of a pair's first run."""
+    first = [pair.rsplit("/", 1)[0] + "/run1" for pair in pairs]
+    return [file for pick in CHOSEN for file in of_pairs(first, side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
+
+
 # ---- of sweeps -------------------------------------------------------------------------------
 SWEEPS = {
     "l1": [{"l1_on": penalty, "l1": l1} for penalty in ("activations", "weights") for l1 in getattr(CONFIG.sweeps.l1, penalty)],
