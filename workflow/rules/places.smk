@@ -158,10 +158,13 @@ def of_pairs(pairs, side, path):
     return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
 
 
+def first_run(pair):
+    return re.sub(r"\d+$", "1", pair)
+
+
 def nulls_of(pairs, side):
     """The nulls beside each place of the pairs: they are made of a pair's first run."""
-    first = [pair.rsplit("/", 1)[0] + "/run1" for pair in pairs]
-    return [file for pick in CHOSEN for file in of_pairs(first, side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
+    return [file for pick in CHOSEN for file in of_pairs(map(first_run, pairs), side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
 
 
 # ---- of sweeps -------------------------------------------------------------------------------
