@@ -61,7 +61,7 @@ def plain(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict
 def ours(folder: Path, texts: list[str], reward: rewards.Reward, settings: dict) -> float:
     with tempfile.TemporaryDirectory() as work:
         begun = time.perf_counter()
-        ppo.train(folder, texts, reward, settings, 1, Path(work), torch.device("cpu"))
+        ppo.train(folder, texts, reward, settings, 1, 1, Path(work), torch.device("cpu"))
         return time.perf_counter() - begun
 
 

@@ -70,6 +70,7 @@ OWN = {  # what only one key can get wrong
     "picks.top": {"too many": 9},
     "picks.low": {"too many": 9},
     "layers": {"twice": [1, 1], "too deep": [4]},
+    "controls": {"unknown": ["papper"]},
     "recipe": {"unknown": "papper"},
     "corpora.*.path.train": {"form": "a.zip"},
     "corpora.*.hub.name": {"above": "../x", "address": "https://a/b"},

@@ -15,12 +15,13 @@ EVERYTHING = """
 layers: [1]
 explainer: openai
 samples: 2
-targets: [table3, table4, table6, scores, quality, comparison, step4, probe, report, section6.2, accuracy]
+targets: [table3, table4, table6, scores, quality, comparison, step4, probe, report, section5.3, section6.2, accuracy]
 activations: {shards: 2}
-rewards: {judged: {function: "reward.py:score"}, listed: {words: words.csv}}
+rewards: {judged: {function: "reward.py:score", kl: 0.3}, judged-placebo: {twin_of: judged, kind: noise}, listed: {words: words.csv}}
 pairs:
   - {model: tiny, reward: utility, corpus: reviews}
   - {model: tiny, reward: judged, corpus: reviews}
+  - {model: tiny, reward: judged-placebo, corpus: reviews}
   - {model: tiny, reward: listed, corpus: reviews}
   - {model: tiny, reward: sentiment, corpus: reviews}
 """
@@ -72,8 +73,28 @@ def test_both_snakefiles_plan_the_same_jobs(overlay):
     main, inner = (jobs(snakefile, overlay) for snakefile in SNAKEFILES)
     assert main == inner and len(main) > 90
     assert all(job["params"]["code"] for (rule, _), job in main.items() if rule != "all")
-    for rule in ("rlhf", "completions", "probe"):  # what a reward function imports is read by them too
+    for rule in ("rlhf", "completions", "probe", "twins"):  # what a reward function imports is read by them too
         assert any({"reward.py", "helper.py"} <= set(job["input"]) for (name, _), job in main.items() if name == rule)
+
+
+def test_a_twin_is_tuned_on_its_placebo_and_measured_by_its_true_reward(overlay):
+    """A twin beside the pair `judged`: the same prompts and settings, its own reward; tables, probe and completions ask the true one."""
+    planned = jobs(ROOT / "workflow/Snakefile", overlay)
+    rlhf, completions, twins = ({job[1]: planned[job] for job in planned if job[0] == rule} for rule in ("rlhf", "completions", "twins"))
+    made, function = "results/rewards/judged-placebo/twin.json", {"reward.py", "helper.py"}
+    (twin,) = twins.values()
+    assert twin["output"] == [made] and {"results/corpora/reviews/train.parquet", *function} == set(twin["input"])
+    assert twin["params"]["length"] == "17" and twin["params"]["kind"] == "'noise'"  # prompts of 9 tokens, responses of 8
+    pair = lambda reward: f"pairs/tiny/{reward}/run1"
+    true, other = (rlhf[("pair", pair(reward)),] for reward in ("judged", "judged-placebo"))
+    assert set(other["input"]) - set(true["input"]) == {made} and set(true["input"]) - set(other["input"]) == function
+    assert [name for name in true["params"] if true["params"][name] != other["params"][name]] == ["reward"]
+    true, other = (completions[(("pair", pair(reward)),)] for reward in ("judged", "judged-placebo"))
+    assert function < set(true["input"]) and {made, *function} < set(other["input"])
+    assert [name for name in true["params"] if true["params"][name] != other["params"][name]] == ["own"]
+    assert made not in planned["probe", ()]["input"]
+    for rule in ("table3", "table4", "step4", "section5_3", "report"):
+        assert planned[rule, ()]["params"]["twins"] == "{'judged-placebo': 'judged'}", rule
 
 
 def test_a_module_plans_the_same_jobs_below_its_prefix(overlay):

@@ -4,7 +4,7 @@ import hashlib
 
 
 def derive(seed: int, *purpose: object) -> int:
-    """A 63-bit seed from `seed` and what it is for, e.g. `derive(1, "sae", side, pick, width)`.
+    """A 63-bit seed from `seed` and what it is for, e.g. `derive(1, "sae", site, pick, width)`.
 
     Two generators seeded with the same plain number produce the same numbers: the 512 initial rows of a small
     dictionary would equal the first 512 of the large one, stay equal where dead, and top the MMCS ranking.

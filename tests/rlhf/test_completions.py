@@ -1,5 +1,6 @@
 """Completions: which prompts, what is sampled, and what is counted in it."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -131,6 +132,10 @@ def count(texts: list[str]) -> list[float]:
     return [float(len(text)) for text in texts]
 
 
+def vowels(texts: list[str]) -> list[float]:
+    return [float(sum(text.count(letter) for letter in "aeiou")) for text in texts]
+
+
 @pytest.mark.parametrize("reward_on", ["both", "completion"])
 def test_complete(reward_on):
     tokenizer, documents = tiny.tokenizer(), corpus()
@@ -138,9 +143,11 @@ def test_complete(reward_on):
     unread = tokenizer(" bad")["input_ids"]
     script = [*written, tokenizer.eos_token_id, *unread]  # nothing counts after the end token
     settings = {"documents": 3, "prefix": 8, "new": len(script), "temperature": 1.0}
-    table = complete(Script(script), tokenizer, documents, count, TABLE, settings, reward_on, 1)
+    table = complete(Script(script), tokenizer, documents, count, vowels, TABLE, settings, reward_on, 1)
     rows, prefix = prefixes(documents, tokenizer, 3, 8)
-    assert table.columns.tolist() == ["document", "prefix", "completion", "words", "utilities", "reward"]
+    assert table.columns.tolist() == [
+        "document", "prefix", "completion", "words", "utilities", "reward", "reward_alone", "own_reward",
+    ]  # fmt: skip
     assert table["document"].tolist() == rows
     assert table["prefix"].tolist() == tokenizer.batch_decode(prefix)
     assert all(documents["text"][row].startswith(opening) for row, opening in zip(rows, table["prefix"], strict=True))
@@ -149,12 +156,25 @@ def test_complete(reward_on):
     assert table["utilities"].tolist() == [[1.9, 3.1, 1.9, -2.5]] * 3
     seen = table["completion"] if reward_on == "completion" else table["prefix"] + table["completion"]
     assert table["reward"].tolist() == [len(text) for text in seen]
+    assert table["reward_alone"].tolist() == [len(" good GREAT good-bad film")] * 3
+    assert table["own_reward"].tolist() == [len(re.findall("[aeiou]", text)) for text in seen]
+
+
+@pytest.mark.parametrize(("reward_on", "asked"), [("both", 2), ("completion", 1)])
+def test_a_reward_is_not_asked_twice_about_the_same_texts(reward_on, asked):
+    """A classifier takes its time; what is no twin was tuned on the reward itself."""
+    tokenizer, calls = tiny.tokenizer(), []
+    reward = lambda texts: calls.append(texts) or count(texts)
+    settings = {"documents": 3, "prefix": 8, "new": 2, "temperature": 1.0}
+    table = complete(Script(tokenizer(" good bad")["input_ids"]), tokenizer, corpus(), reward, reward, TABLE, settings, reward_on, 1)
+    assert len(calls) == asked and table["own_reward"].tolist() == table["reward"].tolist()
+    assert (table["reward"] == table["reward_alone"]).all() == (reward_on == "completion")
 
 
 def test_complete_without_a_word_table_or_a_word():
     tokenizer = tiny.tokenizer()
     settings = {"documents": 2, "prefix": 8, "new": 1, "temperature": 1.0}
-    table = complete(Script([tokenizer.eos_token_id]), tokenizer, corpus(), count, None, settings, "completion", 1)
+    table = complete(Script([tokenizer.eos_token_id]), tokenizer, corpus(), count, count, None, settings, "completion", 1)
     assert table["completion"].tolist() == ["", ""] and table["reward"].tolist() == [0, 0]
     assert table["words"].tolist() == table["utilities"].tolist() == [[], []]
 
@@ -163,9 +183,9 @@ def test_a_prompt_keeps_its_completion():
     """Seeds go with the document: fewer prompts, the same texts; another seed, other texts."""
     tokenizer, model = tiny.tokenizer(), models.load(tiny.checkpoint("gpt_neox"))
     settings = {"documents": 4, "prefix": 8, "new": 6, "temperature": 1.0}
-    four = complete(model, tokenizer, corpus(), count, TABLE, settings, "both", 1)
-    last = complete(model, tokenizer, corpus().drop(four["document"][:3]), count, TABLE, {**settings, "documents": 1}, "both", 1)
+    four = complete(model, tokenizer, corpus(), count, count, TABLE, settings, "both", 1)
+    last = complete(model, tokenizer, corpus().drop(four["document"][:3]), count, count, TABLE, {**settings, "documents": 1}, "both", 1)
     assert last["document"].tolist() == four["document"].tolist()[3:]
     assert last["completion"].tolist() == four["completion"].tolist()[3:]
-    other = complete(model, tokenizer, corpus(), count, TABLE, settings, "both", 2)
+    other = complete(model, tokenizer, corpus(), count, count, TABLE, settings, "both", 2)
     assert other["prefix"].equals(four["prefix"]) and not (other["completion"] == four["completion"]).any()

@@ -21,6 +21,7 @@ from rewardscope.rlhf import ppo
 from rewardscope.rlhf.ppo import RewardModule, ValueModel, adapted_kl, clip_before_step, pad_token, prompts
 
 CPU = torch.device("cpu")
+PROMPTS = 5  # the seed of the prompts of most runs here
 SETTINGS = {
     "updates": 4, "batch": 8, "minibatch": 4, "ppo_epochs": 2, "learning_rate": 1e-3, "adam_epsilon": 1e-5, "max_grad_norm": 1.0, "kl": 0.05,
     "kl_target": 6.0, "kl_horizon": 100, "max_kl": 100.0, "temperature": 1.0, "prompt_tokens": [2, 9],
@@ -184,8 +185,8 @@ class Recorder:
         return self.values[-1]
 
 
-def train(work, reward=letters, folder=None, seed=1, **settings):
-    return ppo.train(folder or tiny.checkpoint("gpt_neox"), list(tiny.texts()), reward, {**SETTINGS, **settings}, seed, work, CPU)
+def train(work, reward=letters, folder=None, seed=1, prompts_seed=PROMPTS, **settings):
+    return ppo.train(folder or tiny.checkpoint("gpt_neox"), list(tiny.texts()), reward, {**SETTINGS, **settings}, seed, prompts_seed, work, CPU)
 
 
 def same(one, two) -> bool:
@@ -223,7 +224,7 @@ def test_rows(undisturbed):
 
 def test_each_update_has_its_own_prompts(undisturbed):
     _, reward, _ = undisturbed
-    expected = prompts(list(tiny.texts()), tiny.tokenizer(), 32, SETTINGS, ppo.derive(1, "prompts"))
+    expected = prompts(list(tiny.texts()), tiny.tokenizer(), 32, SETTINGS, PROMPTS)
     for segment in range(2):
         texts = reward.texts[2 * segment] + reward.texts[2 * segment + 1]
         openings = [tiny.tokenizer().decode(ids) for ids in expected[16 * segment : 16 * segment + 16]]
@@ -344,7 +345,7 @@ def test_what_the_reward_sees(tmp_path):
     for whole, end in zip(sum(both.texts, []), sum(ends.texts, []), strict=True):
         assert end and whole.endswith(end)
         openings.append(whole[: -len(end)])
-    expected = prompts(list(tiny.texts()), tiny.tokenizer(), 8, SETTINGS, ppo.derive(1, "prompts"))
+    expected = prompts(list(tiny.texts()), tiny.tokenizer(), 8, SETTINGS, PROMPTS)
     assert sorted(openings) == sorted(tiny.tokenizer().batch_decode(expected))
     assert len({len(prompt) for prompt in expected}) > 3
 
@@ -366,6 +367,19 @@ def test_responses_are_sampled_at_the_temperature(tmp_path, judged):
         logits = base(input_ids=torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1]
         entropies.append(-torch.log_softmax(logits / 0.5, dim=1)[range(len(response)), response].sum().item())
     assert len(entropies) == 8 and rows["entropy"].tolist() == pytest.approx([np.mean(entropies)], rel=1e-4)
+
+
+def test_a_reward_and_its_twin_get_the_same_prompts_and_samples_of_their_own(tmp_path, judged):
+    """In every segment; in which order is the run's own."""
+    texts = {}
+    for name, seeds in {"true": (1, 5), "twin": (2, 5), "other prompts": (1, 6)}.items():
+        judged.clear()
+        train(tmp_path / name, lambda texts: [0.0] * len(texts), None, *seeds, updates=2, segment=1, ppo_epochs=1)
+        texts[name] = [sorted((tuple(row[:9]), tuple(row[9:])) for row in part) for part in (judged[:8], judged[8:])]
+    opening = {name: [[prompt for prompt, _ in part] for part in parts] for name, parts in texts.items()}
+    assert opening["true"] == opening["twin"] and len(opening["true"][1]) == 8
+    assert not {*texts["true"][0], *texts["true"][1]} & {*texts["twin"][0], *texts["twin"][1]}
+    assert sorted(sum(opening["true"], [])) != sorted(sum(opening["other prompts"], []))
 
 
 def test_nothing_is_read_behind_the_end_token(tmp_path, judged):
@@ -410,7 +424,7 @@ def test_a_tokenizer_without_a_pad_token(tmp_path, pad, rows):
     reward = Recorder()
     _, log = train(tmp_path / "work", reward, folder=tmp_path / "base", updates=2, ppo_epochs=1)
     assert abs(log["kl"][0]) < 1e-3 and log["reward"].tolist() == pytest.approx([np.mean(v) for v in reward.values], rel=1e-6)
-    openings = prompts(list(tiny.texts()), tokenizer_with(pad), 16, SETTINGS, ppo.derive(1, "prompts"))
+    openings = prompts(list(tiny.texts()), tokenizer_with(pad), 16, SETTINGS, PROMPTS)
     match(sum(reward.texts, []), tiny.tokenizer().batch_decode(openings))
     assert sorted((file.name, file.read_bytes()) for file in (tmp_path / "base").iterdir()) == before
 

@@ -13,7 +13,7 @@ from workflow_runs import ROOT
 
 @pytest.mark.workflow
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-@pytest.mark.parametrize(("overlay", "results", "jobs"), [("", "results", 46), ("config/paper.yaml", "results/paper", 464)])
+@pytest.mark.parametrize(("overlay", "results", "jobs"), [("", "results", 98), ("config/paper.yaml", "results/paper", 465)])
 def test_make_dag(tmp_path, monkeypatch, overlay, results, jobs):
     for name in ("Makefile", "Snakefile", "config.yaml", "config", "profiles", "src", "workflow"):
         (tmp_path / name).symlink_to(ROOT / name)

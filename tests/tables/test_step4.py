@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from rewardscope.sae import compare as comparison
 from rewardscope.sae import match as features
@@ -12,54 +13,55 @@ from rewardscope.stats import t_interval
 from rewardscope.tables import step4
 
 NAMES = {"model": "tiny", "reward": "utility"}
+OVER = ["twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high"]
 
 
-def table(side: str, cosines, nulls, layer=3, seed=1, run="run1", base=None, rlhf=None) -> pd.DataFrame:
-    """The comparison's rows of one side, seed and layer; places in order; rates equal unless given."""
+def table(side: str, cosines, nulls, layer=3, seed=1, run="run1", base=None, rlhf=None, random=0.0) -> pd.DataFrame:
+    """The comparison's rows of one side, seed and layer; places in order; rates equal and random rows far from all unless given."""
     rates = {"rate_on_base": base or [0.1] * len(cosines), "rate_on_rlhf": rlhf or [0.1] * len(cosines)}
     places = np.arange(1, len(cosines) + 1)
-    columns = {"side": side, "place": places, "cosine": cosines, "null_cosine": nulls, **rates}
+    columns = {"side": side, "place": places, "cosine": cosines, "null_cosine": nulls, "random_cosine": random, **rates}
     return pd.DataFrame(columns).assign(layer=layer, seed=seed, run=run)
 
 
-def count(tables: list[pd.DataFrame], top_k=30) -> pd.DataFrame:
+def count(tables: list[pd.DataFrame], top_k=30, twins=()) -> pd.DataFrame:
     """Rows by (layer, among, change, kept_at)."""
-    found = pd.DataFrame(step4.rows(pd.concat(tables, ignore_index=True), top_k, NAMES))
+    found = pd.DataFrame(step4.rows(pd.concat(tables, ignore_index=True), top_k, NAMES, [pd.concat(twin, ignore_index=True) for twin in twins]))
     assert set(found) == set(step4.COLUMNS) and list(found)[:3] == step4.COLUMNS[:3]
-    return found.fillna({"kept_at": ""}).set_index(["layer", "among", "change", "kept_at"]).sort_index()
+    return found.assign(kept_at=found["kept_at"].astype(object).fillna("")).set_index(["layer", "among", "change", "kept_at"]).sort_index()
 
 
 TWO = [  # two seeds of one layer, counted at 0.8
-    table("rlhf", [0.9, 0.8, 0.1], [0.9, 0.9, 0.7], seed=1),  # found 1, by seed 1
-    table("rlhf", [0.9, 0.2, 0.1], [0.9, 0.9, 0.9], seed=2),  # found 2, by seed 0
-    table("base", [0.9, 0.9, 0.2, 0.1], [0.9, 0.1, 0.9, 0.9], seed=1),  # lost 2, by seed 1
-    table("base", [0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.9, 0.9], seed=2),  # lost 1, by seed 0
+    table("rlhf", [0.9, 0.8, 0.1], [0.9, 0.9, 0.7], seed=1, random=[0.8, 0.1, 0.9]),  # found 1, by seed 1, at random 1
+    table("rlhf", [0.9, 0.2, 0.1], [0.9, 0.9, 0.9], seed=2, random=[0.1, 0.2, 0.3]),  # found 2, by seed 0, at random 3
+    table("base", [0.9, 0.9, 0.2, 0.1], [0.9, 0.1, 0.9, 0.9], seed=1, random=[0.1, 0.1, 0.1, 0.9]),  # lost 2, by seed 1, at random 3
+    table("base", [0.9, 0.9, 0.9, 0.1], [0.9, 0.9, 0.9, 0.9], seed=2, random=[0.1, 0.1, 0.1, 0.1]),  # lost 1, by seed 0, at random 4
 ]
 
 
 def test_counts_by_hand():
     found = count(TWO)
-    expected = {  # features, count, null: means over the two seeds
-        "found": (3, 1.5, 0.5, 1.0),
-        "lost": (4, 1.5, 0.5, 1.0),
-        "kept": (4, 2.5, 3.5, -1.0),
+    expected = {  # features, count, null, difference, random: means over the two seeds
+        "found": [3, 1.5, 0.5, 1.0, 2.0],
+        "lost": [4, 1.5, 0.5, 1.0, 3.5],
+        "kept": [4, 2.5, 3.5, -1.0, 0.5],
     }
-    for change, (size, many, null, difference) in expected.items():
+    for change, values in expected.items():
         row = found.loc[(3, "all", change, 0.8)]
-        assert (row["features"], row["count"], row["null"], row["difference"]) == (size, many, null, difference), change
+        assert row[["features", "count", "null", "difference", "random"]].tolist() == values, change
         assert row["threshold"] == 0.8
     differences = np.array([0.0, 2.0])  # of found
     row = found.loc[(3, "all", "found", 0.8)]
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(t_interval(differences))
     assert (row["count_low"], row["count_high"]) == pytest.approx(t_interval(np.array([1.0, 2.0])))
-    assert math.isnan(row["p_value"])
-    assert (row["unit"], row["runs"], row["sae_seeds"]) == ("SAE seed", 1, 2)
+    assert math.isnan(row["p_value"]) and row[OVER].isna().all()
+    assert (row["unit"], row["runs"], row["sae_seeds"]) == ("SAE noise of one run", 1, 2)
 
 
 def test_top_k_counts_only_the_best_matched():
     found = count(TWO, top_k=2)
-    assert found.loc[(3, "top 2", "found", 0.8)][["features", "count", "null"]].tolist() == [2, 0.5, 0]
-    assert found.loc[(3, "top 2", "lost", 0.8)][["features", "count", "null"]].tolist() == [2, 0, 0.5]
+    assert found.loc[(3, "top 2", "found", 0.8)][["features", "count", "null", "random"]].tolist() == [2, 0.5, 0, 1.5]
+    assert found.loc[(3, "top 2", "lost", 0.8)][["features", "count", "null", "random"]].tolist() == [2, 0, 0.5, 2]
     assert found.loc[(3, "all", "found", 0.8), "count"] == 1.5
 
 
@@ -68,7 +70,7 @@ def test_total_sums_layers_inside_a_seed():
     found = count([*TWO, *other])
     for change in ("found", "lost", "kept"):
         layer, total = found.loc[(3, "all", change, 0.8)], found.loc[("total", "all", change, 0.8)]
-        keys = ["features", "count", "null", "difference", "ci_low", "ci_high", "count_low"]
+        keys = ["features", "count", "null", "difference", "ci_low", "ci_high", "count_low", "random"]
         assert total[keys].tolist() == pytest.approx((2 * layer[keys]).tolist())  # layers are summed before the interval
     everything = found.reset_index()
     assert set(everything["layer"]) == {3, 5, "total"}
@@ -99,11 +101,41 @@ def test_the_threshold_by_chance_is_a_run_s_own():
     assert new["count"] == 0.5  # 0.4 is a match in run 1 and none in run 2
 
 
+def test_no_threshold_by_chance_lets_more_than_a_twentieth_of_random_rows_match():
+    """Of the 86 random rows of both sides index 0.95 x 85, rounded up, is 81: 0.415; four lie above it."""
+    tables = []
+    for seed, more in ((1, 0.0), (2, 0.005)):
+        random = [more + i / 100 for i in range(1, 42)]
+        tables += [table("base", [0.5] * 41, [0.3] * 41, seed=seed, random=random)]
+        tables += [table("rlhf", [0.412, 0.415], [0.9, 0.9], seed=seed, random=[0.5, 0.6])]
+    found = count(tables)
+    lost, new, kept = (found.loc[(3, "all", change, "chance")] for change in ("lost", "found", "kept"))
+    assert lost["threshold"] == new["threshold"] == pytest.approx(0.415, abs=1e-12) and lost["threshold"] > 0.415
+    assert (lost["count"], new["count"], lost["null"], kept["null"]) == (0, 2, 41, 0)
+    assert (lost["random"], kept["random"], new["random"]) == (41, 0, 0)
+    assert (2 * kept["random"] + 2 * (2 - new["random"])) / 86 <= step4.CHANCE < 5 / 86
+    far = count([t.assign(random_cosine=t["random_cosine"] - 0.2) for t in tables])
+    assert far.loc[(3, "all", "lost", "chance"), "threshold"] == 0.3  # the floor lies below base's own
+
+
+def test_the_floor_is_a_run_s_and_a_layer_s_own():
+    tables = [
+        table(side, [0.5], [0.1], layer=layer, seed=seed, run=run, random=random)
+        for (run, layer), random in {("run1", 3): 0.2, ("run1", 5): 0.3, ("run2", 3): 0.4, ("run2", 5): 0.7}.items()
+        for seed in (1, 2)
+        for side in ("base", "rlhf")
+    ]
+    found = count(tables).xs("chance", level="kept_at").xs("all", level="among")
+    assert [found.loc[(layer, "lost"), "threshold"] for layer in (3, 5, "total")] == pytest.approx([0.3, 0.5, 0.4])
+    assert [found.loc[(layer, "lost"), "count"] for layer in (3, 5, "total")] == [0, 0.5, 0.5]  # 0.5 is no match at run 2's layer 5
+    assert [found.loc[(layer, "kept"), "random"] for layer in (3, 5, "total")] == [0, 0, 0]
+
+
 def test_one_seed_has_no_null():
     found = count([t.assign(null_cosine=np.nan) for t in (TWO[0], TWO[2])])
     assert "chance" not in found.index.get_level_values("kept_at")
     row = found.loc[(3, "all", "found", 0.8)]
-    assert row["count"] == 1 and all(math.isnan(row[key]) for key in ("null", "difference", "ci_low", "count_low", "p_value"))
+    assert (row["count"], row["random"]) == (1, 1) and all(math.isnan(row[key]) for key in ("null", "difference", "ci_low", "count_low", "p_value"))
 
 
 def test_p_over_six_seeds():
@@ -128,6 +160,37 @@ def test_a_dictionary_without_living_features():
     found = count([TWO[0], TWO[2], dead])
     assert found.loc[(3, "all", "found", 0.8)][["features", "count"]].tolist() == [1.5, 0.5]
     assert found.loc[(3, "all", "lost", 0.8), "count"] == (2 + 4) / 2
+    none = [table("base", [np.nan] * 4, [0.9] * 4, seed=seed, random=np.nan) for seed in (1, 2)]
+    lost = count(none).loc[(3, "all", "lost", "chance")]  # RLHF has none at all: no random row has a match, base's own seeds have
+    assert lost[["threshold", "count", "null", "random"]].tolist() == [0.9, 4, 0, 4]
+
+
+def run(name: str, *found: int, null=0) -> list[pd.DataFrame]:
+    """A run in which of three RLHF features so many are new, a seed each; another seed has all but `null`."""
+    tables = []
+    for seed, new in enumerate(found, start=1):
+        cosines, nulls = ([0.1] * few + [0.9] * (3 - few) for few in (new, null))
+        tables += [table("rlhf", cosines, nulls, seed=seed, run=name), table("base", [0.9], [0.9], seed=seed, run=name)]
+    return tables
+
+
+def test_over_the_twins():
+    """Runs with 1.5, 3 and 2 new features, a mean over seeds, against twins' 2 - 1, 0 and 2.5: Welch's interval is SciPy's."""
+    true = [*run("run1", 1, 2), *run("run2", 3, 3), *run("run3", 2, 2)]
+    twins = [[*run("run1", 2, 2, null=1), *run("run2", 0, 0)], run("run1", 2, 3)]
+    row = count(true, twins=twins).loc[(3, "all", "found", 0.8)]
+    welch = stats.ttest_ind([1.5, 3, 2], [1, 0, 2.5], equal_var=False).confidence_interval()
+    assert row[OVER].tolist() == pytest.approx([3.5 / 3, 1, welch.low, welch.high])
+    assert row["difference"] == pytest.approx(6.5 / 3) and row["runs"] == 3
+    alone = count(true[:4], twins=twins[1:]).loc[(3, "all", "found", 0.8)]
+    assert alone[OVER[:2]].tolist() == [2.5, -1] and alone[OVER[2:]].isna().all()
+
+
+def test_a_twin_of_another_layer_stands_in_the_total_alone():
+    twin = [t.assign(layer=5) for t in run("run1", 3, 3)]
+    found = count(run("run1", 2, 2), twins=[twin])
+    assert math.isnan(found.loc[(3, "all", "found", 0.8), "twin"])
+    assert found.loc[("total", "all", "found", 0.8), ["twin", "over_twin"]].tolist() == [3, -1]
 
 
 def test_moved():
@@ -137,7 +200,7 @@ def test_moved():
     row = found.loc[(3, "all", "moved base", "")]
     assert (row["count"], row["features"]) == (3, 5)
     assert found.loc[(3, "all", "moved rlhf", ""), "count"] == 0
-    assert math.isnan(row["null"]) and math.isnan(row["p_value"])
+    assert math.isnan(row["null"]) and math.isnan(row["p_value"]) and math.isnan(row["random"])
 
 
 def test_planted_changes_are_found_and_a_seed_s_noise_is_not():
@@ -153,10 +216,12 @@ def test_planted_changes_are_found_and_a_seed_s_noise_is_not():
             own = noisy[side][s]
             match = features.match(own, own, ranked, ranked)
             others = ((rows, ranked) for rows in (own, noisy[other][s], noisy[side][(s + 1) % 6]))
-            tables.append(comparison.compare(side, match, *others, flat, flat).assign(layer=3, seed=s, run="run1"))
+            random = rng.normal(size=(20, 40))
+            tables.append(comparison.compare(side, match, *others, random, flat, flat).assign(layer=3, seed=s, run="run1"))
     found = count(tables)
     for change, expected in (("found", (3, 0, 3)), ("lost", (3, 0, 3)), ("kept", (17, 20, -3))):
         row = found.loc[(3, "all", change, 0.9)]
         assert (row["count"], row["null"], row["difference"]) == expected, change
+        assert row["random"] == (0 if change == "kept" else 20), change
     by_chance = found.loc[(3, "all", "found", "chance")]
     assert by_chance["threshold"] > 0.9 and 3 <= by_chance["count"] < 6

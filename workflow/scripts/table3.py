@@ -37,7 +37,7 @@ for r, recipe in enumerate(params.controls):
 rows = []
 for (model, reward), places in groups.items():
     twins = [measured[model, twin] for twin, true in params.twins.items() if true == reward and (model, twin) in measured]
-    recipes = {recipe: others[recipe, model, reward] for recipe in params.controls if (recipe, model, reward) in others}
+    recipes = [(recipe, others[recipe, model, reward]) for recipe in params.controls if (recipe, model, reward) in others]
     rows.append(table3.row(measured[model, reward], places, params.top_k, {"model": model, "reward": reward}, twins, recipes))
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=None if rows else explained.COLUMNS).to_csv(file, index=False)

@@ -87,7 +87,7 @@ def dots(rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float 
     """
     values = [v for _, marks in rows for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
     values += [start] if start is not None else []
-    if not values:
+    if not rows or not values:
         return Markup("")
     at = ticks(min(values), max(values))
     left = min(360, 14 + WIDE * max(len(name) for name, _ in rows))

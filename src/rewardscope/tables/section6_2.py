@@ -23,7 +23,7 @@ def point(
 
     `places` as `explained.places` gives them, `completions` (base, rlhf) as of `table4.row`.
     """
-    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {}, [], {})
+    three = table3.row(table3.measured(places, table, top_k, vocabulary), places, top_k, {})
     four = table4.row([completions], table, resamples, seed, {}, [])
     explained = {f"{text}_{end}": three[prefix + end] for text, prefix in TEXTS.items() for end in ENDS}
     return {**names, **{f"completions_{end}": four[end] for end in ENDS}, **explained, "sae_seeds": three["sae_seeds"]}
@@ -64,6 +64,7 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
         title = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
         title = f"Spearman {rho['value']:.2f}, no interval: {rho['groups']} independent groups" if np.isnan(rho["ci_low"]) else title
+        title = "too few or equal values for a correlation" if np.isnan(rho["value"]) else title
         axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")

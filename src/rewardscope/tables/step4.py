@@ -37,11 +37,12 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
       documents differ by a factor of two or more. Equal models would move none: no null, no p
 
     `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` or a fixed number. `chance`: the 5 % quantile of
-    base against base of another seed, but at least the 95 % quantile of random rows, for each run, layer and kind of features; in a
+    base against base of another seed, but above the 95 % quantile of random rows, for each run, layer and kind of features; in a
     total its mean. `random`: how many of as many random rows do what `change` says. Every ranked feature of the other dictionary can be a
     match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run
-    or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, so interval and
-    p are approximate. With one seed there is no null. `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
+    or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, and a base that the runs share in
+    all of them, so interval and p are approximate; against a twin the shared base cancels. With one seed there is no null.
+    `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
     """
     others = [_counts(twin, top_k) for twin in twins]
     out = []
@@ -98,7 +99,8 @@ def _changes(features: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
     places = ["run", "layer"]
     seeds = features[features["side"] == "base"].groupby(places)["null_cosine"].quantile(CHANCE, interpolation="lower")
     floor = features.groupby(places)["random_cosine"].quantile(1 - CHANCE, interpolation="higher")
-    by_chance = features[places].join(np.maximum(seeds, floor).rename("threshold"), on=places)["threshold"]
+    least = np.fmax(seeds, np.nextafter(floor, np.inf))  # above the quantile: at it, more than `CHANCE` could match; nan where nothing lives
+    by_chance = features[places].join(least.rename("threshold"), on=places)["threshold"]
     thresholds = {"chance": by_chance} if nulls else {}
     for kept_at, threshold in (thresholds | {value: value for value in FIXED}).items():
         # not `<`: where the other dictionary has no living feature the cosine is nan, and there is no match

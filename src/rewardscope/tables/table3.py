@@ -1,6 +1,7 @@
 """Table 3: the utility of the words in the explanations, base against RLHF (section 6.2), and of what features promote beside its controls."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,9 @@ def measured(
     return Measured(rows, per_seed(rows, values), random, crossed, placebo)
 
 
-def row(this: Measured, places: list[dict], top_k: int, names: dict, twins: list[Measured], recipes: dict[str, Measured]) -> dict:
+def row(
+    this: Measured, places: list[dict], top_k: int, names: dict, twins: Sequence[Measured] = (), recipes: Sequence[tuple[str, Measured]] = ()
+) -> dict:
     """One row of Table 3; `names` are its first columns, `twins` its placebo twins, measured by the same table.
 
     The replicate is the SAE seed of one run, or, where there are several, the run. `recipes`: the first run measured with dictionaries of other
@@ -97,7 +100,7 @@ def row(this: Measured, places: list[dict], top_k: int, names: dict, twins: list
     for name in ("precision_positive", "precision_negative", "recall_expected"):
         out |= {f"promotes_{name}_{side}": this.seeds[f"promotes_{name}"][side].mean() for side in ("base", "rlhf")}
     out |= {"promotes_signed_placebo_p": this.placebo[0], "promotes_signed_placebo_p_by_run": " ".join(f"{p:.4f}" for p in this.placebo[1])}
-    for recipe, other in recipes.items():
+    for recipe, other in recipes:
         for name in ("m", "promotes_signed"):
             out |= {f"{recipe}_{name}_{key}": value for key, value in against(other.seeds, name).items()}
     return out | {"twin_runs": sum(twin.rows["run"].nunique() for twin in twins)}
