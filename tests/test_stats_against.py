@@ -71,6 +71,13 @@ def test_two_sample_p_is_that_of_all_splits(sizes):
         assert two_sample_p(a, b) == float(splits(tenths.tolist(), sizes[0]))
 
 
+@pytest.mark.parametrize("tenths", [(0, 6, 6, 2, 4, 9, 3, -2), (3, 0, -5, 1, 5, -4, -1, -1), (4, -1, -5, -3, -7, -3, -1, 6)])
+def test_equal_means_have_p_1(tenths):
+    """Every split is at least as far apart, though the means of tenths are not equal in floating point."""
+    a, b = np.split(np.array(tenths) / 10, 2)
+    assert sum(tenths[:4]) == sum(tenths[4:]) and two_sample_p(a, b) == two_sample_p(b, a) == 1
+
+
 @pytest.mark.parametrize("sizes", [(0, 6), (1, 6), (2, 2), (3, 4), (2, 7)])
 def test_no_two_sample_p_that_could_not_reach_5_percent(sizes):
     assert 2 / math.comb(sum(sizes), sizes[0]) > 0.05
@@ -166,6 +173,7 @@ def test_one_seed_of_a_shared_base_has_no_spread_to_be_told():
     assert found["difference"] == 4 and math.isnan(found["ci_low"]) and math.isnan(found["ci_high"])
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_shared_base_stays_shared_where_a_seed_has_no_value():
     whole, holed = (shared(base, {"run1": [4.0, 5.0, 3.0], "run2": [9.0, 7.0, 8.0]}) for base in ([1.0, 4.0], [1.0, math.nan, 4.0]))
     assert holed == pytest.approx(whole, nan_ok=True) and holed["ci_high"] > 0

@@ -15,7 +15,5 @@ from rewardscope.models import models
 
 def raised(rows: Float[Tensor, "n d_model"], model: PreTrainedModel, words, promoted: int) -> Iterator[dict]:
     """`place, rank, token` of the `promoted` whole-word tokens (`words`) that each of `rows` raises most through the model's unembedding."""
-    if not len(rows):
-        return
     for place, tokens in enumerate(strongest(models.promoted(model, rows), words, promoted)[0], start=1):
         yield from ({"place": place, "rank": rank, "token": token["token"]} for rank, token in enumerate(tokens, start=1))
