@@ -38,11 +38,15 @@ MUST = {  # nothing is true of nan
 }
 TRUE, TWIN = {"reward": "utility"}, {"reward": "utility-placebo"}
 ALARM = Statement("a twin's features do not", "table3", TWIN, "promotes_signed_net_", "not above")
+FOUND = TRUE | {"change": "found", "kept_at": "chance", "layer": "total", "among": "top 30"}
 STATEMENTS = [  # what README quotes
     Statement("the reward of completions rises", "table4", TRUE, "reward_", "above"),
-    Statement("it rises more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
-    Statement("features promote more of the reward's words, net of random rows", "table3", TRUE, "promotes_signed_net_", "above"),
-    Statement("they do so more than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
+    Statement("more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
+    Statement("also without their prompts", "table4", TRUE, "reward_alone_over_twin_", "above"),
+    Statement("features promote more of the reward's words than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
+    Statement("but not more than random rows do", "table3", TRUE, "promotes_signed_net_", "not above"),
+    Statement("what features fire on shows nothing", "table3", TRUE, "", "holds 0"),
+    Statement("a twin loses as many features to change", "step4", FOUND, "over_twin_", "holds 0"),
     ALARM,
 ]
 TABLES = ["table3", "table4", "section5.3", "step4"]  # those that statements may name

@@ -17,6 +17,15 @@ SPEC = importlib.util.spec_from_file_location("claims", FILE)
 claims = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(claims)
 
+TRUE = claims.TRUE
+SAID = claims.STATEMENTS
+STATED = [  # whatever README says, the tables below are made for these
+    claims.Statement("the reward of completions rises", "table4", TRUE, "reward_", "above"),
+    claims.Statement("it rises more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
+    claims.Statement("features promote more of the reward's words, net of random rows", "table3", TRUE, "promotes_signed_net_", "above"),
+    claims.Statement("they do so more than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
+    claims.ALARM,
+]
 MACHINE = {"cpu": "Zeta 9", "torch": "2.0", "paths": {"avx2": {}, "default": {"ATEN_CPU_CAPABILITY": "default"}}}
 PLACES = [(path, seed) for path in ("avx2", "default") for seed in (1, 2)]
 NET, OVER = "promotes_signed_net", "promotes_signed_over_twin"
@@ -43,6 +52,15 @@ def made(results: Path, weight: float, *changes: tuple[str, int, str, float]) ->
     save_file({"a": same, "b": same, "c": same, "d": same * weight}, results / "models/tiny/model/model.safetensors")
 
 
+@pytest.fixture(autouse=True)
+def stated(monkeypatch):
+    monkeypatch.setattr(claims, "STATEMENTS", STATED)
+
+
+def test_readme_s_statements_are_of_tables_that_are_made():
+    assert {said.table for said in SAID} <= {*claims.TABLES} and {said.must for said in SAID} <= {*claims.MUST} and claims.ALARM in SAID
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Four finished runs; one tensor in four differs between the paths."""
@@ -63,10 +81,9 @@ def complaints(monkeypatch, folder: Path) -> list[str]:
     return stop.value.code.splitlines()
 
 
-def test_a_row_per_statement_with_every_interval(folder):
-    said = subprocess.run([sys.executable, FILE, "--read", "--folder", folder], capture_output=True, text=True)
-    assert said.returncode == 0 and said.stderr == ""
-    lines = said.stdout.splitlines()
+def test_a_row_per_statement_with_every_interval(folder, monkeypatch, capsys):
+    main(monkeypatch, folder, "--read")
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Zeta 9, torch 2.0, capability avx2"
     assert lines[2] == "| statement | interval | avx2, seed 1 | avx2, seed 2 | default, seed 1 | default, seed 2 | holds |"
     assert lines[4] == "| the reward of completions rises | above |" + 4 * " 2 (1 to 3.25) |" + " yes |"

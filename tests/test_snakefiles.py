@@ -89,7 +89,7 @@ def test_a_twin_is_tuned_on_its_placebo_and_measured_by_its_true_reward(overlay)
     true, other = (rlhf[("pair", pair(reward)),] for reward in ("judged", "judged-placebo"))
     assert set(other["input"]) - set(true["input"]) == {made} and set(true["input"]) - set(other["input"]) == function
     assert [name for name in true["params"] if true["params"][name] != other["params"][name]] == ["reward"]
-    true, other = (completions[("pair", pair(reward)), ("side", "rlhf")] for reward in ("judged", "judged-placebo"))
+    true, other = (completions[(("pair", pair(reward)),)] for reward in ("judged", "judged-placebo"))
     assert function < set(true["input"]) and {made, *function} < set(other["input"])
     assert [name for name in true["params"] if true["params"][name] != other["params"][name]] == ["own"]
     assert made not in planned["probe", ()]["input"]

@@ -22,7 +22,7 @@ def test_tables_have_the_contract_s_columns(finished):
     assert set(shared) <= set(three) and set(shared) <= set(four)
     assert {"reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"} <= set(four)
     assert three["model"].tolist() == four["model"].tolist() == ["tiny"]
-    assert three["unit"][0] == "SAE seed" and four["unit"][0] == "prompt"
+    assert three["unit"][0] == "SAE noise of one run" and four["unit"][0] == "prompt"
     assert four["samples"][0] == 10
 
 

@@ -220,6 +220,14 @@ def test_names_in_charts_are_text():
         assert {tag for tag, _ in Tags(svg).tags} <= {"svg", "path", "text", "circle", "rect", "title"}
 
 
+def test_long_names_are_not_cut():
+    svg = charts.dots([("tiny utility-placebo run 1 layer 3, base", [charts.Dot("m", "base", 1.0)])], "x", "said")
+    width, end, first = (
+        float(re.search(f, svg)[1]) for f in (r'viewBox="0 0 ([\d.]+)', r'<text x="([\d.]+)" y="[\d.]+" text-anchor="end"', r'd="M([\d.]+) 6V')
+    )
+    assert end >= 6.8 * 40 and end < first and width - first > 0.4 * width  # DejaVu Sans at size 12 has 6.8 a character
+
+
 def test_charts_of_nothing_are_empty():
     assert charts.lines([], ("x", "y"), "") == charts.dots([], "x", "") == ""
 

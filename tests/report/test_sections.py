@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from report_pages import REWARD, STEP4, TABLE3, TABLE4, TWIN3, TWIN4, completions, made_up
 
+from rewardscope.report import charts, report, tables
 from rewardscope.report import completions as report_completions
 from rewardscope.report import provenance as report_provenance
-from rewardscope.report import report, tables
 from rewardscope.report import sections as report_sections
 
 # ---- the first screen ----
@@ -25,14 +25,22 @@ def test_five_figures_and_the_controls_among_them():
         "Reward, prompt included", "Words that completions hold", "Words that features promote", "The same beside its controls",
         "Words that features fire on",
     ]  # fmt: skip
-    said = "features 32.3; random rows 7.50; net of random 24.8; twin 4.10; net of twin 28.2"
+    said = "features 32.3; random rows 7.50; unembedding alone 9.00; net of random 24.8; twin 4.10; net of twin 28.2"
     assert f'aria-label="{said}"' in screen["figures"][3]["svg"]
     assert "features less random rows: 24.8 (13.6 to 36.0)" in screen["figures"][3]["svg"]
 
 
+def test_a_vocabulary_without_a_word_of_the_reward_has_no_figure_of_controls():
+    empty = TABLE3 | {key: np.nan for key in TABLE3 if key.startswith("promotes_")}
+    assert "The same beside its controls" not in titles(report_sections.first_screen(empty, TABLE4, [], twin=False))
+    assert charts.dots([], "axis", "label", 0.0) == ""
+
+
 def test_a_twin_has_no_twin_in_its_figure():
     figure = report_sections.beside_controls(TWIN3, twin=True)
-    assert 'aria-label="features 4.10; random rows 3.50; net of random 0.60"' in figure["svg"] and ">twin<" not in figure["svg"]
+    assert (
+        'aria-label="features 4.10; random rows 3.50; unembedding alone 9.00; net of random 0.60"' in figure["svg"] and ">twin<" not in figure["svg"]
+    )
     assert "where the net interval leaves" in figure["note"] and "both net" in report_sections.beside_controls(TABLE3, twin=False)["note"]
     assert "true reward" in report_sections.first_screen(None, TWIN4, [], twin=True)["figures"][0]["note"]
 

@@ -37,7 +37,7 @@ def test_the_made_up_rows_have_the_columns_of_the_tables():
     vocabulary = pd.DataFrame({"token": [1], "text": [" love"], "word": ["love"], "occurrences": [30], "whole": [30]})
     measured = table3.measured([place], {"love": 2.0}, 1, vocabulary)
     run = (completions(["bad"], 0.0), completions(["love"], 1.0))
-    assert set(TABLE3) <= set(table3.row(measured, [place], 1, {}, []))
+    assert set(TABLE3) <= set(table3.row(measured, [place], 1, {}, [], {}))
     assert set(TABLE4) <= set(table4.row([run], {"love": 2.0}, 10, 1, {}, []))
     assert set(STEP4) <= set(step4.COLUMNS)
 
@@ -112,6 +112,13 @@ def test_a_reward_is_learned_where_its_interval_and_that_above_the_twin_leave_0_
 @pytest.mark.parametrize(("low", "high", "says"), [(0.0, 2.0, "not shown"), (-2.0, 0.0, "not shown"), (1e-9, 2.0, "up"), (-2.0, -1e-9, "down")])
 def test_an_interval_that_ends_at_0_holds_it(low, high, says):
     assert verdict.judged(low, high) == says
+
+
+def test_a_reward_that_is_the_same_for_every_text():
+    none = {name: np.nan for name in TABLE4 if "reward_" in name and not name.endswith(("base", "rlhf"))}
+    assert verdict.sentences(None, TABLE4 | none)[0][1:] == ("This cannot tell.", "Every text earns −0.06, before and after.")
+    own = {f"own_reward_{end}": np.nan for end in ("difference", "ci_low", "ci_high")}
+    assert "the placebo that it was tuned on: nothing to measure." in verdict.sentences(None, TWIN4 | own, twin=True)[0].because  # of kind zero
 
 
 def test_a_reward_of_completions_alone_is_not_called_one_of_prompts():

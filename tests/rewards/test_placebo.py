@@ -99,9 +99,9 @@ def test_what_is_left_over_goes_to_the_nearest_stratum():
 
 
 def test_nearest_is_nearest_by_both_frequencies():
-    """(3, 3) to (5, 3), (3, 4) and (0, 0): distances 2, 1 and 6."""
+    """(3, 3) to (5, 5), (6, 3) and (0, 0): distances 4, 3 and 6."""
     words = ["good", "film", "scene", "actor"]
-    assert drawn(Placebo(words, {"good": 2.0}, [7, 16, 7, 0], [7, 7, 15, 0]), words) == {"scene": 2.0}
+    assert drawn(Placebo(words, {"good": 2.0}, [7, 31, 63, 0], [7, 31, 7, 0]), words) == {"scene": 2.0}
 
 
 def test_own_values_come_before_what_is_left_over():

@@ -76,12 +76,13 @@ def test_tables_and_figures(finished):
     ] * 4  # fmt: skip
     tied = table7[(table7["choice"] == "top") & table7["tied"]]
     assert tied["fvu"].tolist() == table6[table6["weights"] == "tied"]["fvu"].tolist()
-    assert len(table(finished, "figures/section6.2")) == 1 and (table(finished, "tables/section6.2")["p_value"] == "").all()
+    assert len(table(finished, "figures/section6.2")) == 1 and (table(finished, "tables/section6.2")["ci_low"] == "").all()
 
 
 def test_low_layers_are_for_table_7_alone(finished):
-    assert (finished / PAIR / "base/sweeps/tied/low1.width16.parquet").exists()
-    assert not (finished / PAIR / "base/sweeps/l1/low1.width16.parquet").exists()
+    base = finished / "results/bases/theirs"  # which all runs of the model share
+    assert (base / "sweeps/tied/low1.width16.parquet").exists() and (base / "sweeps/l1/top1.width16.parquet").exists()
+    assert not (base / "sweeps/l1/low1.width16.parquet").exists()
     assert not list((finished / "results").rglob("saes/paper/low1"))
 
 

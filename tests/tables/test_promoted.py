@@ -143,6 +143,12 @@ def test_seeds_and_samples_are_averaged():
     assert thirds == p
 
 
+def test_equal_differences_are_equal_in_floating_point():
+    """1/6 of "good" against 4/6 - 1/2 of "film", which is less by rounding alone."""
+    p, _ = p_of({"run1": [["film"], []]}, {"run1": [["good", "film"], ["film"], ["film"], ["film"], [], []]}, {"good": 2.0})
+    assert p == pytest.approx(1 / 10, abs=4 * math.sqrt(0.1 * 0.9 / DRAWS))
+
+
 def test_runs_are_averaged_and_each_has_its_own_p():
     """What one run shows the other takes back: of each alone one word of ten shows as much, both together show nothing."""
     both, (one, two) = p_of({"run1": [["film"]], "run2": [["good"]]}, {"run1": [["good"]], "run2": [["scene"]]}, {"good": 2.0})

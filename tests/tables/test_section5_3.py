@@ -6,12 +6,26 @@ import random
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
-from explanation_lines import line, place
+from explanation_lines import control, line, place
+from scipy import stats
 
-from rewardscope.tables.section5_3 import COLUMNS, MEASURES, WORD_COLUMNS, chance, measure, occurrences, odds, read_words, rows, word_rows
-from rewardscope.tables.table3 import row as table3_row
+from rewardscope.tables import table3
+from rewardscope.tables.section5_3 import (
+    COLUMNS,
+    MEASURES,
+    WORD_COLUMNS,
+    chance,
+    measure,
+    measured,
+    occurrences,
+    odds,
+    read_words,
+    rows,
+    word_rows,
+)
 
 TABLE = {"good": 2.0, "great": 3.0, "bad": -3.0, "dull": -1.0, "plain": 0.0, "made": 0.5, "fires": 100.0}
 CORPUS = Counter({"the": 50, "film": 20, "good": 10, "bad": 8, "dull": 2, "well-made": 6, "plain": 4})
@@ -86,8 +100,9 @@ def test_chance_by_drawing():
         assert expected[name] == pytest.approx(np.mean(values), abs=4 * np.std(values) / math.sqrt(len(values)) + 1e-9), name
 
 
-def table(places: list[dict], top_k: int = 30, least: int = 6) -> dict[str, dict]:
-    return {row["measure"]: row for row in rows(places, TABLE, CORPUS, least, top_k, NAMES)}
+def table(places: list[dict], top_k: int = 30, least: int = 6, controls: pd.DataFrame | None = None, twins=()) -> dict[str, dict]:
+    this, *others = (measured(group, TABLE, CORPUS, least, top_k, controls) for group in (places, *twins))
+    return {row["measure"]: row for row in rows(this, others, NAMES)}
 
 
 def test_rows_by_hand():
@@ -112,7 +127,7 @@ def test_rows_by_hand():
         assert [found[name][column] for column in ("base", "rlhf", "promotes_base", "promotes_rlhf")] == pytest.approx(values), name
         assert found[name]["difference"] == pytest.approx(values[1] - values[0])
         assert found[name]["promotes_difference"] == pytest.approx(values[3] - values[2])
-    assert (found["share"]["top_k"], found["share"]["unit"], found["share"]["explainer"]) == (1, "SAE seed", "tokens")
+    assert (found["share"]["top_k"], found["share"]["unit"], found["share"]["explainer"]) == (1, "SAE noise of one run", "tokens")
 
 
 def test_chance_of_rows_is_over_both_sides():
@@ -132,9 +147,47 @@ def test_utility_is_table_3_s():
         place([line("good", "good bad")], [line("bad great", "great made")], seed=1),
         place([line("dull", "")], [line("good", "bad")], seed=2),
     ]
-    three, found = table3_row(places, TABLE, 30, NAMES), table(places)["utility"]
-    for side in ("base", "rlhf"):
-        assert found[f"promotes_{side}"] == three[f"promotes_signed_{side}"]
+    words = ["good", "bad", "great", "made", "dull"]
+    vocabulary = pd.DataFrame({"text": [f" {word}" for word in words], "word": words, "whole": 30})
+    three, found = table3.row(table3.measured(places, TABLE, 30, vocabulary), places, 30, NAMES), table(places)["utility"]
+    for key in ("base", "rlhf", "difference", "ci_low", "ci_high"):
+        assert found[f"promotes_{key}"] == three[f"promotes_signed_{key}"]
+
+
+def test_random_rows_by_hand():
+    """Two draws of two rows a side, of two layers; what features raise through the other unembedding does not count."""
+    places = [place([line("", "good")], [line("", "good great")], seed=1), place([line("", "bad")], [line("", "good")], seed=2)]
+    drawn = [
+        *(control("random", "base", row, seed=1, pick=pick) for pick, row in (("top1", "good film"), ("top2", "the"))),
+        control("random", "base", "bad", "dull bad", seed=2),
+        control("random", "rlhf", "great", "good", seed=1),
+        control("random", "rlhf", "the", "film", seed=2),
+        control("feature", "base", "made made", seed=1, through="rlhf"),
+    ]
+    found = table(places, controls=pd.concat(drawn))
+    share, utility = found["share"], found["utility"]
+    assert (share["promotes_random_base"], share["promotes_random_rlhf"], share["promotes_net"]) == (0.75, 0.5, 0.25)
+    assert (utility["promotes_random_base"], utility["promotes_random_rlhf"]) == ((2 - 7) / 2, (5 + 0) / 2)
+    assert utility["promotes_difference"] == 4 and utility["promotes_net"] == pytest.approx(4 - (2.5 + 2.5))
+    recall = found["recall"]  # of good, bad, made
+    assert (recall["promotes_random_base"], recall["promotes_random_rlhf"]) == pytest.approx(((1 + 1) / 6, (1 + 0) / 6))
+    parts = np.array([12.5, 4.5, 40.5, 12.5]) / 2  # variances of 2, -3; 5, 2; 2, -7; 5, 0: each the mean of two
+    half = stats.t.ppf(0.975, parts.sum() ** 2 / (parts**2).sum()) * math.sqrt(parts.sum())
+    assert (utility["promotes_net_ci_low"], utility["promotes_net_ci_high"]) == pytest.approx((-1 - half, -1 + half))
+    assert "net" not in share and "random_base" not in share  # a random row has no text that it fires on
+    assert math.isnan(table(places)["share"]["promotes_net"])
+
+
+def test_over_the_twins():
+    """What either text says in two runs and in two twins' runs."""
+    true = [place([line("film", "bad")], [line(text, text)], run=run) for run, text in (("run1", "great"), ("run2", "good"))]
+    twins = [[place([line("good", "")], [line(text, text)])] for text in ("great", "film")]
+    found = table(true, twins=twins)["utility"]
+    for prefix, own, twin in (("", [3, 2], [1, -2]), ("promotes_", [6, 5], [3, 0])):
+        welch = stats.ttest_ind(own, twin, equal_var=False).confidence_interval()
+        columns = [found[f"{prefix}{key}"] for key in ("difference", "twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")]
+        assert columns == pytest.approx([np.mean(own), np.mean(twin), np.mean(own) - np.mean(twin), welch.low, welch.high]), prefix
+    assert found["unit"] == "RLHF run" and math.isnan(table(true)["utility"]["over_twin"])
 
 
 def test_replicates_are_seeds_and_samples_are_averaged():
@@ -146,14 +199,14 @@ def test_replicates_are_seeds_and_samples_are_averaged():
         for sample, text in enumerate(samples, start=1)
     ]
     found = table(places)["share"]
-    half = 12.7062 * 0.25
+    half = 12.7062 * 0.25  # base has no spread: Welch's one degree of freedom
     assert (found["difference"], found["ci_low"], found["ci_high"]) == pytest.approx((0.75, 0.75 - half, 0.75 + half), rel=1e-4)
     assert (found["samples"], found["sae_seeds"]) == (2, 2) and math.isnan(found["p_value"])
 
 
 def test_exact_p_of_six_seeds():
     found = table([place([line("film")], [line("good")], seed=seed) for seed in range(1, 7)])
-    assert found["share_positive"]["p_value"] == 2 / 64 and found["share_negative"]["p_value"] == 1
+    assert found["share_positive"]["p_value"] == 2 / math.comb(12, 6) and found["share_negative"]["p_value"] == 1
 
 
 def test_top_k():

@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from explanation_lines import line, place
+from explanation_lines import control, line, place
 from scipy import stats
 
-from rewardscope.tables import table3
+from rewardscope.tables import promoted, table3
 from rewardscope.tables.explained import COLUMNS
 from rewardscope.tables.table3 import measured
 
@@ -118,7 +118,9 @@ def test_above_the_twins():
     placebo = [-3 - 2, 0]
     assert (found["promotes_signed_twin"], found["promotes_signed_over_twin"]) == pytest.approx((np.mean(placebo), np.mean(own) - np.mean(placebo)))
     assert (found["promotes_signed_over_twin_ci_low"], found["promotes_signed_over_twin_ci_high"]) == pytest.approx(welch(own, placebo))
-    assert found["twin_runs"] == 2
+    assert (found["twin_runs"], found["twin"], found["over_twin"]) == (2, 0.5, 1)  # |U| of what fires: 1.5 and 1.5, of the twin 1 and 0
+    half = 12.7062 * 0.5  # the twins' standard error, Welch's one degree of freedom
+    assert (found["over_twin_ci_low"], found["over_twin_ci_high"]) == pytest.approx((1 - half, 1 + half), rel=1e-4)
     one = table3.row(true, TWO_RUNS, 30, NAMES, [measured(seeds(("good", "bad")), TABLE, 30, VOCABULARY)])
     assert one["promotes_signed_over_twin"] == pytest.approx(np.mean(own) + 5) and math.isnan(one["promotes_signed_over_twin_ci_low"])
 
@@ -139,6 +141,20 @@ def test_controls_stand_beside():
     )
 
 
+def test_placebos_are_drawn_by_what_the_tuned_model_writes():
+    """Twenty-six other words, half of them as often written as those of U: the placebos are of this half."""
+    others = [f"word{chr(97 + i)}" for i in range(26)]
+    words = [*WORDS[:3], *others]
+    vocabulary = pd.DataFrame({"text": [f" {word}" for word in words], "word": words, "whole": 30})
+    written = Counter({word: 50 for word in [*WORDS[:3], *others[:13]]})
+    places = [place([line("film", "wordz")], [line("film", f"great {others[3]} {others[20]}")], seed=s) for s in (1, 2)]
+    controls = control("random", "base", "good")
+    own, none, other = (measured(places, TABLE, 30, vocabulary, controls, *last).placebo for last in ((written, 3), (Counter(), 3), (written, 4)))
+    yardstick = promoted.Yardstick(vocabulary, TABLE)
+    assert own == promoted.placebo_p(promoted.by_features(places, yardstick, 30), yardstick, written, 3)
+    assert len({own[0], none[0], other[0]}) == 3
+
+
 def test_another_recipe_stands_beside():
     places = seeds(("good", "great"))
     found = table3.row(
@@ -148,6 +164,10 @@ def test_another_recipe_stands_beside():
 
 
 def test_no_living_feature():
-    found = row([place([], [line("good")])])
+    places = [place([], [line("good", "good")])]
+    found = row(places)
     assert (found["m_base"], found["m_rlhf"], found["top_k"], found["texts"]) == (0, 0, 0, 0)
     assert math.isnan(found["m_per_text_base"])
+    none = measured(places, TABLE, 30, VOCABULARY, control("random", "base", "good")[:0], Counter())
+    beside = table3.row(none, places, 30, NAMES)
+    assert all(math.isnan(beside[f"promotes_signed_{key}"]) for key in ("random_base", "net", "net_ci_low", "base_through_rlhf"))

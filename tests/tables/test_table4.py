@@ -98,11 +98,11 @@ def test_over_the_twins():
     """SciPy's Welch interval of the true runs' differences against the twins'."""
     twins = [(completions("film", "good"), completions(*texts)) for texts in (("fine", "good"), ("bad", "good good"))]
     found = row(RUNS, TABLE, 100, 3, NAMES, twins)
-    letters = ([1 / 2, 6 / 2, 0], [0, 4 / 2])
-    for name, true, twin in (("", SUMS, [1, 5]), ("reward_alone_", ALONE, [1 / 10, -1 / 10]), ("own_reward_", *letters)):
+    for name, true, twin in (("", SUMS, [1, 5]), ("reward_alone_", ALONE, [1 / 10, -1 / 10])):
         welch = stats.ttest_ind(true, twin, equal_var=False).confidence_interval()
         columns = [found[f"{name}{key}"] for key in ("twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")]
         assert columns == pytest.approx([np.mean(twin), np.mean(true) - np.mean(twin), welch.low, welch.high]), name
+    assert math.isnan(found["own_reward_over_twin"])  # two rewards of two kinds
     without = row(RUNS, TABLE, 100, 3, NAMES, [])
     assert (found["twin_runs"], found["runs"], without["twin_runs"]) == (2, 3, 0)
     assert all(found[key] == without[key] for key in ("m_rlhf", "difference", "ci_low", "reward_alone_difference", "own_reward_ci_high"))

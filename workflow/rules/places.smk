@@ -158,6 +158,15 @@ def of_pairs(pairs, side, path):
     return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
 
 
+def first_run(pair):
+    return re.sub(r"\d+$", "1", pair)
+
+
+def nulls_of(pairs, side):
+    """The nulls beside each place of the pairs: they are made of a pair's first run."""
+    return [file for pick in CHOSEN for file in of_pairs(map(first_run, pairs), side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
+
+
 # ---- of sweeps -------------------------------------------------------------------------------
 SWEEPS = {
     "l1": [{"l1_on": penalty, "l1": l1} for penalty in ("activations", "weights") for l1 in getattr(CONFIG.sweeps.l1, penalty)],

@@ -14,12 +14,6 @@ SEEDS_SHOWN = SEEDS[: max(1, CONFIG.report.features // max(1, 2 * len(BROWSED) *
 BROWSED_PLACES = [(pair, pick, seed, SAMPLES[0]) for pair in BROWSED for pick in CHOSEN for seed in SEEDS_SHOWN]
 
 
-def nulls_shown(side):
-    """The nulls of each place that is browsed, of a run without its own those of the first run."""
-    first = [pair.rsplit("/", 1)[0] + "/run1" for pair in BROWSED if MAKES["quality"]]
-    return [file for pick in CHOSEN for file in of_pairs(first, side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
-
-
 SCORERS = ("simulation", "detection", "promotes") if "scores" in CONFIG.targets else ()
 
 
@@ -38,8 +32,8 @@ rule report:
         rlhf_features=features_at("rlhf", ".parquet", BROWSED_PLACES),
         base_activations=features_at("base", ".activations.parquet", BROWSED_PLACES),
         rlhf_activations=features_at("rlhf", ".activations.parquet", BROWSED_PLACES),
-        base_nulls=nulls_shown("base"),
-        rlhf_nulls=nulls_shown("rlhf"),
+        base_nulls=nulls_of(BROWSED if MAKES["quality"] else [], "base"),
+        rlhf_nulls=nulls_of(BROWSED if MAKES["quality"] else [], "rlhf"),
         tokens=of_pairs(BROWSED, "base", "activations/tokens.parquet"),
         base_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "base", *rest) for pair, *rest in BROWSED_PLACES])],
         rlhf_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "rlhf", *rest) for pair, *rest in BROWSED_PLACES])],

@@ -1,5 +1,5 @@
 # Other recipes' dictionaries, of the first run of each true reward.
-CONTROLLED = [place for place in PLACES if place[0].endswith("/run1") and place[0].split("/")[2] not in TWINS] if CONFIG.controls else []
+CONTROLLED = [place for place in PLACES if first_run(place[0]) == place[0] and place[0].split("/")[2] not in TWINS] if CONFIG.controls else []
 
 
 rule table3:
@@ -62,7 +62,7 @@ rule table4:
 # Of a base that runs share there is one row. The nulls, which train autoencoders of their own, are made of every pair's first run.
 FIRST_OF_SITE = {(site_of(pair, side), pick): (pair, side, pick) for pair, side, pick in reversed(ALL_SITES)}
 QUALITY_SITES = [place for place in ALL_SITES if place in FIRST_OF_SITE.values()]
-NULLED = [place for place in QUALITY_SITES if place[0].endswith("/run1")]
+NULLED = [place for place in QUALITY_SITES if first_run(place[0]) == place[0]]
 
 
 rule quality:

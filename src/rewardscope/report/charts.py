@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
 TEXT = 6.2  # mean width of a character at the charts' font size of 12, in the units of the view box
+WIDE = 6.8  # the same of the widest of the page's fonts, for text that would be cut
 
 
 class Line(NamedTuple):
@@ -80,13 +81,17 @@ def _mark(look: str, x: float, y: float, label: str) -> str:
 
 
 def dots(rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float | None = None, width: float = 430) -> Markup:
-    """A row per name with marks on one axis, whiskers from `low` to `high` where there are any; `start`: a value the axis holds."""
+    """A row per name with marks on one axis, whiskers from `low` to `high` where there are any; `start`: a value the axis holds.
+
+    Long names make it wider than `width`.
+    """
     values = [v for _, marks in rows for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
     values += [start] if start is not None else []
-    if not values:
+    if not rows or not values:
         return Markup("")
     at = ticks(min(values), max(values))
-    left = min(0.55 * width, 12 + TEXT * max(len(name) for name, _ in rows))
+    left = min(360, 14 + WIDE * max(len(name) for name, _ in rows))
+    width = max(width, left / 0.55)
     right, height = width - 16, 26 * len(rows) + 10
 
     def x(value: float) -> float:
@@ -105,7 +110,7 @@ def dots(rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float 
                 body.append(f'<path class="whisker {mark.look}" d="M{x(mark.low):.1f} {y:.1f}H{x(mark.high):.1f}"/>')
                 told += f" ({number(mark.low)} to {number(mark.high)})"
             body.append(_mark(mark.look, x(mark.x), y, told))
-    body.append(_text(min((left + right) / 2, width - TEXT * len(axis) / 2), height + 32, axis, "axis", "middle"))
+    body.append(_text(min((left + right) / 2, width - WIDE * len(axis) / 2), height + 32, axis, "axis", "middle"))
     return _svg(width, height + 38, label, body)
 
 

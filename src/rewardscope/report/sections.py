@@ -127,7 +127,7 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
         label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
         drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
-    if features is not None:
+    if features is not None and isfinite(features["promotes_signed_difference"]):  # the vocabulary has words of the reward
         drawn.insert(-1, beside_controls(features, twin))
     return {"sentences": sentences, "figures": drawn}
 
@@ -140,9 +140,11 @@ def beside_controls(features: dict, twin: bool) -> dict:
         return features[f"{name}{value}ci_low"], features[f"{name}{value}ci_high"]
 
     random = features[f"{name}random_rlhf"] - features[f"{name}random_base"]
+    crossed = features[f"{name}base_through_rlhf"] - features[f"{name}base"]
     rows = [
         ("features", charts.Dot("features, RLHF - base", "rlhf", features[f"{name}difference"], *ends(""))),
         ("random rows", charts.Dot("random rows, RLHF - base", "null-covariance", random)),
+        ("unembedding alone", charts.Dot("base features through RLHF's unembedding, less through base's", "null-covariance", crossed)),
         ("net of random", charts.Dot("features less random rows", "rlhf", features[f"{name}net"], *ends("net_"))),
         ("twin", charts.Dot("its twin's features, RLHF - base", "null-covariance", features[f"{name}twin"])),
         ("net of twin", charts.Dot("features less its twin's", "rlhf", features[f"{name}over_twin"], *ends("over_twin_"))),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rewardscope.report.charts import number, signed
 
+LEARNED, HELD = "Did it learn this reward?", "Do its features hold more of the reward's words?"
 UP, UNCLEAR, DOWN, UNKNOWN = "up", "not shown", "down", "no interval"
 
 
@@ -61,6 +62,8 @@ def learned(completions: dict) -> Sentence:
     shown = judged(completions["reward_ci_low"], completions["reward_ci_high"])
     over = f", {counted(completions['samples'], 'prompt')}" if runs == 1 else f", {counted(runs, 'RLHF run')}"
     change = spanned(completions["reward_difference"], completions["reward_ci_low"], completions["reward_ci_high"], over)
+    if not isfinite(completions["reward_difference"]):
+        return Sentence(LEARNED, "This cannot tell.", f"Every text earns {base}, before and after.")
     above, beside = excess(completions, "reward_")
     here = "this run" if runs == 1 else f"these {runs} runs"
     went = {UP: "rose", DOWN: "fell"}.get(shown, "went")
@@ -76,10 +79,7 @@ def learned(completions: dict) -> Sentence:
         of = "prompt with its completion"
         alone = f" Of the completion alone: {number(completions['reward_alone_base'])} to {number(completions['reward_alone_rlhf'])}."
     because = f"The mean reward of a {of} {went} from {base} to {rlhf}: {change}.{zero}{alone} {beside}"
-    return Sentence("Did it learn this reward?", answer, because)
-
-
-HELD = "Do its features hold more of the reward's words?"
+    return Sentence(LEARNED, answer, because)
 
 
 def worded(features: dict) -> Sentence:

@@ -47,7 +47,7 @@ class Placebo:
         for i, word in enumerate(words):
             if table.get(word):
                 self.values.setdefault(of[i], []).append(table[word])
-            elif word not in table and not _related(word, table, stems):
+            elif not _related(word, table, stems):
                 self.others.setdefault(of[i], []).append(i)
         # of a stratum's others: the strata that their values are of, its own first
         self.sources = {key: [key] * min(len(others), len(self.values.get(key, []))) for key, others in self.others.items()}

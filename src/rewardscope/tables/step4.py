@@ -40,8 +40,9 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
     base against base of another seed, but above the 95 % quantile of random rows, for each run, layer and kind of features; in a
     total its mean. `random`: how many of as many random rows do what `change` says. Every ranked feature of the other dictionary can be a
     match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run
-    or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, so interval and
-    p are approximate. With one seed there is no null. `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
+    or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, and a base that the runs share in
+    all of them, so interval and p are approximate; against a twin the shared base cancels. With one seed there is no null.
+    `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
     """
     others = [_counts(twin, top_k) for twin in twins]
     out = []
