@@ -128,7 +128,18 @@ def test_to_table_3(tmp_path):
     assert (here / TABLE).read_bytes() == (there / TABLE).read_bytes()
     submitted = jobs(there)
     assert {state for state, _, _ in submitted} == {"COMPLETED"}
-    rules = ["corpus", "base_model", "rlhf", "divergence", *["activations"] * 2, *["saes"] * 4, *["features"] * 2]
+    rules = [
+        "corpus",
+        "base_model",
+        "vocabulary",
+        "rlhf",
+        "completions",
+        "divergence",
+        "controls",
+        *["activations"] * 2,
+        *["saes"] * 4,
+        *["features"] * 2,
+    ]
     assert sorted(rule for _, _, rule in submitted) == sorted([*rules, *["feature_activations"] * 2, "explanations", "table3"])
     assert len(re.findall(r"Submitted array job", said)) == 2  # the SAEs of either side
     assert not (there / "results/.work/lock").read_text()  # ended in order

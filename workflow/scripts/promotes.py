@@ -23,7 +23,7 @@ from rewardscope.tables import explained
 params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
 layer = json.loads(Path(files.layers).read_text())[here.pick]
 words = pd.read_parquet(files.vocabulary, columns=["token", "text"])
-ids = dict(zip(words["text"], words["token"], strict=True))  # the tokens that an explanation may quote
+ids = dict(zip(words["text"][::-1], words["token"][::-1], strict=True))  # the tokens that an explanation may quote; of equal texts the first
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])
 fit = set(index.loc[index["part"] == "fit", "document"])
 held = windows.cut(index, params.settings["tokens"])
