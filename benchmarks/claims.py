@@ -46,7 +46,7 @@ STATEMENTS = [  # what README quotes
     Statement("features promote more of the reward's words than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
     Statement("but not more than random rows do", "table3", TRUE, "promotes_signed_net_", "not above"),
     Statement("what features fire on shows nothing", "table3", TRUE, "", "holds 0"),
-    Statement("a twin loses as many features to change", "step4", FOUND, "over_twin_", "holds 0"),
+    Statement("step 4 counts no more change than with a twin", "step4", FOUND, "over_twin_", "holds 0"),
     ALARM,
 ]
 TABLES = ["table3", "table4", "section5.3", "step4"]  # those that statements may name
