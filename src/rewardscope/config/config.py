@@ -17,6 +17,7 @@ from rewardscope.config.sections import (
     Corpus,
     Explain,
     Features,
+    Findings,
     Llm,
     Model,
     Pair,
@@ -68,6 +69,7 @@ class Config(Section):
     explain: Explain = Field(description="how features are put into words")
     llm: Llm = Field(description="the chat server that the explainer openai asks")
     scores: Scores = Field(description="scores of explanations on held documents")
+    findings: Findings = Field(description="what the reward taught, in words")
     completions: Completions = Field(description="Table 4")
     sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
     bootstrap: Whole = Field(description="resamples behind an interval over prompts")
@@ -127,6 +129,7 @@ class Config(Section):
         lengths = {
             "activations.tokens": self.activations.tokens,
             "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
+            "findings.prefix + findings.new": self.findings.prefix + self.findings.new,
             f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no PPO
         }
         for key, n in lengths.items():

@@ -264,6 +264,14 @@ class Scores(Section):
     multiple: Positive = Field(description="what is added to the model to see what a feature promotes: this many times its mean active value")
 
 
+class Findings(Section):
+    completions: AtLeast2 = Field(description="completions of either side that are read; with fewer than 100 little is found")
+    prefix: Count = Field(description="tokens of their prompts: openings of fit test documents")
+    new: AtLeast2 = Field(description="tokens generated")
+    kept: Count = Field(description="findings of each kind of context")
+    threshold: Positive = Field(description="score from which a finding is shown, unless a twin reaches more")
+
+
 class Completions(Section):
     documents: Whole = Field(description="prompts: held test documents")
     prefix: Whole = Field(description="tokens of a prompt")

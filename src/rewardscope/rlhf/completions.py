@@ -11,13 +11,13 @@ from rewardscope.rewards.utility import utilities
 from rewardscope.seeds import derive
 
 
-def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int) -> tuple[list[int], Int[Tensor, "n {length}"]]:
-    """The first `count` held documents longer than `length` tokens: their rows, and their first tokens."""
-    held = corpus.index[corpus["part"] == "held"].tolist()
-    ids = tokenizer(corpus["text"].loc[held].tolist(), truncation=True, max_length=length + 1)["input_ids"]
-    long = [(row, doc[:length]) for row, doc in zip(held, ids, strict=True) if len(doc) > length][:count]
+def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int, part: str = "held") -> tuple[list[int], Int[Tensor, "n {length}"]]:
+    """The first `count` documents of a part longer than `length` tokens: their rows, and their first tokens."""
+    documents = corpus.index[corpus["part"] == part].tolist()
+    ids = tokenizer(corpus["text"].loc[documents].tolist(), truncation=True, max_length=length + 1)["input_ids"]
+    long = [(row, doc[:length]) for row, doc in zip(documents, ids, strict=True) if len(doc) > length][:count]
     if not long:
-        raise UserError(f"no held test document is longer than {length} tokens; lower completions.prefix")
+        raise UserError(f"no {part} test document is longer than {length} tokens; lower {'completions' if part == 'held' else 'findings'}.prefix")
     return [row for row, _ in long], torch.tensor([doc for _, doc in long])
 
 

@@ -1,0 +1,1 @@
+"""What tuning taught: contexts where the reward was gained, and what the tuned model says there."""

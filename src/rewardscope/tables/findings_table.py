@@ -1,0 +1,54 @@
+"""The table of findings: over all runs of a reward the best of each kind of context, with the runs and SAE seeds that say the same."""
+
+import pandas as pd
+
+from rewardscope.findings.findings import ALIKE
+
+COLUMNS = [
+    "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",
+    "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings",
+]  # fmt: skip
+WITH = "with the reward"
+
+
+def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshold: float, names: dict) -> list[dict]:
+    """The rows of one model and reward, `names` first. `findings`, `twins`: `PAIR/findings.parquet` of every run, with a column `run`.
+
+    `twin`: the largest score that the same kind of context reaches in a run of a twin, read with the true reward. `shown`: the score is above
+    `threshold` and, with the reward, above the twin's. Without a reward a twin changes as much: then no twin sets the threshold.
+    `runs`, `seeds`: how many runs, and how many SAE seeds of all runs, have a row of that kind above its threshold that says the same: half of the
+    tokens that either writes more often.
+    """
+    out = []
+    for (mode, kind), group in findings.groupby(["mode", "contexts"], sort=False):
+        beside = twins[(twins["mode"] == mode) & (twins["contexts"] == kind)] if twins is not None else None
+        twin = beside["score"].max() if beside is not None and len(beside) else float("nan")
+        least = max(threshold, twin) if mode == WITH and twin == twin else threshold
+        group = group.sort_values("score", ascending=False, kind="stable")
+        said = [{token["token"] for token in more} for more in group["more"]]
+        strong = group["score"].to_numpy() > least
+        chosen: list[int] = []
+        for i in range(len(group)):
+            if len(chosen) < kept and not any(same(said[i], said[j]) for j in chosen):
+                chosen.append(i)
+        for rank, i in enumerate(chosen, start=1):
+            row = group.iloc[i]
+            alike = [j for j in range(len(group)) if (strong[j] or j == i) and (j == i or same(said[i], said[j]))]
+            others = group.iloc[alike]
+            out.append(
+                {
+                    **names, "mode": mode, "contexts": kind, "rank": rank, "score": row["score"], "threshold": least, "twin": twin,
+                    "shown": bool(strong[i]), "runs": others["run"].nunique(), "of_runs": findings["run"].nunique(),
+                    "seeds": len(others[["run", "pick", "seed"]].drop_duplicates()),
+                    "of_seeds": len(group[["run", "pick", "seed"]].drop_duplicates()), "gain": row["gain"], "sentence": row["sentence"],
+                    "fires_on": " ".join(row["fires_on"]), "more": " ".join(token["token"] for token in row["more"]),
+                    "less": " ".join(token["token"] for token in row["less"]), "example": next(iter(row["examples"]), ""),
+                    **{name: row[name] for name in ("run", "pick", "layer", "seed", "context", "firings")},
+                }
+            )  # fmt: skip
+    return out
+
+
+def same(one: set[str], other: set[str]) -> bool:
+    """Whether two findings say the same: half of the tokens that the shorter list has."""
+    return len(one & other) >= ALIKE * max(1, min(len(one), len(other)))

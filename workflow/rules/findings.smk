@@ -1,0 +1,60 @@
+# What the reward taught, in words: contexts where tuning and reward go together, beside what needs no dictionary.
+
+
+rule findings:
+    input:
+        layers=at("{pair}/layers.json"),
+        base_model=base_folder,
+        rlhf_model=at("{pair}/rlhf/model"),
+        beside=beside_tuned,
+        corpus=corpus_file("test"),
+        saes=small_of_every_pick("rlhf"),
+        moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
+        reward=lambda w: reward_files(true(w)),
+        stored=lambda w: stored(true(w)),
+    output:
+        table=at("{pair}/findings.parquet"),
+        facts=at("{pair}/findings.json"),
+    log:
+        at("logs/findings/{pair}.log"),
+    benchmark:
+        at("benchmarks/findings/{pair}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=lambda w: code("findings", *function_files(true(w))),
+        torch_threads=threads_of("other"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        seeds=SEEDS,
+        picks=CHOSEN,
+        at=CONFIG.activations.at,
+        reward=lambda w: source_of(true(w)),
+        reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
+        settings=section(CONFIG.findings),
+    script:
+        "../scripts/findings.py"
+
+
+rule findings_table:
+    input:
+        tables=[at(f"{pair}/findings.parquet") for pair in all_pairs()],
+    output:
+        table=report(at("tables/findings.csv"), "../report/findings.rst", "Tables", labels={"table": "findings"}),
+    log:
+        at("logs/findings_table.log"),
+    benchmark:
+        at("benchmarks/findings_table.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("findings_table"),
+        pairs=all_pairs(),
+        twins=TWINS,
+        kept=CONFIG.findings.kept,
+        threshold=CONFIG.findings.threshold,
+    script:
+        "../scripts/findings_table.py"
+
+
+TARGETS["findings"] = [at("tables/findings.csv")]

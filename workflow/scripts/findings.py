@@ -1,0 +1,48 @@
+"""Rule findings."""
+
+from rewardscope.run import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from safetensors.torch import load_file
+
+from rewardscope.activations import moments
+from rewardscope.checksums import intact
+from rewardscope.errors import UserError
+from rewardscope.files import whole
+from rewardscope.findings import findings, samples
+from rewardscope.models import models
+from rewardscope.numerics import device_of
+from rewardscope.rewards import rewards
+from rewardscope.sae.model import from_tensors
+from rewardscope.seeds import derive
+
+params, files, settings = snakemake.params, snakemake.input, snakemake.params.settings
+layers, device = json.loads(Path(files.layers).read_text()), device_of(params.device)
+base, tuned = (models.load(folder, device=device) for folder in (files.base_model, files.rlhf_model))
+tokenizer = models.load_tokenizer(files.base_model)
+corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
+sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, derive(params.seed, "findings", snakemake.wildcards.pair))
+read = samples.read(base, tuned, sequences, settings["prefix"], sorted({layers[pick] for pick in params.picks}), params.at)
+reward = rewards.load(params.reward, files.stored, device)
+gained, credit, problem = findings.credits(read, reward, tokenizer, params.reward_on)
+places = []
+for p, pick in enumerate(params.picks):
+    stored = files.saes[p * len(params.seeds) : (p + 1) * len(params.seeds)]
+    saes = {seed: from_tensors(load_file(intact(file))) for seed, file in zip(params.seeds, stored, strict=True)}
+    count, seed = next(iter(saes.values())).w_enc.shape[1], derive(params.seed, "findings directions", snakemake.wildcards.pair, pick)
+    places.append(findings.Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed)))
+try:
+    table = findings.find(base, tuned, read, side, [[models.token_text(tokenizer, token) for token in ids] for ids in sequences], places, credit, gained, settings["kept"])
+except UserError as error:
+    table, problem = pd.DataFrame(columns=findings.COLUMNS), str(error)
+if problem:
+    job.warn(snakemake, f"{snakemake.wildcards.pair}: {problem}: no list of findings with the reward")
+with whole(snakemake.output.table) as file:
+    table.to_parquet(file, index=False)
+with whole(snakemake.output.facts) as file:
+    file.write_text(json.dumps(findings.facts(read, side, gained, problem), indent=1) + "\n")
