@@ -37,7 +37,17 @@ for p, pick in enumerate(params.picks):
     count, seed = next(iter(saes.values())).w_enc.shape[1], derive(params.seed, "findings directions", snakemake.wildcards.pair, pick)
     places.append(findings.Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed)))
 try:
-    table = findings.find(base, tuned, read, side, [[models.token_text(tokenizer, token) for token in ids] for ids in sequences], places, credit, gained, settings["kept"])
+    table = findings.find(
+        base,
+        tuned,
+        read,
+        side,
+        [[models.token_text(tokenizer, token) for token in ids] for ids in sequences],
+        places,
+        credit,
+        gained,
+        settings["kept"],
+    )
 except UserError as error:
     table, problem = pd.DataFrame(columns=findings.COLUMNS), str(error)
 if problem:

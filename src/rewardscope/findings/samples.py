@@ -70,7 +70,9 @@ def read(base, tuned, sequences: list[list[int]], prompt: int, layers: list[int]
     return Samples(sequences, prompt, sequence, place, token, torch.cat(changes).cpu(), torch.cat(kls).cpu(), joined)
 
 
-def distributions(base, tuned, samples: Samples, weights: Float[Tensor, "T C"]) -> tuple[Float[Tensor, "C vocabulary"], Float[Tensor, "C vocabulary"]]:
+def distributions(
+    base, tuned, samples: Samples, weights: Float[Tensor, "T C"]
+) -> tuple[Float[Tensor, "C vocabulary"], Float[Tensor, "C vocabulary"]]:
     """Next-token probabilities of base and tuned model where each context fires: means over tokens with its `weights`."""
     sums, done = [0.0, 0.0], 0
     for _, kept, logs in _log_probabilities(base, tuned, samples.sequences, samples.prompt):

@@ -16,7 +16,10 @@ def capped(activations: Float[Tensor, "T C"]) -> Float[Tensor, "T C"]:
 
 def with_reward(a: Float[Tensor, "T C"], change: Float[Tensor, "T"], credit: Float[Tensor, "T"]) -> Float[Tensor, "C"]:
     """sum(a d c) / sqrt(sum (a d c)^2) over sampled tokens: a the context's capped activation, d the token's change of log-probability
-    by tuning, c its credit, what it added to the reward in standard deviations. About normal where d and c have nothing to do with each other; nan below `FIRINGS`."""
+    by tuning, c its credit, what it added to the reward in standard deviations.
+
+    About normal where d and c have nothing to do with each other; nan below `FIRINGS`.
+    """
     return _ratio(a, a * (change * credit).unsqueeze(1))
 
 

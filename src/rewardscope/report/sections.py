@@ -6,13 +6,14 @@ import pandas as pd
 
 from rewardscope.report import charts, verdict
 from rewardscope.report.completions import SIDES, completions, described, words_written
+from rewardscope.report.findings import findings
 from rewardscope.report.provenance import made
 from rewardscope.report.tables import listing, pictured
 from rewardscope.run.lineage import Chain
 
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
-    "verdict": "Verdict", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
+    "verdict": "Verdict", "findings": "Findings", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
     "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
 }  # fmt: skip
 
@@ -35,6 +36,7 @@ def page(
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
     sections = {
+        "findings": findings(tables["tables/findings.csv"], twins) if "tables/findings.csv" in tables else [],
         "training": run_charts([(name[pair], table) for pair, table in training.items()]),
         "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
@@ -46,7 +48,8 @@ def page(
         "tables": [listing(file, table) for file, table in tables.items()],
     }
     present = {
-        "verdict": True, "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
+        "verdict": True, "findings": sections["findings"],
+        "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
         "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"],
         "tables": tables, "provenance": True,
     }  # fmt: skip

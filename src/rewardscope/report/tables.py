@@ -16,6 +16,7 @@ TITLES = {
     "section6.2": "Section 6.2: Table 3's differences against Table 4's", "step4": "Step 4: features found, lost, kept, moved",
     "quality": "Autoencoders: reconstruction, sparsity, MMCS and its nulls", "probe": "Probe: the reward read off the features",
     "perplexity": "The base model's perplexity beside a trigram model's", "metrics": "Accuracy of a reward classifier",
+    "findings": "Findings: contexts, what the tuned model says there, and what other contexts give",
     "scores": "Scores of the explanations on held documents",
 }  # fmt: skip
 PICTURES = {

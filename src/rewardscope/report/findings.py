@@ -1,0 +1,59 @@
+"""The report's findings: what the tuned model now says where, in the order of the evidence, beside what needs no dictionary."""
+
+import pandas as pd
+
+from rewardscope.report.charts import number
+from rewardscope.report.verdict import counted
+
+FIRST = 5  # findings that stand open
+TITLES = {
+    "with the reward": "Where tuning and the reward go together",
+    "two checkpoints": "From the two checkpoints alone: where tuning changed most, paid for or not",
+}
+
+
+def findings(table: pd.DataFrame, twins: dict[str, str]) -> list[dict]:
+    """A list of findings for each model, reward and mode; a twin's stand behind the true reward's threshold, not here."""
+    out = []
+    true = table[~table["reward"].isin(twins)]
+    for (model, reward, mode), rows in true.groupby(["model", "reward", "mode"], sort=False):
+        own = rows[(rows["contexts"] == "features") & rows["shown"]]
+        told = [_told(row) for row in own.to_dict("records")]
+        beside = [_beside(kind, group) for kind, group in rows.groupby("contexts", sort=False)]
+        out.append(
+            {
+                "title": f"{model}, tuned on {reward}", "mode": TITLES[mode], "told": told[:FIRST], "more": told[FIRST:],
+                "none": "" if told else "No feature's score lies above the threshold: nothing is claimed.", "beside": beside, "says": _says(beside),
+            }
+        )  # fmt: skip
+    return out
+
+
+def _told(row: dict) -> dict:
+    seen = f"in {row['runs']} of {counted(row['of_runs'], 'run')}, {row['seeds']} of {counted(row['of_seeds'], 'SAE seed')}"
+    score = f"score {number(row['score'])}, threshold {number(row['threshold'])}"
+    twin = f"; the twins' largest {number(row['twin'])}" if pd.notna(row["twin"]) else "; no twin beside it"
+    return {"sentence": row["sentence"], "evidence": f"{score}{twin}; {seen}", "example": "" if pd.isna(row["example"]) else row["example"]}
+
+
+def _beside(kind: str, rows: pd.DataFrame) -> dict:
+    words = [word for more in rows.loc[rows["shown"], "more"].dropna() for word in more.split()]
+    twin = rows["twin"].iloc[0]
+    return {
+        "kind": kind, "best": rows["score"].max(), "shown": int(rows["shown"].sum()), "of": len(rows), "twin": "" if pd.isna(twin) else number(twin),
+        "words": list(dict.fromkeys(words))[:10],
+    }  # fmt: skip
+
+
+def _says(beside: list[dict]) -> str:
+    """Whether a dictionary was needed, by the same score and reading on the same budget."""
+    best = {row["kind"]: row for row in beside}
+    own = best.pop("features", None)
+    if own is None or not best:
+        return ""
+    better = [kind for kind, row in best.items() if row["best"] >= own["best"]]
+    if better:
+        return f"{' and '.join(better).capitalize()} reach a score as high as features do: no dictionary was needed for this."
+    kind, row = max(best.items(), key=lambda item: item[1]["best"])
+    first, second = number(own["best"]), number(row["best"])
+    return f"Features reach the highest score, {first}; next are {kind} with {second}. One list cannot tell whether that is more than luck."
