@@ -82,7 +82,8 @@ def find(
         p_base, p_tuned = (p[done : done + len(order)] for p in probabilities)
         done, a = done + len(order), family.a[:, order]
         paid = reading.shrunk(samples, a, known, p_base.shape[1]) if mode == MODES[0] else None
-        read = told.rows(a, scores, reading.changes(p_base, p_tuned, paid), p_base, p_tuned)
+        words_of = [[family.names[i]] for i in order] if family.kind == KINDS[2] else None
+        read = told.rows(a, scores, reading.changes(p_base, p_tuned, paid), p_base, p_tuned, words_of)
         rows += [{"mode": mode, **_of(family, order[i]), "rank": rank, **row} for rank, (i, row) in enumerate(_distinct(read, kept), start=1)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -159,16 +160,16 @@ class Telling:
         self.share = {word: n / sum(often.values()) for word, n in often.items()}
         self.whole = _most_frequent(samples, words)
 
-    def rows(self, a, scores, changes, before, after) -> list[dict]:
-        """A reading of each context, its columns of `COLUMNS` from `score` on."""
+    def rows(self, a, scores, changes, before, after, on: list[list[str]] | None) -> list[dict]:
+        """A reading of each context, its columns of `COLUMNS` from `score` on; `on` where it is known which words it fires on."""
         gain = reading.gain(self.samples, a, self.gained, self.side).tolist()
-        return [self._row(a[:, i], scores[i].item(), gain[i], changes[i], before[i], after[i]) for i in range(a.shape[1])]
+        on = on or [reading.fires_on(column, self.here, self.share) for column in a.T]
+        return [self._row(a[:, i], scores[i].item(), gain[i], changes[i], before[i], after[i], on[i]) for i in range(a.shape[1])]
 
-    def _row(self, a, value: float, gain: float, change, before, after) -> dict:
+    def _row(self, a, value: float, gain: float, change, before, after, on: list[str]) -> dict:
         fired = torch.nonzero(a > 0).flatten()
         places = self.samples.place[fired].numpy()
         first, last = (int(np.quantile(places, q)) for q in (0.25, 0.75))
-        on = reading.fires_on(a, self.here, self.share)
         more, less = (self._tokens(sign * change, before, after, sign) for sign in (1, -1))
         best = fired[(a * self.weight)[fired].argsort(descending=True)].tolist()
         return {
