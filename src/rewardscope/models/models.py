@@ -90,9 +90,7 @@ def decoded(tokenizer: "PreTrainedTokenizerBase", rows: list[list[int]]) -> list
     return tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
-def continued(
-    tokenizer: "PreTrainedTokenizerBase", before: list[list[int]], after: list[list[int]]
-) -> tuple[list[str], list[str], list[str]]:
+def continued(tokenizer: "PreTrainedTokenizerBase", before: list[list[int]], after: list[list[int]]) -> tuple[list[str], list[str], list[str]]:
     """The texts of the rows of tokens `before`, of these with the rows `after` behind them, and what `after` adds, its leading space kept."""
     openings = decoded(tokenizer, before)
     both = decoded(tokenizer, [[*first, *then] for first, then in zip(before, after, strict=True)])
