@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rewardscope.rewards.utility import utilities, words
+from rewardscope.data.words import words
+from rewardscope.rewards.utility import utilities
 from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
 from rewardscope.tables.explained import paid, pooled, promoted, spoken
 
