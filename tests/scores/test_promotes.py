@@ -136,7 +136,7 @@ def test_from_activations_to_scores(kind, tmp_path):
     rows = lambda _epoch: buffers(tmp_path / "top1", "fit", torch.Generator().manual_seed(1))
     recipe = {"tied": True, "l1_on": "activations", "epochs": 2, "learning_rate": 0.003, "frozen_decoder": False, "precision": "float32"}
     sae, _ = train(rows, tiny.WIDTH, 24, recipe, 0.01, 64, [3], "cpu")
-    save_file({"w_dec": sae.w_dec[0].contiguous()}, tmp_path / "sae.safetensors")
+    save_file(sae.tensors(0), tmp_path / "sae.safetensors")
     checksums.write(tmp_path)
     pd.DataFrame({"place": range(1, 9), "small": range(8)}).to_parquet(tmp_path / "features")
     index = pd.read_parquet(tmp_path / "tokens.parquet", columns=["document", "position"])
