@@ -114,7 +114,7 @@ def by_weight(model, directions):
     return without_mean((left * norm.weight) @ model.get_output_embeddings().weight.T)
 
 
-@pytest.mark.parametrize("kind", ["gemma", "gemma2", "gemma3_text", "nemotron", "cohere"])
+@pytest.mark.parametrize("kind", ["gemma", "gemma2", "gemma3_text", "nemotron"])
 def test_a_wrong_formula_is_refused(kind, monkeypatch):
     monkeypatch.setattr(models, "promoted", by_weight)
     with pytest.raises(UserError, match=r"^\w+ForCausalLM: steered along a direction .* \(correlation 0\.\d\d, 0\.98 is needed\)"):
@@ -137,3 +137,10 @@ def test_logits_that_are_not_read_linearly_are_refused():
         models.check_promoted(model, "residual", IDS, 5)
     with pytest.raises(UserError, match="needed"):
         models.check_promoted(tiny.normed("gemma2", final_logit_softcapping=0.05), "residual", IDS, 5)
+
+
+def test_a_bias_of_the_unembedding_is_not_promoted():
+    model, directions = deepcopy(tiny.normed("llama")), torch.randn(3, tiny.WIDTH, generator=torch.Generator().manual_seed(1))
+    before = models.promoted(model, directions)
+    model.lm_head.bias = nn.Parameter(torch.randn(tiny.VOCABULARY, generator=torch.Generator().manual_seed(2)))
+    torch.testing.assert_close(models.promoted(model, directions), before, rtol=1e-4, atol=1e-4)

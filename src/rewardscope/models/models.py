@@ -21,7 +21,7 @@ transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
 SIZE = 100.0  # root mean square of the residual at which a norm is measured: its epsilon is nothing beside it, its square no overflow
-AGREES = 0.98  # between right ones (tiny models of 12 architectures, bfloat16 too: .998 and more) and a mean that is not removed (.975 at width 16)
+AGREES = 0.98  # right ones have .997 and more (30 tiny architectures, also in bfloat16), a scale by weight that is one by 1 + weight .59 to .89
 
 
 def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> "PreTrainedModel":
