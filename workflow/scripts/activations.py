@@ -17,6 +17,7 @@ from rewardscope.checksums import known
 from rewardscope.files import finished, link, resumable, whole
 from rewardscope.models import models
 from rewardscope.numerics import device_of, precision_of
+from rewardscope.seeds import derive
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 device = device_of(params.device)
@@ -27,6 +28,9 @@ tokenizer = models.load_tokenizer(files.model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
 share = batches.Share(*params.share)
 plan = batches.plan(tokenizer, corpus, params.settings, params.seed, params.corpus)
+some = plan.inputs(plan.batches[0])[0][:2, :16].to(device)
+agreement = models.check_promoted(model, params.settings["at"], some, derive(params.seed, "check of promoted"))  # before the hours that follow
+job.log.info("a model steered along a direction agrees with what that promotes: correlation %.3f", agreement)
 activations.extract(model, plan, layers, params.settings, work, share)
 for p, (pick, shards_folder) in enumerate(zip(params.picks, output.shards, strict=True)):
     for further in Path(shards_folder).parent.glob("part*"):  # left by more jobs than there are now: they would be read
