@@ -67,10 +67,13 @@ def test_a_killed_run_goes_on_and_pays_nothing_twice(finished, tmp_path):
 
 
 def test_answers_that_are_none(finished, tmp_path):
-    """Every other request is answered with what is none, or holds things that nobody can read: each is counted, said, and paid once."""
+    """Most requests are answered with what is none, or holds things that nobody can read: each is counted, said, and not paid for ever."""
     folder, names = copy(finished, tmp_path), [None, *CASES]
+    explaining, given = ["cut_off", "finish_error", "think", "parts_with_an_image", "refused"], {}
 
     def fault(_n: int, prompt: str) -> str | None:
+        if prompt.startswith("A feature is"):  # there are few of these: one of each, in the order that they come in
+            return given.setdefault(prompt, explaining[len(given) % len(explaining)])
         return names[zlib.crc32(prompt.encode()) % len(names)]
 
     with serve(answer, fault) as server:
@@ -87,7 +90,7 @@ def test_answers_that_are_none(finished, tmp_path):
         samples = 2 if prompt.startswith("A feature is") else 1
         assert n == samples * (CASES[name]["asked"] if (name := fault(0, prompt)) else 1)
     shown = pd.read_csv(folder / TABLE, keep_default_na=False)
-    assert shown["failure"].astype(bool).sum() > 0 and not shown.loc[shown["failure"] != "", "activates_on"].any()
+    assert ((shown["failure"] == "") == (shown["activates_on"] != "")).all()
     assert pd.read_csv(folder / "results/tables/table3.csv")["failures"].item() == sum(bool(line["failure"]) for line in shown_in_table3(folder))
     before = {file: file.read_bytes() for file in folder.glob("results/tables/*.csv")}
     for file in (folder / PAIR).glob("*/explanations/paper/*/openai/*.jsonl"):
