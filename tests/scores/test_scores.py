@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
+from rewardscope.explain.answers import Answer
 from rewardscope.scores import scores, windows
 
 TEXTS = dict(enumerate((" the", " film", " a", " good", ".", " actor", " was", " dull")))
@@ -130,17 +131,17 @@ def reads(request: dict) -> tuple[str, list[str]]:
     return said, [json.loads(item.split(": ", 1)[1]) for item in items]
 
 
-def honest(requests: list[dict]) -> list[dict]:
+def honest(requests: list[dict]) -> list[Answer]:
     """10 for every text that holds a quoted word."""
     answers = []
     for said, items in map(reads, requests):
         words = re.findall('"([^"]*)"', said)
         text = "\n".join(f"{i}: {10 * any(word in item for word in words)}" for i, item in enumerate(items, start=1))
-        answers.append({"choices": [{"message": {"content": text}}]})
+        answers.append(Answer(text, "", True, []))
     return answers
 
 
-def priced(answers: list[dict]) -> list[tuple[dict, float]]:
+def priced(answers: list[Answer]) -> list[tuple[Answer, float]]:
     return [(answer, 0.5) for answer in answers]
 
 
@@ -172,15 +173,17 @@ def test_answers_that_cannot_be_parsed_are_counted_and_left_out(planted):
 
     def ask(requests):
         answers = honest(requests)
-        for request, answer in zip(requests, answers, strict=True):
+        for i, request in enumerate(requests):
             if '"film"' in reads(request)[0] and " the" in reads(request)[1]:
-                answer["choices"][0]["message"]["content"] = "I cannot say."
+                answers[i] = Answer("It is active on the first.", "", True, [])
         return priced(answers)
 
     table = scores.score("simulation", cases, scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, ask)[0])
     lost = [sum(0 in held.token[n] for n in case.chosen.number) for case in cases]
     assert table["unparsed"].tolist() == lost and min(lost) > 0  # each case is asked about "film" once, as own or other
     assert table["correlation_own"].tolist() == pytest.approx([1, 1])
-    silent, _ = scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, lambda requests: priced([{} for _ in requests]))
+    silent, _ = scores.by_llm(
+        "simulation", cases, held, TEXTS, PROMPT, 7, lambda requests: priced([Answer("", "refusal", True, []) for _ in requests])
+    )
     table = scores.score("simulation", cases, silent)
     assert table["correlation_own"].isna().all() and (table["unparsed"] == 3 * table["windows"]).all()

@@ -36,9 +36,7 @@ if here.explainer == "openai":
     settings = {**params.llm, **params.server}
 
     def ask(requests):
-        requests = [{"model": settings["model"], **request} for request in requests]
-        for request, response in zip(requests, client.ask(requests, settings, Path(params.cache)), strict=True):
-            yield response, client.cost(request, response, settings)
+        return client.ask([{"model": settings["model"], **request} for request in requests], settings, Path(params.cache))
 
     prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
     order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)

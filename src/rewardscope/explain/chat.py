@@ -6,7 +6,6 @@ are sent in one shuffled order.
 """
 
 import random
-import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,12 +15,12 @@ import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from rewardscope.explain import client, prompts
+from rewardscope.explain.answers import Answer
 from rewardscope.explain.tokens import peaks_of, quote, said_of_promotion, told
 
 LEVELS = 10
 TEMPERATURE = 1.0  # a sample is a repeated call
 NOTHING_TO_SHOW = "never fires"
-REFUSAL = re.compile(r"(I'm|I am) (sorry|unable)\b|I can('t|not)\b|Sorry\b|As an AI\b", re.IGNORECASE)
 
 
 def pieces(texts: pd.Series, tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[int], list[str]]:
@@ -66,8 +65,8 @@ def explain(features: list[dict], texts: dict[str, str], samples: list[int], set
     """For each feature, as `shown` gives it, a line of an explanations file per sample.
 
     `texts`: the prompt `explain`, and `promotes` where that is asked too. `settings`: the config's `llm:` section.
-    `order` seeds the order of the requests; `folder` keeps their answers. `failure` of a line is what was wrong with
-    an answer: `empty`, `refusal`, `cut off` (at `max_tokens`; what came is kept), `never fires` (nothing was asked).
+    `order` seeds the order of the requests; `folder` keeps their answers. `failure` of a line says why it has
+    no words: as `answers.read` does, or `never fires` (nothing was asked); `failure_of_promotes` the same of the second request.
     """
     requests = {
         (i, sample, kind): _request(prompt, settings, sample)
@@ -79,18 +78,6 @@ def explain(features: list[dict], texts: dict[str, str], samples: list[int], set
     random.Random(order).shuffle(keys)
     answers = dict(zip(keys, client.ask([requests[key] for key in keys], settings, folder), strict=True))
     return [[_line(i, sample, feature, texts, requests, answers, settings) for sample in samples] for i, feature in enumerate(features)]
-
-
-def read(response: dict) -> tuple[str, str]:
-    """The text of an answer and what is wrong with it, empty where nothing is."""
-    choice = response["choices"][0]
-    message, reason = choice["message"], choice.get("finish_reason")
-    text = " ".join((message.get("content") or "").split()).strip("\"'")
-    if message.get("refusal") or reason == "content_filter" or REFUSAL.match(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
-        return "", "refusal"
-    if not text:
-        return "", "empty"
-    return text, "cut off" if reason == "length" else ""
 
 
 def _review(rows: pd.DataFrame, tokens: list[str], start: int, count: int, greatest: float) -> str:
@@ -119,9 +106,14 @@ def _request(prompt: str, settings: dict, sample: int) -> dict:
     return {"model": settings["model"], "messages": [message], "temperature": TEMPERATURE, "max_tokens": settings["max_tokens"], "sample": sample}
 
 
+def _phrase(answer: Answer) -> tuple[str, str]:
+    """An answer on one line, without quotation marks around it, and its failure."""
+    return " ".join(answer.text.split()).strip("\"'"), answer.failure
+
+
 def _line(i: int, sample: int, feature: dict, texts: dict, requests: dict, answers: dict, settings: dict) -> dict:
     asked = [kind for kind in texts if (i, sample, kind) in requests]
-    phrases = {kind: read(answers[i, sample, kind]) for kind in asked}
+    phrases = {kind: _phrase(answers[i, sample, kind][0]) for kind in asked}
     activates_on, failure = phrases.get("explain", ("", NOTHING_TO_SHOW))
     promotes, failure_of_promotes = phrases.get("promotes", (said_of_promotion(feature["raised"], feature["lowered"]), ""))
     return {
@@ -132,7 +124,7 @@ def _line(i: int, sample: int, feature: dict, texts: dict, requests: dict, answe
         "lowered": feature["lowered"],
         "evidence": feature["evidence"],
         "explainer": f"openai:{settings['model']}",
-        "cost": sum(client.cost(requests[i, sample, kind], answers[i, sample, kind], settings) for kind in asked),
+        "cost": sum(answers[i, sample, kind][1] for kind in asked),
         "failure": failure,
         "failure_of_promotes": failure_of_promotes,
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from rewardscope.explain.answers import Answer
 from rewardscope.scores import llm_simulator, windows, word_simulator
 from rewardscope.scores.windows import Chosen, Windows
 from rewardscope.seeds import derive
@@ -132,11 +133,11 @@ def by_words(scorer: str, cases: list[Case], held: Windows, texts: dict[int, str
 
 def by_llm(
     scorer: str, cases: list[Case], held: Windows, texts: dict[int, str], prompt: str, seed: int,
-    ask: Callable[[list[dict]], Iterable[tuple[dict, float]]],
+    ask: Callable[[list[dict]], Iterable[tuple[Answer, float]]],
 ) -> tuple[list[dict[str, np.ndarray]], list[float]]:  # fmt: skip
     """Predictions of a language model, as `by_words` gives them, and what those of each case cost, dollars.
 
-    `ask` takes requests and gives the server's response to each and its cost. All go to it at once, in random order, so
+    `ask` takes requests and gives the answer to each and its cost. All go to it at once, in random order, so
     that the order says nothing about sides.
     """
     requests, asked = [], []  # of each request: case, explanation, row of its answer (None: all of them)

@@ -61,7 +61,7 @@ def of_one_explainer(explainers: set[str]) -> None:
 
 
 def paid(lines: list[dict]) -> dict[str, float]:
-    """What explanations cost, dollars, and how many of them the server failed to give or cut off; of `tokens` nothing."""
+    """What explanations cost, dollars, and how many of them have no words as the server gave none; of `tokens` nothing."""
     return {"cost": fsum(line.get("cost", 0.0) for line in lines), "failures": sum(bool(line.get("failure")) for line in lines)}
 
 
