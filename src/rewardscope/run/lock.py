@@ -5,6 +5,7 @@ frees this one however the run ends, so that one can just run again. The jobs th
 do not end with it: while there are any, no run starts, and `python -m rewardscope recover` clears up.
 """
 
+import errno
 import fcntl
 import os
 import shlex
@@ -65,11 +66,15 @@ def file_of(folder: str | Path) -> Path:
 def opened(folder: str | Path, keep: bool = False) -> Iterator[tuple[TextIO, Run | None]]:
     """The locked lock file of a results folder and the run that has not taken its name out of it (None: none).
 
-    Unlocked in the end unless `keep` and no error. Raises UserError where a run on this host holds it.
+    Unlocked in the end unless `keep` and no error. Raises UserError where a run on this host holds it, and where
+    the folder cannot be written.
     """
     file = file_of(folder)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    stream = open(file, "a+")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = open(file, "a+")
+    except OSError as error:
+        raise UserError(f"{folder}: no results can be kept here ({error.strerror}: {error.filename}); {_mend(Path(folder), error)}") from error
     try:
         stream.seek(0)
         first, _, command = stream.read().partition("\n")
@@ -87,6 +92,16 @@ def opened(folder: str | Path, keep: bool = False) -> Iterator[tuple[TextIO, Run
         raise
     if not keep:
         stream.close()
+
+
+def _mend(folder: Path, error: OSError) -> str:
+    """What to do about a folder that cannot be written."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            return f"{place} is {'a link to nothing' if place.is_symlink() else 'no folder'}: remove it or set `results`"
+    if error.errno == errno.ENAMETOOLONG:
+        return "shorten `results`"
+    return "make it writable or set `results` to another folder"
 
 
 def release() -> None:
