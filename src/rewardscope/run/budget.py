@@ -77,7 +77,8 @@ def killed_for_memory() -> int:
     for name in ("memory.events", "memory.oom_control"):
         for group in _groups()[:1]:
             with suppress(OSError):
-                return int((re.search(r"^oom_kill (\d+)$", (group / name).read_text(), re.MULTILINE) or "00")[1])
+                found = re.search(r"^oom_kill (\d+)$", (group / name).read_text(), re.MULTILINE)
+                return int(found[1]) if found else 0
     return 0
 
 

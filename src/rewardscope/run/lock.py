@@ -57,6 +57,15 @@ def hold(folder: str | Path, slurm_run: str = "") -> None:
         _held.append(stream)
 
 
+def need_workdir() -> None:
+    """Raise UserError where the working directory cannot hold `.snakemake`, Snakemake's own records: it would end with a traceback."""
+    try:
+        os.makedirs(".snakemake", exist_ok=True)
+    except OSError as error:
+        problem = f"{Path.cwd()}: Snakemake cannot make its folder .snakemake here ({error.strerror})"
+        raise UserError(f"{problem}; make it writable, or work in another folder (snakemake -d FOLDER)") from error
+
+
 def file_of(folder: str | Path) -> Path:
     """The lock file of a results folder."""
     return Path(folder) / ".work" / "lock"
