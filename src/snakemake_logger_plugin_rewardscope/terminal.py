@@ -6,6 +6,7 @@ On a terminal one process draws everything, below the lines that stay: the jobs 
 """
 
 import math
+import os
 import re
 import shutil
 import sys
@@ -15,10 +16,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from snakemake.common import get_appdirs
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from rewardscope.run import budget
 from snakemake_logger_plugin_rewardscope.times import benchmark, earlier_times, last_step, time_left
 
 LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)
@@ -55,6 +58,18 @@ def last_words(logs: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def need_cache() -> None:
+    """End the run with one line where Snakemake's cache cannot be written: it would end with a traceback, before it reads the Snakefile."""
+    folder = Path(get_appdirs().user_cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        problem = None if os.access(folder, os.W_OK | os.X_OK) else "not writable"
+    except OSError as error:
+        problem = error.strerror
+    if problem:
+        sys.exit(f"rewardscope: {folder}: Snakemake's cache cannot be kept here ({problem}); set XDG_CACHE_HOME to a folder that can be written")
+
+
 class LogHandler(LogHandlerBase):
     """Snakemake's interface asks for a class of this name; it gets every event of the run in one thread."""
 
@@ -65,6 +80,7 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = True
 
     def __post_init__(self) -> None:
+        need_cache()
         ours = self.common_settings
         self.stream = sys.stdout if ours.stdout else sys.stderr
         self.plain = ours.dryrun or ours.quiet or ours.verbose or ours.debug_dag
@@ -81,6 +97,7 @@ class LogHandler(LogHandlerBase):
         self.per_job = False  # the slots are jobs of a cluster, not cores
         self.done = self.total = 0
         self.began = time.time()
+        self.killed = budget.killed_for_memory()
         self.stop = threading.Event()
         self.drawing = False
 
@@ -144,6 +161,9 @@ class LogHandler(LogHandlerBase):
         if self.per_job:  # elsewhere the job has said it here itself
             for line in last_words(record.log):  # the cluster's logs among them
                 self.say(line)
+        elif (killed := budget.killed_for_memory()) > self.killed:
+            self.killed, rule = killed, job.rule if job else record.rule_name
+            self.say(f"rewardscope: {rule}: the kernel killed a process for want of memory; lower {budget.lowers(rule)}")
 
     def summary(self) -> str:
         """Steps done and the time left."""

@@ -3,6 +3,7 @@
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
 import re
 
+from rewardscope import checksums
 from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
@@ -118,6 +119,7 @@ def begin():
         return
     try:
         run_lock.hold(results_folder(), *SLURM_RUN)
+        checksums.forget(results_folder())  # what an earlier run has hashed
     except UserError as error:
         sys.exit(f"rewardscope: {error}")
     if workflow.execution_settings.lock:

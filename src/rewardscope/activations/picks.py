@@ -1,12 +1,12 @@
 """Which layers are looked into: picks are named before the run, their layers are known after RLHF."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from rewardscope.errors import UserError
+from rewardscope.files import read_json
 
 
 def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
@@ -38,4 +38,4 @@ def pinned(names: Sequence[str]) -> dict[str, int]:
 
 def read(pairs: Sequence[str], files: Sequence[str | Path]) -> dict[str, dict[str, int]]:
     """Every pair's picks and their layers, from its `layers.json`."""
-    return {pair: json.loads(Path(file).read_text()) for pair, file in zip(pairs, files, strict=True)}
+    return {pair: read_json(file) for pair, file in zip(pairs, files, strict=True)}

@@ -22,6 +22,7 @@ from transformers.models.auto.modeling_auto import (
 from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
+from rewardscope.files import read_json
 from rewardscope.models import models
 from rewardscope.run.job import log
 
@@ -93,7 +94,7 @@ def _refuse_change(source: dict, record: str | Path | None) -> None:
     """The hub must give the commit that it gave before."""
     if not record or not Path(record).is_file():
         return
-    old = json.loads(Path(record).read_text(encoding="utf-8"))
+    old = read_json(record)
     same = all(old.get(key) == source[key] for key in ("hub", "revision"))
     if same and old["commit"] != source["commit"]:
         asked = source["revision"] or "main"

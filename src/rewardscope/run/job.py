@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from rewardscope import numerics
 from rewardscope.errors import UserError
-from rewardscope.run import gpus, orphans, provenance
+from rewardscope.run import budget, gpus, orphans, provenance
 
 T = TypeVar("T")
 log = logging.getLogger("rewardscope")
@@ -61,7 +61,7 @@ def work(snakemake, of: str | None = None) -> Path:
 def _fail(label, log_file, kind, error, trace) -> None:
     atexit.unregister(provenance.finish)
     log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
-    problem = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
+    problem = str(error).strip() if issubclass(kind, UserError) else budget.out_of_memory(label, error) or f"{kind.__name__}: {error}"
     print(f"rewardscope: {label}: {' '.join(problem.split())} (log: {log_file})", file=sys.stderr)
 
 

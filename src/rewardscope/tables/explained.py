@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rewardscope.data.rows import json_rows, text_of
 from rewardscope.errors import UserError
+from rewardscope.files import read_json
 from rewardscope.rewards.utility import utilities
 
 # How Tables 3 and 4 begin
@@ -20,7 +20,7 @@ TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
 
 def read(file: str | Path) -> list[dict]:
     """The explanations of one place, seed and sample, the best matched feature first."""
-    return list(json_rows(str(file), text_of(str(file))).values())
+    return read_json(file)
 
 
 def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str], rlhf: list[str]) -> dict[tuple[str, str], list[dict]]:
