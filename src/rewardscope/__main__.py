@@ -1,4 +1,4 @@
-"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash."""
+"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash or a copy."""
 
 import argparse
 import sys
@@ -43,12 +43,17 @@ def parser() -> Parser:
     command = commands.add_parser("recover", help="after a crash on a cluster: cancel the run's Slurm jobs, free its results folder, say what to run")
     command.add_argument("folder", nargs="?", default="results", metavar="RESULTS", help="results folder (default: %(default)s)")
     command.add_argument("--yes", action="store_true", help="ask nothing")
+    commands.add_parser("adopt", help="take over copied or restored results that are as recorded; takes Snakemake's options", add_help=False)
     commands.add_parser("reference", help="write config/README.md and workflow/schemas/config.schema.yaml, in the project's folder")
     return top
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; the exit status."""
+    if arguments[:1] == ["adopt"]:  # what follows are options of Snakemake's
+        from rewardscope.run import adopt
+
+        return adopt.command(arguments[1:])
     asked = parser().parse_args(arguments)
     if asked.command == "show":
         if asked.what[0] == "feature":

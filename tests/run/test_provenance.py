@@ -195,11 +195,11 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
 
 def test_paths_are_relative_to_the_results_folder():
-    inside, outside = provenance._name("out/tables/a.csv", Path("out")), provenance._name("words.csv", Path("out"))
+    inside, outside = provenance.name_in("out/tables/a.csv", Path("out")), provenance.name_in("words.csv", Path("out"))
     assert (inside, outside) == ("tables/a.csv", "../words.csv")
-    assert provenance._name("/data/words.csv", Path("out")) == "/data/words.csv"
-    assert provenance._name("/data/out/tables/a.csv", Path("/data/out")) == "tables/a.csv"
-    assert provenance._name("tables/a.csv", Path("")) == "tables/a.csv"
+    assert provenance.name_in("/data/words.csv", Path("out")) == "/data/words.csv"
+    assert provenance.name_in("/data/out/tables/a.csv", Path("/data/out")) == "tables/a.csv"
+    assert provenance.name_in("tables/a.csv", Path("")) == "tables/a.csv"
 
 
 @pytest.fixture

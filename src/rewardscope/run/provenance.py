@@ -43,7 +43,7 @@ def begin(snakemake) -> dict:
     remember(folder)
     outputs, params = list(snakemake.output), dict(snakemake.params.items())
     for path in outputs:
-        record_file(folder, _name(path, folder)).unlink(missing_ok=True)
+        record_file(folder, name_in(path, folder)).unlink(missing_ok=True)
     return {
         "results": folder,
         "outputs": outputs,
@@ -75,7 +75,7 @@ def finish(begun: dict) -> None:
         "python": platform.python_version(),
         "libraries": _libraries(),
         "git": _answer(begun["git"]),
-        "outputs": {_name(path, results): fingerprint(Path(path)) for path in outputs},
+        "outputs": {name_in(path, results): fingerprint(Path(path)) for path in outputs},
     }
     first, *others = (record_file(results, name) for name in record["outputs"])
     try:
@@ -106,7 +106,7 @@ def peak_memory() -> int:
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
-def _name(path: str, results: Path) -> str:
+def name_in(path: str, results: Path) -> str:
     """A path as records have it: relative to the results folder; an absolute one outside of it stays as it is."""
     relative = os.path.relpath(path, results)
     return path if os.path.isabs(path) and relative.startswith("../") else relative
@@ -119,7 +119,7 @@ def _inputs(paths, results: Path) -> dict[str, str]:
     """
     record_of, hashes = cache(load), {}
     for path in paths:
-        name = _name(path, results)
+        name = name_in(path, results)
         made = record_of(record_file(results, name).resolve()) or {"outputs": {}}
         try:
             now = fingerprint(Path(path))
