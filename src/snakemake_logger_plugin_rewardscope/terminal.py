@@ -60,7 +60,7 @@ def last_words(logs: list[str]) -> list[str]:
 
 def check_overlays(arguments: list[str]) -> None:
     """End with one line about a broken `--configfile`: Snakemake, which reads it next, would name neither the line nor always the file."""
-    overlays = argparse.ArgumentParser(add_help=False)
+    overlays = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     overlays.add_argument("--configfile", "--configfiles", nargs="+", default=[])
     try:
         for file in overlays.parse_known_args(arguments)[0].configfile:

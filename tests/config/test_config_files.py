@@ -71,7 +71,7 @@ def test_overlays_are_found_on_the_command_line(arguments):
         terminal.check_overlays([word.format(file, small=SMALL) for word in arguments])
     assert stopped.value.code == f"rewardscope: config: {file}, line 2: this is not UTF-8"
     terminal.check_overlays(["--cores", "2", "--configfile", str(SMALL)])
-    terminal.check_overlays(["--cores", "2", "table3"])
+    terminal.check_overlays(["--cores", "2", "--config", "runs=2", "-n", "table3"])
 
 
 @pytest.mark.workflow
