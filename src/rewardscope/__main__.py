@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, plain
 
 
 def show(file: str) -> None:
@@ -15,7 +15,8 @@ def show(file: str) -> None:
         table = pd.read_csv(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as a table ({error})") from error
-    print(f"{file}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
+    table = table.rename(columns=plain).map(lambda value: plain(value) if isinstance(value, str) else value)
+    print(f"{plain(file)}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,7 +82,7 @@ def main(arguments: list[str]) -> int:
     from rewardscope.run.lineage import lineage
 
     text, whole = lineage(asked.path, asked.row, asked.quick, asked.json)
-    print(text)
+    print(plain(text, keep="\n"))
     return 0 if whole else 1
 
 

@@ -5,6 +5,7 @@ On a terminal one process draws everything, below the lines that stay: the jobs 
 `--verbose` look as Snakemake's own; its full log of a run is in `.snakemake/log` as ever.
 """
 
+import argparse
 import math
 import os
 import re
@@ -21,6 +22,8 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from rewardscope.config.files import check_text
+from rewardscope.errors import UserError, plain
 from rewardscope.run import budget
 from snakemake_logger_plugin_rewardscope.times import benchmark, earlier_times, last_step, time_left
 
@@ -70,6 +73,17 @@ def need_cache() -> None:
         sys.exit(f"rewardscope: {folder}: Snakemake's cache cannot be kept here ({problem}); set XDG_CACHE_HOME to a folder that can be written")
 
 
+def check_overlays(arguments: list[str]) -> None:
+    """End with one line about a broken `--configfile`: Snakemake, which reads it next, would name neither the line nor always the file."""
+    overlays = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    overlays.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    try:
+        for file in overlays.parse_known_args(arguments)[0].configfile:
+            check_text(file)
+    except UserError as error:
+        sys.exit(f"rewardscope: {error}")
+
+
 class LogHandler(LogHandlerBase):
     """Snakemake's interface asks for a class of this name; it gets every event of the run in one thread."""
 
@@ -81,6 +95,7 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         need_cache()
+        check_overlays(sys.argv[1:])
         ours = self.common_settings
         self.stream = sys.stdout if ours.stdout else sys.stderr
         self.plain = ours.dryrun or ours.quiet or ours.verbose or ours.debug_dag
@@ -127,7 +142,7 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_ERROR:
             self.job_failed(record)
         elif event in (None, LogEvent.ERROR, LogEvent.GROUP_ERROR) and not (record.getMessage() or "None").startswith((*CHATTER, "None")):
-            self.say(self.snakemake.format(record))
+            self.write(self.snakemake.format(record))
 
     def start(self, jobs: dict[str, int]) -> None:
         self.waiting, self.total = dict(jobs), sum(jobs.values())
@@ -189,7 +204,10 @@ class LogHandler(LogHandlerBase):
         return f"{steps}, {'about' if known else 'more than'} {said(left[0])} left"
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """A line of ours that stays."""
+        self.write(plain(line))
+
+    def write(self, line: str) -> None:
         if self.drawing:
             self.stream.write(f"\r\x1b[J{line}\n")
             self.draw()
@@ -204,7 +222,7 @@ class LogHandler(LogHandlerBase):
             step = last_step(job.log, job.started)
             bar = f"{meter(step.done / step.of)} {step.what} {step.done} of {step.of}{step.more}, " if step else ""
             lines.append(f"  {job.name}: {bar}{said(time.time() - job.started)}")
-        lines = [line[: width - 1] for line in lines][: height - 2]
+        lines = [plain(line)[: width - 1] for line in lines][: height - 2]
         self.stream.write("\r\x1b[J\n" + "\n".join(lines) + f"\x1b[{len(lines)}A\r")
         self.stream.flush()
 

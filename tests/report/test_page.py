@@ -48,6 +48,10 @@ def test_a_pipe_in_a_cell_stays_in_its_cell():
     assert markdown(["a"], [["x|y"]]).splitlines()[-1] == "| x\\|y |"
 
 
+def test_a_cell_s_text_moves_nothing():
+    assert markdown(["a"], [["x\x1b[2J\u202e|\ny"]]).splitlines()[-1] == "| x·[2J·\\| y |"
+
+
 @pytest.mark.parametrize(("remarks", "said"), [("nowhere.yaml", "cannot be read"), ("remarks.yaml", "no table or figure there")])
 def test_what_is_not_there_is_said(folder, remarks, said):
     with pytest.raises(UserError, match=said):

@@ -20,6 +20,14 @@ def test_disk(tmp_path, monkeypatch):
     assert str(error.value) == f"activations would take 9.6 GiB, but the disk of {tmp_path} has 10.0 GiB free; buy a disk"
 
 
+def test_width():
+    budget.need_width(64 * 16, 16)
+    with pytest.raises(
+        UserError, match="^an autoencoder of width 1025 is more than 64 times as wide as the model .16.; lower its model's sae.widths$"
+    ):
+        budget.need_width(1025, 16)
+
+
 def test_memory(monkeypatch):
     monkeypatch.setattr(budget, "available_memory", lambda: 2 * GIB)
     budget.need_memory(1.8 * GIB, "x", "y")

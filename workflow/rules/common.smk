@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from rewardscope import checksums
-from rewardscope.run import adopt
+from rewardscope.errors import plain
+from rewardscope.run import adopt, gpus
 from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
@@ -126,6 +127,8 @@ def begin():
     if not workflow.is_main_process:
         return
     try:
+        if CONFIG.device == "cuda" and workflow.local_exec and gpus.missing():  # on a cluster each job sees for itself
+            raise UserError("config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto")
         run_lock.hold(results_folder(), *SLURM_RUN)
         checksums.forget(results_folder())  # what an earlier run has hashed
         adopt.check_dates(workflow)
@@ -140,6 +143,10 @@ def begin():
         sys.exit(f"rewardscope: {error}")
     if workflow.execution_settings.lock:
         print(f"rewardscope: profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default", file=sys.stderr)
+    for reward in dict.fromkeys(yardstick(pair.reward) for pair in CONFIG.pairs):
+        if function := CONFIG.rewards[reward].function:
+            sums = ", ".join(f"{file} {checksums.checksum(file)}" for file in function_files(reward))
+            print(f"rewardscope: reward {reward} runs the code of {function} (SHA-256: {plain(sums)})", file=sys.stderr)
     if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
         print(f"rewardscope: OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had", file=sys.stderr)
 

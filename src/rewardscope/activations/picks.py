@@ -14,10 +14,13 @@ def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
 
     `table`: the divergence of one run, or of several, which count alike.
 
-    Ties go to the lower layer. Raises UserError where a name asks for more layers than there are.
+    Ties go to the lower layer. Raises UserError where a name, or all of them together, ask for more layers than there are; one layer
+    may be both a top and a low pick.
     """
     sums = table.groupby("layer")["distance"].sum().sort_values(ascending=False, kind="stable")
     orders = {"top": sums.index.tolist(), "low": sorted(sums.index)}
+    if sum(not name.startswith("layer") for name in names) > len(sums):
+        raise UserError(f"picks {', '.join(names)} are more than the {len(sums)} layers of the model; lower picks.top or picks.low")
     chosen = {}
     for name in names:
         kind = name.rstrip("0123456789")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, plain
 from rewardscope.files import whole
 from rewardscope.tables.paper import VALUES
 
@@ -93,7 +93,7 @@ def theirs(name: str) -> list[str]:
 def markdown(head: list[str], rows: list) -> str:
     """A table in Markdown's pipes."""
     lines = [head, ["---"] * len(head), *rows]
-    escaped = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    escaped = [[plain(str(cell)).replace("|", "\\|") for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 

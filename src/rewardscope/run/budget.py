@@ -11,6 +11,7 @@ from rewardscope.errors import UserError, brief
 
 SPARE = 0.05  # of a disk or of memory is left to others
 BESIDE = 1e9  # bytes of a job's `mem_mb` that Python, torch and, on a cluster, Snakemake beside it take
+WIDEST = 64  # an autoencoder may be this many times as wide as the model: beyond, a figure was mistyped
 
 
 def need_disk(folder: str | Path, size: float, what: str, hint: str) -> None:
@@ -33,6 +34,12 @@ def need_memory(size: float, what: str, hint: str, mem_mb: float | None = None, 
         free, where = available_memory(), ""
     if size > free * (1 - SPARE):
         raise UserError(f"{what} would take {gib(size)} of memory, but {gib(free)} can be had{where}; {hint}")
+
+
+def need_width(width: int, d_model: int) -> None:
+    """Raise UserError where an autoencoder would be beyond reason; of a model made here the config has said so."""
+    if width > WIDEST * d_model:
+        raise UserError(f"an autoencoder of width {width} is more than {WIDEST} times as wide as the model ({d_model}); lower its model's sae.widths")
 
 
 def available_memory() -> float:
