@@ -13,8 +13,9 @@ from workflow_runs import ROOT
 
 from rewardscope.errors import UserError
 from rewardscope.explain import chat, prompts
-from rewardscope.explain.chat import explain, levels, pieces, shown
+from rewardscope.explain.chat import explain, levels, shown
 from rewardscope.explain.tokens import NEVER
+from rewardscope.models.models import pieces
 
 RAISED = [{"token": " tape", "logit": 2.0}, {"token": "reel", "logit": 1.0}]
 LOWERED = [{"token": " chair", "logit": -1.5}]

@@ -12,6 +12,8 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 from transformers import (
     AutoConfig,
     BertConfig,
@@ -19,6 +21,7 @@ from transformers import (
     BertLMHeadModel,
     GPT2ForSequenceClassification,
     GPT2Model,
+    PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -315,6 +318,31 @@ def test_tokenizer_and_embedding(tmp_path, copy):
     for content in ('{"version": ', '{"version": "1.0"}'):
         (theirs / "tokenizer.json").write_text(content)
         assert complaint({"path": str(theirs)}, tmp_path).startswith(f"{theirs}: its tokenizer cannot be loaded (")
+
+
+def test_a_tokenizer_without_special_tokens(tmp_path, copy, caplog):
+    """What later jobs do without them is said at the start; where one is needed, it is asked for."""
+    theirs, entry = copy(), {"path": str(tmp_path / "theirs")}
+    plain = train_tokenizer(list(tiny.texts()), 300)
+    plain.pad_token = plain.eos_token = None
+    plain.save_pretrained(theirs)
+    fetch(entry, tmp_path / "ours")
+    without = "its tokenizer has no EOS token: no completion ends early, and {} stands between documents in the perplexity"
+    said = [r.getMessage() for r in caplog.records if r.name == "rewardscope"]
+    assert said == [f"{theirs}: {without.format('its BOS <|endoftext|>')}"]
+    plain.bos_token = None
+    plain.save_pretrained(theirs)
+    fetch(entry, tmp_path / "again")
+    assert caplog.records[-1].getMessage() == f"{theirs}: {without.format('nothing')}"
+    assert models.load_tokenizer(tmp_path / "again").all_special_ids == []
+
+
+def test_a_tokenizer_without_an_unknown_token(tmp_path, copy):
+    theirs = copy()
+    words = Tokenizer(WordPiece({"film": 0, "##s": 1}, unk_token="[UNK]"))
+    PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(theirs)
+    said = complaint({"path": str(theirs)}, tmp_path)
+    assert said.startswith(f"{theirs}: its tokenizer fails on a character that it does not know (") and said.endswith("); give it an unk_token")
 
 
 # ---- the hub ---------------------------------------------------------------------------------

@@ -93,8 +93,8 @@ def test_a_section_without_inputs_is_left_out():
 def tokens(count: int = 40) -> report_features.Tokens:
     """Documents 0 to 9 of `count` tokens each, at positions from 1 on; a token's id is its document and position."""
     rows = [(document, position, 100 * document + position) for document in range(10) for position in range(1, count + 1)]
-    texts = report_features.Texts(lambda token: f"t{token}")
-    return report_features.Tokens(pd.DataFrame(rows, columns=["document", "position", "token"]).sample(frac=1, random_state=1), texts)
+    index = pd.DataFrame(rows, columns=["document", "position", "token"]).sample(frac=1, random_state=1)
+    return report_features.Tokens(index, report_features.Texts(), lambda document: [f"t{100 * document + p}" for p in range(count + 1)])
 
 
 def test_a_window_is_the_text_around_the_peak():

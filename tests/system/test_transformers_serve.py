@@ -15,8 +15,9 @@ import pytest
 import tiny
 
 from rewardscope.explain import client, prompts
-from rewardscope.explain.chat import explain, pieces, shown
+from rewardscope.explain.chat import explain, shown
 from rewardscope.explain.tokens import NEVER
+from rewardscope.models.models import pieces
 from rewardscope.scores import llm_simulator
 
 pytest.importorskip("fastapi", reason="the extra `serving` is not installed")

@@ -7,12 +7,10 @@ are sent in one shuffled order.
 
 import random
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedTokenizerBase
 
 from rewardscope.explain import client, prompts
 from rewardscope.explain.answers import Answer
@@ -21,16 +19,6 @@ from rewardscope.explain.tokens import peaks_of, quote, said_of_promotion, told
 LEVELS = 10
 TEMPERATURE = 1.0  # a sample is a repeated call
 NOTHING_TO_SHOW = "never fires"
-
-
-def pieces(texts: pd.Series, tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[int], list[str]]:
-    """A function from a document, an index of `texts`, to the strings of its first `limit` tokens."""
-
-    @cache
-    def of(document: int) -> list[str]:
-        return [tokenizer.decode([token]) for token in tokenizer(texts.loc[document], truncation=True, max_length=limit)["input_ids"]]
-
-    return of
 
 
 def shown(
@@ -81,9 +69,10 @@ def explain(features: list[dict], texts: dict[str, str], samples: list[int], set
 
 
 def _review(rows: pd.DataFrame, tokens: list[str], start: int, count: int, greatest: float) -> str:
-    """A token and its level a line."""
+    """A token and its level a line; one without text (a special one, the first bytes of a character) has a line where the feature fires."""
     level = dict(zip(rows["position"], levels(rows["value"].to_numpy(dtype=float), greatest), strict=True))
-    lines = [f"{token}\t{level.get(start + i, 0)}" for i, token in enumerate(map(_one_line, tokens[start : start + count]))]
+    shown = [(_one_line(token), level.get(start + i, 0)) for i, token in enumerate(tokens[start : start + count])]
+    lines = [f"{token}\t{number}" for token, number in shown if token or number]
     return "\n".join(["<start>", *lines, "<end>"])
 
 

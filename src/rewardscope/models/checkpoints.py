@@ -28,6 +28,7 @@ from rewardscope.run.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # where there is the first, no loader looks at the second
+RARE = "\N{SNOWMAN}\U000f0000"  # in hardly any vocabulary
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 CONVERT = (
     "convert them where you trust them: {auto}.from_pretrained(folder).save_pretrained(new) and "
@@ -193,12 +194,24 @@ def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTraine
         raise UserError(f"{name}: its tokenizer cannot be loaded ({brief(error)})") from error
 
 
+def _tokens(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Every text becomes tokens that have a place in it; what other rules do without a special token is said here, at the start."""
+    if not tokenizer.is_fast:
+        raise UserError(f"{name}: its tokenizer has no fast form (tokenizer.json), which tells where in a text a token stands")
+    try:
+        tokenizer([RARE], return_offsets_mapping=True, truncation=True, max_length=8)
+    except Exception as error:  # the tokenizers library raises Exception
+        raise UserError(f"{name}: its tokenizer fails on a character that it does not know ({brief(error)}); give it an unk_token") from error
+    if tokenizer.eos_token_id is None:
+        between = "nothing" if tokenizer.bos_token_id is None else f"its BOS {tokenizer.bos_token}"
+        log.warning("%s: its tokenizer has no EOS token: no completion ends early, and %s stands between documents in the perplexity", name, between)
+
+
 @torch.no_grad()
 def _causal(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Tokens have a place in the text, and no token changes the logits before it."""
     rows = model.get_input_embeddings().num_embeddings
-    if not tokenizer.is_fast:
-        raise UserError(f"{name}: its tokenizer has no fast form (tokenizer.json), which tells where in a text a token stands")
+    _tokens(name, tokenizer)
     ids = torch.linspace(0, rows - 1, 8).long()[None]  # tokens from all over the vocabulary
     other = torch.cat([ids[:, :4], (ids[:, 4:] + 1) % rows], dim=1)
     before, after = (model(input_ids=text).logits[0, :4] for text in (ids, other))

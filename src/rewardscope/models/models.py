@@ -1,10 +1,13 @@
 """Language models read from their module tree, so that no architecture needs a name here."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -41,9 +44,62 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
     return AutoTokenizer.from_pretrained(intact_folder(folder), trust_remote_code=False, local_files_only=True)
 
 
+CHUNK = 1000  # documents tokenized at a time: Python lists of offsets take much memory
+
+
+def spans(tokenizer: "PreTrainedTokenizerBase", texts: list[str], limit: int) -> Iterator[list[tuple[int, int]]]:
+    """For each text, where its tokens (the first `limit`, special ones included) stand: spans that follow one another without a gap.
+
+    Tokenizers' own offsets hold the space before a word or leave it out, and give one place to all bytes of a character. Here the
+    space is the token's that follows it, and a character its last byte's; special tokens that were added are empty.
+    """
+    for start in range(0, len(texts), CHUNK):
+        chunk = texts[start : start + CHUNK]
+        coded = tokenizer(chunk, return_offsets_mapping=True, truncation=True, max_length=limit)
+        for text, offsets in zip(chunk, coded["offset_mapping"], strict=True):
+            ends, following = [], len(text)
+            for begin, end in reversed(offsets):
+                ends.append(min(end, following))
+                following = begin if end > begin else following  # a token without a place says nothing of where others end
+            row, begin = [], 0
+            for end in reversed(ends):
+                row.append((begin, max(begin, end)))
+                begin = row[-1][1]
+            yield row
+
+
+def pieces(texts: pd.Series, tokenizer: "PreTrainedTokenizerBase", limit: int) -> Callable[[int], list[str]]:
+    """A function from a document, an index of `texts`, to the strings of its first `limit` tokens, as `spans` has them."""
+
+    @cache
+    def of(document: int) -> list[str]:
+        text = texts.loc[document]
+        return [text[begin:end] for begin, end in next(spans(tokenizer, [text], limit))]
+
+    return of
+
+
+def as_read(tokenizer: "PreTrainedTokenizerBase", texts: list[str], limit: int) -> list[str]:
+    """The texts as far as their first `limit` tokens go."""
+    return [text[: row[-1][1] if row else 0] for text, row in zip(texts, spans(tokenizer, texts, limit), strict=True)]
+
+
 def token_text(tokenizer: "PreTrainedTokenizerBase", token: int) -> str:
-    """A token as it appears in text, its leading space kept."""
-    return tokenizer.decode([token], clean_up_tokenization_spaces=False)
+    """A token as it appears inside of a text, its leading space kept: what it adds to itself (decoded alone, many tokenizers drop the space)."""
+    alone, twice = (tokenizer.decode([token] * times, clean_up_tokenization_spaces=False) for times in (1, 2))
+    return twice[len(alone) :]
+
+
+def decoded(tokenizer: "PreTrainedTokenizerBase", rows: list[list[int]]) -> list[str]:
+    """The texts of rows of tokens without the special ones, no space taken away before punctuation."""
+    return tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def continued(tokenizer: "PreTrainedTokenizerBase", before: list[list[int]], after: list[list[int]]) -> tuple[list[str], list[str], list[str]]:
+    """The texts of the rows of tokens `before`, of these with the rows `after` behind them, and what `after` adds, its leading space kept."""
+    openings = decoded(tokenizer, before)
+    both = decoded(tokenizer, [[*first, *then] for first, then in zip(before, after, strict=True)])
+    return openings, both, [whole[len(os.path.commonprefix([opening, whole])) :] for opening, whole in zip(openings, both, strict=True)]
 
 
 def blocks(model: "PreTrainedModel") -> nn.ModuleList:

@@ -10,6 +10,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification, 
 
 from rewardscope.errors import UserError, brief
 from rewardscope.models import checkpoints
+from rewardscope.models.pretrain import short_words
 from rewardscope.rewards import logits
 from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
@@ -27,7 +28,9 @@ def train_tokenizer(texts: list[str], vocabulary: int, tokens: int) -> DistilBer
     # The trainer numbers the pieces ##a, ##b, ... in the order of a hash map, another one in each process, and breaks
     # ties between merges by these numbers. Named as special tokens they are numbered first, in the order given.
     special = [*tokenizer.get_vocab(), *(f"##{letter}" for letter in letters)]
-    core.train_from_iterator(texts, WordPieceTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False))
+    core.train_from_iterator(
+        short_words(texts, core.pre_tokenizer), WordPieceTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
+    )
     return DistilBertTokenizer(vocab=core.get_vocab(), model_max_length=tokens)
 
 

@@ -9,8 +9,15 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.data.words import spans as words_of
+from rewardscope.models.models import token_text
 
 BATCH = 1000  # documents tokenized at a time
+
+
+def _without_space(text: str, begin: int, end: int) -> tuple[int, int]:
+    """A token's place less the space around its word, which the offsets of some tokenizers hold."""
+    token = text[begin:end]
+    return end - len(token.lstrip()), begin + len(token.rstrip())
 
 
 def whole_words(texts: list[str], tokenizer) -> pd.DataFrame:
@@ -26,8 +33,7 @@ def whole_words(texts: list[str], tokenizer) -> pd.DataFrame:
         for text, ids, offsets in zip(batch, coded["input_ids"], coded["offset_mapping"], strict=True):
             occurrences.update(ids)
             words = {first: (last, word) for first, last, word in words_of(text)}
-            # offsets of byte-level tokens hold the space before a word
-            spans = [(begin + text[begin:end].startswith(" "), end) for begin, end in offsets]
+            spans = [_without_space(text, begin, end) for begin, end in offsets]
             shared = Counter(spans)  # the bytes of one character are tokens of the same place
             for token, (begin, end) in zip(ids, spans, strict=True):
                 last, word = words.get(begin, (None, ""))
@@ -39,8 +45,9 @@ def whole_words(texts: list[str], tokenizer) -> pd.DataFrame:
     sums = Counter({token: 0 for token in best})
     for (token, _), count in whole.items():
         sums[token] += count
-    tokens = sorted(token for token in best if 2 * sums[token] >= occurrences[token])
-    columns = {"token": tokens, "text": [tokenizer.decode([token], clean_up_tokenization_spaces=False) for token in tokens]}
+    special = set(tokenizer.all_special_ids)  # that of unknown words stands for any
+    tokens = sorted(token for token in best if 2 * sums[token] >= occurrences[token] and token not in special)
+    columns = {"token": tokens, "text": [token_text(tokenizer, token) for token in tokens]}
     columns |= {"word": [best[token] for token in tokens], "occurrences": [occurrences[token] for token in tokens]}
     return pd.DataFrame(columns | {"whole": [sums[token] for token in tokens]}).astype(
         {"token": np.int64, "occurrences": np.int64, "whole": np.int64}

@@ -32,9 +32,10 @@ def read(sentence: str) -> dict:
 
 
 def words(texts: list[str]) -> list[str]:
-    """For every token of a window, the word that it is or is part of; empty for punctuation."""
-    ends = np.cumsum([len(text) for text in texts]).tolist()
-    return words_at(list(zip([0, *ends], ends, strict=False)), spans("".join(texts)))
+    """For every token of a window, the word that it is or is part of; empty for punctuation. One without text is part of the next letter."""
+    starts = np.cumsum([0, *(len(text) for text in texts)]).tolist()[:-1]
+    places = [(start, start + max(1, len(text))) for start, text in zip(starts, texts, strict=True)]
+    return words_at(places, spans("".join(texts)))
 
 
 def predict(claims: dict, words: list[str], positions: np.ndarray) -> np.ndarray:
