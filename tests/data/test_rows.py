@@ -22,7 +22,7 @@ LEXICA = {
     "underscore": f", row 2: the utility of 'good' is '1_5', {NUMBER}",
     "arabic_digits": f", row 2: the utility of 'good' is '١', {NUMBER}",
     "semicolons": ": no column word and utility; it has word;utility; its fields are parted by ';', save it with commas",
-    "tabs": ": no column word and utility; it has word\tutility; its fields are parted by '\\t', save it with commas",
+    "tabs": ": no column word and utility; it has word utility; its fields are parted by '\\t', save it with commas",
     "short": f", row 4: fewer fields than column names, 1 and 2; {QUOTES}",
     "twice": ": 2 columns are named utility; rename or remove all but one",
     "phrase_chinese": ", row 3: '很好看' is not a single word, so it could never be counted; "

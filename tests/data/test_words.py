@@ -78,6 +78,8 @@ def test_where_words_are_placed():
     assert word_simulator.words(["un", " caf", "e\u0301", ", 很", "好", "看"]) == ["un", "café", "café", "很好", "很好", "看"]
 
     class Tokenizer:
+        all_special_ids = ()
+
         def __call__(self, texts, **_):
             return {"input_ids": [[1, 2, 3]] * len(texts), "offset_mapping": [[(0, 5), (5, 8), (8, 9)]] * len(texts)}
 

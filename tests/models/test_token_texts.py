@@ -9,6 +9,7 @@ import tiny_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from rewardscope.explain import chat
+from rewardscope.explain.answers import Answer
 from rewardscope.explain.tokens import Corpus
 from rewardscope.models import models
 from rewardscope.rewards.vocabulary import whole_words
@@ -129,7 +130,8 @@ def test_what_a_scorer_is_shown(tokenizer):
     every = np.arange(len(held.token))
     case = scores.Case(line, line, windows.Chosen(every, every > 0, every < 0), np.zeros(held.token.shape))
     asked, of = [], models.pieces(pd.Series(texts), tokenizer, 100)
-    scores.by_llm("detection", [case], held, of, "{explanation}\n{items}", 1, lambda requests: asked.extend(requests) or [({}, 0.0)] * len(requests))
+    silent = [(Answer("", "empty", True, []), 0.0)]
+    scores.by_llm("detection", [case], held, of, "{explanation}\n{items}", 1, lambda requests: asked.extend(requests) or silent * len(requests))
     items = [json.loads(item.split(": ", 1)[1]) for item in asked[0]["messages"][0]["content"].split("\n")[1:]]
     for document, text in enumerate(texts):
         of_document = "".join(item for item, row in zip(items, held.document, strict=True) if row == document)
