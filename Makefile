@@ -38,8 +38,9 @@ lint: .venv/ready
 	$(BIN)/snakefmt --check Snakefile workflow
 
 dag: .venv/ready
-	@set -e; dag=$$(sed -n 's/^results: *\([^ #]*\).*/\1/p' config.yaml $(CONFIG) | tail -n 1)/dag; mkdir -p "$$dag"; \
-	graph() { $(BIN)/snakemake $(if $(CONFIG),--configfile $(CONFIG)) --forceall "$$@"; }; \
+	@set -e; dag=$$(sed -n 's/ #.*//; s/^results: *["'\'']*\([^"'\'']*[^"'\'' ]\)["'\'' ]*$$/\1/p' config.yaml $(if $(CONFIG),"$(CONFIG)") | tail -n 1)/dag; \
+	mkdir -p "$$dag"; \
+	graph() { $(BIN)/snakemake $(if $(CONFIG),--configfile "$(CONFIG)") --forceall "$$@"; }; \
 	for kind in rulegraph:rules dag:jobs; do \
 		graph --$${kind%:*} mermaid-js > "$$dag/$${kind#*:}.mmd"; \
 		if command -v dot > /dev/null; then graph --$${kind%:*} dot | dot -Tsvg -o "$$dag/$${kind#*:}.svg"; fi; \

@@ -120,6 +120,11 @@ TEXTS = [
     ("models: {m: {hub: ../x, sae: {widths: [1, 2], l1: 1}}}", "models.m.hub is ../x; it must be a name on the hub, such as org/name"),
 ]
 RELATIONS = [
+    (
+        "targets: []",
+        "targets is empty; it must list some of table1, table2, table3, table4, table5, table6, table7, figure3, figure4, section5.3, section6.1, "
+        "section6.2, quality, comparison, step4, probe, perplexity, accuracy, scores, report",
+    ),
     ("pairs: []", "pairs is empty; it must hold at least one map of model, reward and corpus"),
     ("pairs: [{model: tiny, reward: utillity, corpus: reviews}]", "pairs[0].reward is utillity, which is not under rewards; did you mean utility?"),
     ("pairs: [{model: tin, reward: utility, corpus: reviews}]", "pairs[0].model is tin, which is not under models; did you mean tiny?"),
@@ -179,8 +184,18 @@ RELATIONS = [
     ),
     ("sweeps: {l1: {activations: [], weights: []}}", "sweeps.l1 has no coefficients; activations or weights must list some"),
     ("sweeps: {l1: {models: [tinny]}}", "sweeps.l1.models[0] is tinny, which is not under models; did you mean tiny?"),
-    ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {top: 6}", "picks.top is 6, but model tiny has 4 layers"),
-    ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {low: 5}", "picks.low is 5, but model tiny has 4 layers"),
+    ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {top: 6}", "picks.top + picks.low is 6, but model tiny has 4 layers"),
+    ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {top: 2, low: 3}", "picks.top + picks.low is 5, but model tiny has 4 layers"),
+    ("models: {tiny: {sae: {widths: [128, 8193]}}}", "models.tiny.sae.widths[1] is 8193; it must be at most 64 times d_model (128)"),
+    ("targets: [accuracy]", "targets has accuracy, but no reward of pairs is a classifier; it must have one, or targets be without it"),
+    (
+        "targets: [table3, table6]\nmodels: {more: {like: tiny}}\nsweeps: {tied: {models: [more]}}",
+        "targets has table6, but sweeps.tied.models names no model of pairs; it must name one, or be empty for all",
+    ),
+    (
+        "targets: [figure4]\nmodels: {more: {like: tiny}}\nsweeps: {l1: {models: [more]}}",
+        "targets has figure4, but sweeps.l1.models names no model of pairs; it must name one, or be empty for all",
+    ),
     ("models: {tiny: {pretrain: {layers: 4}}}\nlayers: [0, 4]", "layers[1] is 4, but model tiny has 4 layers, counted from 0"),
     (
         SMALL + "activations: {tokens: 65}\ncompletions: {prefix: 8, new: 8}\nrlhf: {prompt_tokens: [2, 9], response_tokens: 9}",

@@ -22,9 +22,12 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A folder with a finished run at test size; tests read it and plan in it, and run nothing in it."""
-    folder = tmp_path_factory.mktemp("run")
-    workflow_runs.finish(folder)
+    """A folder with a finished run at test size; tests read it and plan in it, and run nothing in it.
+
+    Its path, and that of the environment it was made in, have a space and letters beyond ASCII.
+    """
+    folder = tmp_path_factory.mktemp("ein Lauf für 我")
+    workflow_runs.finish(folder, workflow_runs.environment_at(tmp_path_factory.mktemp("die Umgebung für 我")))
     return folder
 
 

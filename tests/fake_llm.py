@@ -7,7 +7,10 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 
+CASES = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted((Path(__file__).parent / "inputs/answers").glob("*.json"))}
+"""Responses that a chat server may send, each with its text, why it is none, and how often it is asked for."""
 KEY = "sk-a-key-that-nobody-may-see"
 
 
@@ -63,6 +66,9 @@ class Handler(BaseHTTPRequestHandler):
         elif fault is None:
             self.server.answered.append(prompt)
             self._send(200, completion(asked["model"], text))
+        elif isinstance(fault, str) and fault in CASES:
+            self.server.answered.append(prompt)
+            self._send(200, CASES[fault]["response"])
         elif fault == "cut":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
             self.close_connection = True
@@ -99,8 +105,8 @@ def completion(model: str, text: str | None, reason: str = "stop", **message) ->
 def serve(answers: Callable[[str], str | None], fault: Callable[[int, str], object] = lambda _n, _prompt: None, latency: float = 0.0):
     """Yields the server. `answers`: the text for a prompt, None for one that nobody should send.
 
-    `fault(n, prompt)`: what goes wrong with the n-th request: None; `cut`; `truncated`; seconds to hang; or a status,
-    a body and headers.
+    `fault(n, prompt)`: what goes wrong with the n-th request: None; `cut`; `truncated`; seconds to hang; a key of `CASES`, sent in
+    place of the answer; or a status, a body and headers.
     """
     server = Server(answers, fault, latency)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

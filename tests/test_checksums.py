@@ -145,3 +145,43 @@ def test_a_model_is_checked_when_it_is_loaded(tmp_path):
     for load in (models.load, models.load_tokenizer):
         with pytest.raises(UserError, match="model.safetensors: damaged"):
             load(tmp_path)
+
+
+@pytest.fixture
+def noted(tmp_path, monkeypatch):
+    """A results folder in which hashes are remembered, a file in it, and the list of files that were read."""
+    read, digest = [], hashlib.file_digest
+    monkeypatch.setattr(checksums.hashlib, "file_digest", lambda stream, kind: read.append(stream.name) or digest(stream, kind))
+    monkeypatch.setattr(checksums, "_notes", None)
+    monkeypatch.delenv(checksums.VERIFY, raising=False)
+    checksums.remember(tmp_path)
+    (tmp_path / "a").write_text("x")
+    return tmp_path, tmp_path / "a", read
+
+
+def test_a_file_is_hashed_once_a_run(noted):
+    folder, file, read = noted
+    assert checksum(file) == checksum(file) == hashlib.sha256(b"x").hexdigest() and len(read) == 1
+    checksums.forget(folder)  # the next run
+    assert checksum(file) == hashlib.sha256(b"x").hexdigest() and len(read) == 2
+
+
+def test_a_file_that_changed_is_hashed_again_though_size_and_date_are_kept(noted):
+    _, file, _ = noted
+    before, stat = checksum(file), file.stat()
+    file.write_text("y")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert checksum(file) == hashlib.sha256(b"y").hexdigest() != before
+
+
+def test_nothing_is_remembered_where_all_is_to_be_verified(noted, monkeypatch):
+    folder, file, read = noted
+    monkeypatch.setenv(checksums.VERIFY, "1")
+    checksums.remember(folder)
+    assert checksum(file) == checksum(file) and len(read) == 2
+
+
+def test_a_note_that_cannot_be_written_stops_nothing(noted):
+    folder, file, _ = noted
+    (folder / ".work").write_text("in the way")
+    assert checksum(file) == hashlib.sha256(b"x").hexdigest()

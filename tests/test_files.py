@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from rewardscope import files
-from rewardscope.files import finished, forget, link, resumable, sweep, whole
+from rewardscope.errors import UserError
+from rewardscope.files import finished, forget, link, read_json, resumable, sweep, whole
 
 
 def names(folder) -> set[str]:
@@ -192,3 +193,27 @@ def folder(path, **files: str):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("layers.json", '{"top1": 2', r"layers.json: not JSON \(.*\); it may be cut short: delete it"),
+        ("seed1.jsonl", '{"a": 1}\n{"a": \n', r"seed1.jsonl, line 2: not JSON \("),
+        ("seed1.jsonl", b'{"a": "\xff"}\n', r"seed1.jsonl: cannot be read \("),
+        ("layers.json", None, r"layers.json: cannot be read \("),
+        ("layers.json", "[" * 100_000, r"layers.json: not JSON \("),
+    ],
+)
+def test_broken_json_names_its_file(tmp_path, name, text, said):
+    if text is not None:
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=said) as error:
+        read_json(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_json_and_its_lines(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": [1]}\n')
+    (tmp_path / "a.jsonl").write_text('{"a": "ü\u2028"}\n\n2\n', encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == {"a": [1]} and read_json(tmp_path / "a.jsonl") == [{"a": "ü\u2028"}, 2]

@@ -23,6 +23,7 @@ SITE = PAIR | {"side"}
 PARTS = {  # script -> for each seed its purpose, and what it differs by, beside the project's seed
     "rlhf": [("rlhf", PAIR), ("prompts", {"model", "corpus", "run"})],  # prompts: the same for a reward and its twin
     "twins": [("twin", {"reward"})],
+    "activations": [("check of promoted", set())],  # the same directions for all that is compared
     "completions": [("completions", set())],  # the same draws for all that is compared
     "saes": [("shards", SITE | {"pick", "epoch"}), ("sae", SITE | {"pick", "width", "seed"})],
     "sweeps": [("sweep shards", SITE | {"pick", "epoch"}), ("sweep", SITE | {"pick", "width", "seed"})],

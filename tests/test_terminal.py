@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,3 +85,31 @@ def test_the_last_words_of_a_job_on_a_cluster(tmp_path):
     assert terminal.last_words([str(tmp_path / "rule_rlhf/run1/7.log")] * 2) == own
     assert terminal.last_words([str(tmp_path / "rule_rlhf/run2/8_2.log")]) == ["rewardscope: rlhf: another (log: y.log)"]
     assert terminal.last_words([str(tmp_path / "never.log")]) == []
+
+
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])
+def test_a_cache_that_cannot_be_written_is_one_line(monkeypatch, tmp_path, variable):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    terminal.need_cache()
+    monkeypatch.setenv(variable, "/proc/nowhere")
+    with pytest.raises(SystemExit, match=r"^rewardscope: /proc/nowhere/.*: Snakemake's cache cannot be kept here \(.*\); set XDG_CACHE_HOME to"):
+        terminal.need_cache()
+
+
+def test_a_job_that_the_kernel_killed_for_memory_is_told_of(monkeypatch, capsys):
+    """Its log has no last line: only the control group's count of such kills has grown."""
+    ours = SimpleNamespace(
+        stdout=True, dryrun=False, quiet=set(), verbose=False, debug_dag=False, nocolor=True, show_failed_logs=False, printshellcmds=False
+    )
+    kills = [0]
+    monkeypatch.setattr(terminal.budget, "killed_for_memory", lambda: kills[0])
+    handler = terminal.LogHandler(common_settings=ours, settings=None)
+    failed = lambda: handler.job_failed(SimpleNamespace(jobid=1, rule_name="saes", log=[]))
+    failed()
+    assert "memory" not in capsys.readouterr().out
+    kills[0] = 1
+    failed()
+    failed()  # of another reason
+    said = capsys.readouterr().out
+    assert said.count("rewardscope: saes: the kernel killed a process for want of memory; lower sae_seeds, ") == 1

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    CONFIG_MAPPING,
+    AutoModelForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoConfig,
@@ -92,6 +94,25 @@ def build(kind: str, vocabulary: int = VOCABULARY, seed: int = 3, spread: float 
         for parameter in model.parameters():
             parameter.add_(spread * torch.randn_like(parameter))
     return model.eval()
+
+
+@cache
+def normed(kind: str, **further) -> PreTrainedModel:
+    """A random model of any architecture, its norms' weights far from those of a new one; not to be changed."""
+    if kind in KINDS:
+        model = build(kind)
+    else:
+        sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "intermediate_size": 2 * WIDTH, "vocab_size": VOCABULARY}
+        heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": CONTEXT}
+        torch.manual_seed(3)
+        config = CONFIG_MAPPING[kind](**sizes, **heads, pad_token_id=1, bos_token_id=0, eos_token_id=0, **further)
+        model = AutoModelForCausalLM.from_config(config).float().eval()
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for module in model.modules():
+            if "Norm" in type(module).__name__ and getattr(module, "weight", None) is not None:
+                module.weight.normal_(0.3, 0.8)
+    return model
 
 
 @cache

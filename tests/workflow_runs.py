@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,17 +15,25 @@ PAIR = "results/pairs/tiny/utility/run1"
 SECRET = "sk-a-key-that-nobody-may-see"  # in the environment of every run; a test looks for it in what they wrote
 
 
-def snakemake(folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile") -> subprocess.CompletedProcess:
+def environment_at(folder: Path) -> str:
+    """The Python of an environment made in `folder` that has the libraries of this one."""
+    venv.create(folder, symlinks=True)
+    libraries = sysconfig.get_path("purelib", vars={"base": str(folder)})
+    Path(libraries, "these.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    return str(folder / "bin/python")
+
+
+def snakemake(folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile", python: str = sys.executable) -> subprocess.CompletedProcess:
     """Run Snakemake in `folder` on the test-size config."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
+    command = [python, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
     command += ["--configfile", str(SMALL), *arguments]
     environment = {**os.environ, "OPENAI_API_KEY": SECRET}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False)
 
 
-def finish(folder: Path) -> None:
+def finish(folder: Path, python: str = sys.executable) -> None:
     """The whole default run, at test size."""
-    run = snakemake(folder)
+    run = snakemake(folder, python=python)
     assert run.returncode == 0, run.stderr
     (folder / "said.txt").write_text(run.stdout + run.stderr)
 

@@ -1,10 +1,10 @@
-"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash."""
+"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash or a copy."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, plain
 
 
 def show(file: str) -> None:
@@ -15,7 +15,8 @@ def show(file: str) -> None:
         table = pd.read_csv(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as a table ({error})") from error
-    print(f"{file}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
+    table = table.rename(columns=plain).map(lambda value: plain(value) if isinstance(value, str) else value)
+    print(f"{plain(file)}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,12 +44,17 @@ def parser() -> Parser:
     command = commands.add_parser("recover", help="after a crash on a cluster: cancel the run's Slurm jobs, free its results folder, say what to run")
     command.add_argument("folder", nargs="?", default="results", metavar="RESULTS", help="results folder (default: %(default)s)")
     command.add_argument("--yes", action="store_true", help="ask nothing")
+    commands.add_parser("adopt", help="take over copied or restored results that are as recorded; takes Snakemake's options", add_help=False)
     commands.add_parser("reference", help="write config/README.md and workflow/schemas/config.schema.yaml, in the project's folder")
     return top
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; the exit status."""
+    if arguments[:1] == ["adopt"]:  # what follows are options of Snakemake's
+        from rewardscope.run import adopt
+
+        return adopt.command(arguments[1:])
     asked = parser().parse_args(arguments)
     if asked.command == "show":
         if asked.what[0] == "feature":
@@ -76,7 +82,7 @@ def main(arguments: list[str]) -> int:
     from rewardscope.run.lineage import lineage
 
     text, whole = lineage(asked.path, asked.row, asked.quick, asked.json)
-    print(text)
+    print(plain(text, keep="\n"))
     return 0 if whole else 1
 
 

@@ -5,6 +5,9 @@ A flipped byte, a file cut short, a file that is gone: each is named before anyt
 
 import hashlib
 import json
+import os
+import shutil
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +16,22 @@ from rewardscope.files import whole
 
 NAME = "checksums.json"
 STAMP = ".snakemake_timestamp"  # Snakemake's own, in every declared folder
+VERIFY = "REWARDSCOPE_VERIFY"  # a variable of the environment: set, nothing is remembered
+_notes: Path | None = None
+
+
+def remember(results: str | Path) -> None:
+    """From now on a file that a job of this run has hashed is not read again while its size and dates are the same.
+
+    Its SHA-256 is noted below `<results>/.work/hashed`, which a run begins with `forget`.
+    """
+    global _notes
+    _notes = None if os.environ.get(VERIFY) else Path(results) / ".work" / "hashed"
+
+
+def forget(results: str | Path) -> None:
+    """Every file is hashed again: damage that kept size and dates is found by the next run."""
+    shutil.rmtree(Path(results) / ".work" / "hashed", ignore_errors=True)
 
 
 def fingerprint(path: Path, known: dict | None = None) -> dict:
@@ -31,8 +50,27 @@ def fingerprint(path: Path, known: dict | None = None) -> dict:
     now = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     if now.items() <= known.items():
         return known
+    return {"sha256": _digest(path, stat), **now}
+
+
+def _digest(path: Path, stat: os.stat_result) -> str:
+    """SHA-256 of a file, noted under what tells it from every other file and from itself when written again, its bytes alone left out."""
+    which = (os.path.abspath(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    note = _notes and _notes / hashlib.sha256(repr(which).encode(errors="surrogateescape")).hexdigest()
+    if note and note.exists():
+        return note.read_text()
     with open(path, "rb") as stream:
-        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), **now}
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if note:
+        with suppress(OSError, UserError), whole(note) as file:  # no room for a note is no reason to stop
+            file.write_text(digest)
+    return digest
+
+
+def differing(now: dict, then: dict) -> list[str]:
+    """Names of the files of a folder that differ between two fingerprints of it; none where either is of a file."""
+    before, after = ({name: file["sha256"] for name, file in side.get("files", {}).items()} for side in (then, now))
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if before and after else []
 
 
 def checksum(path: str | Path) -> str:

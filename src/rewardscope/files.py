@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, brief
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # disk full, quota used up, file too large for either
 
@@ -36,6 +37,23 @@ def whole(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         _remove(partial)
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file holds; of a `.jsonl` the list of what its lines hold. Raises UserError, naming the file and line, where it is not JSON."""
+    text, line = None, ""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        if Path(path).suffix != ".jsonl":
+            return json.loads(text)
+        rows = []
+        for number, row in enumerate(text.split("\n"), start=1):
+            line = f", line {number}"
+            rows += [json.loads(row)] if row.strip() else []
+        return rows
+    except (OSError, ValueError, RecursionError) as error:
+        problem = f"cannot be read ({brief(error)})" if text is None else f"not JSON ({brief(error)})"
+        raise UserError(f"{path}{line}: {problem}; it may be cut short: delete it, and the rule that made it makes it anew") from error
 
 
 def _remove(path: Path) -> None:

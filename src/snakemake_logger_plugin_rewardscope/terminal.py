@@ -5,7 +5,9 @@ On a terminal one process draws everything, below the lines that stay: the jobs 
 `--verbose` look as Snakemake's own; its full log of a run is in `.snakemake/log` as ever.
 """
 
+import argparse
 import math
+import os
 import re
 import shutil
 import sys
@@ -15,10 +17,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from snakemake.common import get_appdirs
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from rewardscope.config.files import check_text
+from rewardscope.errors import UserError, plain
+from rewardscope.run import budget
 from snakemake_logger_plugin_rewardscope.times import benchmark, earlier_times, last_step, time_left
 
 LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)
@@ -55,6 +61,29 @@ def last_words(logs: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def need_cache() -> None:
+    """End the run with one line where Snakemake's cache cannot be written: it would end with a traceback, before it reads the Snakefile."""
+    folder = Path(get_appdirs().user_cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        problem = None if os.access(folder, os.W_OK | os.X_OK) else "not writable"
+    except OSError as error:
+        problem = error.strerror
+    if problem:
+        sys.exit(f"rewardscope: {folder}: Snakemake's cache cannot be kept here ({problem}); set XDG_CACHE_HOME to a folder that can be written")
+
+
+def check_overlays(arguments: list[str]) -> None:
+    """End with one line about a broken `--configfile`: Snakemake, which reads it next, would name neither the line nor always the file."""
+    overlays = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    overlays.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    try:
+        for file in overlays.parse_known_args(arguments)[0].configfile:
+            check_text(file)
+    except UserError as error:
+        sys.exit(f"rewardscope: {error}")
+
+
 class LogHandler(LogHandlerBase):
     """Snakemake's interface asks for a class of this name; it gets every event of the run in one thread."""
 
@@ -65,6 +94,8 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = True
 
     def __post_init__(self) -> None:
+        need_cache()
+        check_overlays(sys.argv[1:])
         ours = self.common_settings
         self.stream = sys.stdout if ours.stdout else sys.stderr
         self.plain = ours.dryrun or ours.quiet or ours.verbose or ours.debug_dag
@@ -81,6 +112,7 @@ class LogHandler(LogHandlerBase):
         self.per_job = False  # the slots are jobs of a cluster, not cores
         self.done = self.total = 0
         self.began = time.time()
+        self.killed = budget.killed_for_memory()
         self.stop = threading.Event()
         self.drawing = False
 
@@ -110,7 +142,7 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_ERROR:
             self.job_failed(record)
         elif event in (None, LogEvent.ERROR, LogEvent.GROUP_ERROR) and not (record.getMessage() or "None").startswith((*CHATTER, "None")):
-            self.say(self.snakemake.format(record))
+            self.write(self.snakemake.format(record))
 
     def start(self, jobs: dict[str, int]) -> None:
         self.waiting, self.total = dict(jobs), sum(jobs.values())
@@ -144,6 +176,9 @@ class LogHandler(LogHandlerBase):
         if self.per_job:  # elsewhere the job has said it here itself
             for line in last_words(record.log):  # the cluster's logs among them
                 self.say(line)
+        elif (killed := budget.killed_for_memory()) > self.killed:
+            self.killed, rule = killed, job.rule if job else record.rule_name
+            self.say(f"rewardscope: {rule}: the kernel killed a process for want of memory; lower {budget.lowers(rule)}")
 
     def summary(self) -> str:
         """Steps done and the time left."""
@@ -169,7 +204,10 @@ class LogHandler(LogHandlerBase):
         return f"{steps}, {'about' if known else 'more than'} {said(left[0])} left"
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """A line of ours that stays."""
+        self.write(plain(line))
+
+    def write(self, line: str) -> None:
         if self.drawing:
             self.stream.write(f"\r\x1b[J{line}\n")
             self.draw()
@@ -184,7 +222,7 @@ class LogHandler(LogHandlerBase):
             step = last_step(job.log, job.started)
             bar = f"{meter(step.done / step.of)} {step.what} {step.done} of {step.of}{step.more}, " if step else ""
             lines.append(f"  {job.name}: {bar}{said(time.time() - job.started)}")
-        lines = [line[: width - 1] for line in lines][: height - 2]
+        lines = [plain(line)[: width - 1] for line in lines][: height - 2]
         self.stream.write("\r\x1b[J\n" + "\n".join(lines) + f"\x1b[{len(lines)}A\r")
         self.stream.flush()
 

@@ -54,7 +54,7 @@ def test_capture(kind, at):
     model = models.load(tiny.checkpoint(kind))
     ids = documents()
     assert len({len(doc) for doc in ids}) == 4  # so that rows are padded
-    seen = capture(model, [1, 0], at, padded(ids))
+    seen = capture(model, models.places(model, [1, 0], at), padded(ids))
     assert seen.keys() == {0, 1}
     for row, doc in enumerate(ids):
         expected = plain(kind, model, at, doc)
@@ -68,7 +68,7 @@ def test_capture(kind, at):
 def test_residual_of_the_last_block(kind):
     model = models.load(tiny.checkpoint(kind))
     ids = documents(1)
-    last = capture(model, [tiny.LAYERS - 1], "residual", torch.tensor(ids))[tiny.LAYERS - 1]
+    last = capture(model, models.places(model, [tiny.LAYERS - 1], "residual"), torch.tensor(ids))[tiny.LAYERS - 1]
     with torch.no_grad():
         normed = models.final_norm(model)(last)[0]
     torch.testing.assert_close(normed, plain(kind, model, "residual", ids[0])[-1], rtol=1e-5, atol=1e-5)
@@ -78,7 +78,8 @@ def test_residual_of_the_last_block(kind):
 def test_a_model_in_bfloat16(kind):
     """The same activations, to that precision's eight bits."""
     ids = padded(documents())
-    exact, rounded = (capture(models.load(tiny.checkpoint(kind), dtype), [2], "mlp", ids)[2] for dtype in (torch.float32, torch.bfloat16))
+    both = (models.load(tiny.checkpoint(kind), dtype) for dtype in (torch.float32, torch.bfloat16))
+    exact, rounded = (capture(model, models.places(model, [2], "mlp"), ids)[2] for model in both)
     assert rounded.dtype == torch.bfloat16
     assert 0 < (rounded.float() - exact).square().mean().sqrt() < 0.02 * exact.std()
 
@@ -103,12 +104,13 @@ def count_calls(kind: str, model) -> dict:
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_nothing_above_the_deepest_layer_runs(kind):
     model = models.load(tiny.checkpoint(kind))
+    mlps, block_0, mlp_2 = (models.places(model, *of) for of in (([0, 1], "mlp"), ([0], "residual"), ([2], "mlp")))
     calls = count_calls(kind, model)
-    capture(model, [0, 1], "mlp", torch.tensor(documents(1)))
+    capture(model, mlps, torch.tensor(documents(1)))
     assert calls == {0: 1, 1: 1, 2: 0, "head": 0, "mlp": 1}
-    capture(model, [0], "residual", torch.tensor(documents(1)))
+    capture(model, block_0, torch.tensor(documents(1)))
     assert calls == {0: 2, 1: 1, 2: 0, "head": 0, "mlp": 1}
-    capture(model, [2], "mlp", torch.tensor(documents(1)))
+    capture(model, mlp_2, torch.tensor(documents(1)))
     assert calls == {0: 3, 1: 2, 2: 1, "head": 0, "mlp": 2}
 
 
@@ -120,10 +122,11 @@ def hooks(model) -> int:
 def test_hooks_are_removed(at):
     model = models.load(tiny.checkpoint("gpt_neox"))
     before = hooks(model)
-    capture(model, [0, 2], at, torch.tensor(documents(1)))
+    places = models.places(model, [0, 2], at)
+    capture(model, places, torch.tensor(documents(1)))
     assert hooks(model) == before
     with pytest.raises(IndexError):
-        capture(model, [0, 2], at, torch.tensor([[tiny.VOCABULARY + 5]]))  # no such token
+        capture(model, places, torch.tensor([[tiny.VOCABULARY + 5]]))  # no such token
     assert hooks(model) == before
 
 
@@ -206,11 +209,11 @@ def extracted(out, monkeypatch, dies_at=None, shard_tokens=32, share=ALONE):
     settings = {**SETTINGS, "batch_tokens": 20, "shard_tokens": shard_tokens}
     sizes = []
 
-    def counted(model, layers, at, input_ids):
+    def counted(model, places, input_ids):
         if len(sizes) + 1 == dies_at:
             raise KeyboardInterrupt
         sizes.append(input_ids.numel())
-        return capture(model, layers, at, input_ids)
+        return capture(model, places, input_ids)
 
     monkeypatch.setattr(activations, "capture", counted)
     out.mkdir(exist_ok=True)
@@ -333,11 +336,11 @@ def test_the_model_goes_on_while_shards_are_written(tmp_path, monkeypatch):
 
     batches = []
 
-    def counted(model, layers, at, input_ids):
+    def counted(model, places, input_ids):
         batches.append(input_ids)
         if len(batches) == 3:  # a shard is full after the second one
             seen.set()
-        return capture(model, layers, at, input_ids)
+        return capture(model, places, input_ids)
 
     model, tokenizer = models.load(tiny.checkpoint("gpt_neox")), models.load_tokenizer(tiny.checkpoint("gpt_neox"))
     monkeypatch.setattr(shards, "save_file", slow)

@@ -16,8 +16,8 @@ def table(*sums: float) -> pd.DataFrame:
 
 
 def test_top_is_by_divergence_and_low_by_depth():
-    found = pick(table(1.0, 4.0, 2.0, 8.0), ["top1", "top2", "top4", "low1", "low2", "layer2"])
-    assert found == {"top1": 3, "top2": 1, "top4": 0, "low1": 0, "low2": 1, "layer2": 2}
+    found = pick(table(1.0, 4.0, 2.0, 8.0), ["top1", "top2", "low1", "low2", "layer2"])
+    assert found == {"top1": 3, "top2": 1, "low1": 0, "low2": 1, "layer2": 2}  # layer 1 is both
     assert all(type(layer) is int for layer in found.values())  # they are written as JSON
 
 
@@ -40,6 +40,13 @@ def test_tenth_layer():
 def test_too_many(name):
     with pytest.raises(UserError, match=f"^pick {name}: the model has 3 layers$"):
         pick(table(1.0, 2.0, 3.0), ["top1", name])
+
+
+def test_top_and_low_together():
+    names = ["top1", "top2", "low1"]
+    assert pick(table(1.0, 2.0, 3.0), names) == {"top1": 2, "top2": 1, "low1": 0}
+    with pytest.raises(UserError, match="^picks top1, top2, low1 are more than the 2 layers of the model; lower picks.top or picks.low$"):
+        pick(table(1.0, 2.0), names)
 
 
 def test_pinned():

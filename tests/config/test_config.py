@@ -55,9 +55,22 @@ def test_unusable_name(section):
     assert complaint(raw) == f"{section}.'a b' is not a usable name; a name is {allowed}"
 
 
-@pytest.mark.parametrize("name", ["a", "utility-kl0.1", "Pythia_70m", "7b", "x" * 64])
+@pytest.mark.parametrize("name", ["a", "utility-kl0.1", "Pythia_70m", "7b", "xy" + "x" * 19, "0123456789abcdef" * 4, "a" * 19])
 def test_usable_name(name):
+    from snakemake.io import PeriodicityDetector
+
+    assert not PeriodicityDetector().is_periodic(name)
     assert name in load(merge(DEFAULT, {"rewards": {name: {"words": "vader"}}})).rewards
+
+
+@pytest.mark.parametrize("name", ["a" * 20, "model-" + "ab" * 20, "x" * 64])
+@pytest.mark.parametrize("section", ["corpora", "models", "rewards", "sae_recipes"])
+def test_a_name_that_snakemake_takes_for_a_loop(section, name):
+    from snakemake.io import PeriodicityDetector
+
+    assert PeriodicityDetector().is_periodic(name)
+    raw = merge(DEFAULT, {section: {name: next(iter(DEFAULT[section].values()))}})
+    assert complaint(raw) == f"{section}.{name} is not a usable name; it ends with the same letters 20 times"
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", 3])

@@ -197,9 +197,13 @@ def test_damaged_parquet(tmp_path):
         (
             "csv",
             b"text,label\nbad film, very bad,0\n",
-            ": not CSV (Expected 2 fields in line 2, saw 3); a text with a comma, quote or line break needs double quotes, or the file is cut short",
+            ", row 2: more fields than column names, 3 and 2; a text with a comma, quote or line break needs double quotes",
         ),
-        ("csv", b"text,label\nx,1\ny\n", ", row 3: fewer fields than column names; a text with a comma, quote or line break needs double quotes"),
+        (
+            "csv",
+            b"text,label\nx,1\ny\n",
+            ", row 3: fewer fields than column names, 1 and 2; a text with a comma, quote or line break needs double quotes",
+        ),
         (
             "csv",
             b'text,label\nx,1\n"an open quote,1\n',
@@ -218,14 +222,14 @@ def test_damaged_parquet(tmp_path):
         (
             "csv",
             b'text,label\n\n"x\ny",1\n\nz\n',
-            ", row 5: fewer fields than column names; a text with a comma, quote or line break needs double quotes",
+            ", row 5: fewer fields than column names, 1 and 2; a text with a comma, quote or line break needs double quotes",
         ),
         (
             "jsonl",
             b'{"text": "x"}\n{"text": "y',
             ", line 2: not JSON (Unterminated string starting at: line 1 column 10 (char 9)); it may be cut short",
         ),
-        ("jsonl", b'["x"]\n', ", line 1: not a JSON object; a line holds one document as an object"),
+        ("jsonl", b'["x"]\n', ", line 1: not a JSON object; a line holds one object"),
         ("jsonl", b'{"text": "x"}\n{"txt": "y"}\n', ", line 2: no column text; it has txt: set text to one of them"),
         ("jsonl", b"{}\n", ", line 1: no column text; it has none: set text to one of them"),
         ("jsonl", b'{"text": "\\ud800"}\n', ", row 1: text holds half of a surrogate pair, \\ud800; remove it"),
@@ -268,7 +272,7 @@ def test_text_that_is_not_text(tmp_path):
     assert complaint(file) == f"{file}, row 2: text is [1, 2], not text; set text to another column"
 
 
-WHOLE = "every row has a label, a whole number from -128 to 127, or none (label names its column)"
+WHOLE = "a label is a whole number from -128 to 127, in every row; to go without labels, set label to a name that no column has"
 
 
 @pytest.mark.parametrize("label", [1.5, "pos", None, 300, 128, -129, True])

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
-from fake_llm import KEY, completion, serve
+from fake_llm import CASES, KEY, serve
 from workflow_runs import ROOT
 
 from rewardscope.errors import UserError
 from rewardscope.explain import chat, prompts
-from rewardscope.explain.chat import explain, levels, pieces, read, shown
+from rewardscope.explain.chat import explain, levels, shown
 from rewardscope.explain.tokens import NEVER
+from rewardscope.models.models import pieces
 
 RAISED = [{"token": " tape", "logit": 2.0}, {"token": "reel", "logit": 1.0}]
 LOWERED = [{"token": " chair", "logit": -1.5}]
@@ -103,26 +104,6 @@ def test_prompts_can_be_replaced(tmp_path):
 
 
 # ---- answers -----------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("response", "found"),
-    [
-        (completion("m", ' "praise of\n films" \n'), ("praise of films", "")),
-        (completion("m", "praise of", "length"), ("praise of", "cut off")),
-        (completion("m", " \n"), ("", "empty")),
-        (completion("m", None), ("", "empty")),
-        (completion("m", None, "length"), ("", "empty")),
-        (completion("m", None, refusal="no"), ("", "refusal")),
-        (completion("m", "praise", "content_filter"), ("", "refusal")),
-        (completion("m", "I'm sorry, but I cannot help"), ("", "refusal")),
-        (completion("m", "I can\N{RIGHT SINGLE QUOTATION MARK}t tell"), ("", "refusal")),
-        (completion("m", "sorry figures and apologies"), ("", "refusal")),
-        (completion("m", "apologies such as sorry"), ("apologies such as sorry", "")),
-    ],
-)
-def test_reading_an_answer(response, found):
-    assert read(response) == found
-
-
 @pytest.fixture
 def key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -154,6 +135,19 @@ def test_lines(tmp_path, key):
         assert [samples[0]["promotes"] for samples in both] == ["film stock"] * 3
         assert both[0][0]["cost"] == pytest.approx(0.04)
         assert len(server.answered) == 4 + 2  # the same tokens promoted by all three are one question per sample
+
+
+def test_answers_that_are_none(tmp_path, key):
+    """Each leaves a line without words that says why and what it cost, of all tries; the second request's stands beside it."""
+    names = ["think", "think_cut_off", "cut_off", "finish_error", "refused"]
+    features = [one([(0, 3, 1.0), (3, place, (2 * place + 1.5) / 10)], feature=place) for place in range(len(names))]
+    which = lambda prompt: names[next(place for place in range(len(names)) if f"\t{2 * place + 1}\n" in prompt)]
+    with serve(lambda _prompt: "x", lambda _n, prompt: "think_cut_off" if "more likely" in prompt else which(prompt)) as server:
+        found = [line for [line] in explain(features, PROMPTS, [1], settings(server), 0, tmp_path)]
+    for name, line in zip(names, found, strict=True):
+        assert (line["activates_on"], line["failure"]) == (CASES[name]["text"], CASES[name]["failure"])
+        assert (line["promotes"], line["failure_of_promotes"]) == ("", "cut off before an answer")
+        assert line["cost"] == pytest.approx(0.02 * (CASES[name]["asked"] + 1))
 
 
 def test_what_is_sent(tmp_path, key):

@@ -17,7 +17,7 @@ from fake_llm import KEY, completion, serve
 
 from rewardscope.errors import UserError
 from rewardscope.explain import client
-from rewardscope.explain.answers import FILE, alone, keep, opened
+from rewardscope.explain.answers import FILE, Answer, alone, keep, opened
 
 ANSWER = 0.02  # dollars: 10 tokens read at $1,000 a million, 5 written at $2,000
 LIMITED = {"error": {"message": "slow down"}}
@@ -42,11 +42,11 @@ def answers(prompt: str) -> str | None:
     return prompt.replace("prompt", "answer") if prompt.startswith("prompt ") else None
 
 
-def texts(responses: list[dict]) -> list[str]:
-    return [response["choices"][0]["message"]["content"] for response in responses]
+def texts(found: list[tuple[Answer, float]]) -> list[str]:
+    return [answer.text for answer, _ in found]
 
 
-def ask(*arguments) -> list[dict]:
+def ask(*arguments) -> list[tuple[Answer, float]]:
     return list(client.ask(*arguments))
 
 
@@ -79,7 +79,7 @@ def test_answers_come_in_order_and_are_kept(tmp_path):
     with serve(answers, latency=0.02) as server:
         found = ask(requests, settings(server), tmp_path)
         assert texts(found) == ["answer 3", "answer 1", "answer 2", "answer 1"]
-        assert found[0] == completion("m", "answer 3")
+        assert found[0] == (Answer("answer 3", "", True, []), pytest.approx(ANSWER))
         assert ask(requests, settings(server), tmp_path) == found
         assert sorted(server.answered) == ["prompt 1", "prompt 2", "prompt 3"]  # and none again
         assert server.keys == {KEY}
@@ -172,19 +172,37 @@ def test_half_of_the_requests_fail(tmp_path):
 
 
 SERVER_SAYS = {
-    401: ({"error": {"message": f"Incorrect API key provided: {KEY}"}}, "refuses the key in OPENAI_API_KEY (401)"),
-    403: ({"error": {"message": f"not for {KEY[:-3]}***"}}, "refuses the key in OPENAI_API_KEY (403)"),
-    400: ({"error": {"message": f"max_tokens is not known, dear\n{KEY}"}}, "max_tokens is not known, dear"),
-    404: ({"error": {"message": "there is no model m"}}, "there is no model m"),
+    "401": (
+        401,
+        {"error": {"message": f"Incorrect API key provided: {KEY}"}},
+        "refuses the key in OPENAI_API_KEY (401): Incorrect API key provided: [key]",
+    ),
+    "401, no JSON": (401, "no", "refuses the key in OPENAI_API_KEY (401): no"),
+    "403": (403, {"error": {"message": f"not for {KEY[:-3]}***"}}, "refuses the key in OPENAI_API_KEY (403): not for [key]***"),
+    "403 of a key": (403, {"error": "this api_key may not use m"}, "refuses the key in OPENAI_API_KEY (403): this api_key may not use m"),
+    "403 of a place": (403, {"error": {"message": "not in your country"}}, "answers 403: not in your country"),
+    "403 of a proxy": (
+        403,
+        "<html><style>b{x:y}</style><meta name='keywords'><b>Blocked</b> by key policy 7</html>",
+        "answers 403: Blocked by key policy 7",
+    ),
+    "403, empty": (403, "", "answers 403: Forbidden"),
+    "400": (400, {"error": {"message": f"max_tokens is not known, dear\n{KEY}"}}, "answers 400: max_tokens is not known, dear [key]"),
+    "404": (404, {"error": {"message": "there is no model m"}}, "answers 404: there is no model m"),
+    "404, error": (404, {"error": "model m is not here, pull it"}, "answers 404: model m is not here, pull it"),
+    "404, detail": (404, {"detail": "Not Found"}, "answers 404: Not Found"),
+    "404, long": (404, {"message": "m" * 500}, f"answers 404: {'m' * 200}"),
+    "404, text": (404, "404 page not found", "answers 404: 404 page not found"),
+    "422, list": (422, {"detail": [{"msg": "no such field"}]}, 'answers 422: [{"msg": "no such field"}]'),
 }
 
 
-@pytest.mark.parametrize("status", SERVER_SAYS)
-def test_a_refusal_is_one_line_and_nothing_is_lost(status, tmp_path):
-    body, said = SERVER_SAYS[status]
+@pytest.mark.parametrize("case", SERVER_SAYS)
+def test_a_refusal_is_one_line_and_nothing_is_lost(case, tmp_path):
+    status, body, said = SERVER_SAYS[case]
     with serve(answers, lambda _n, prompt: (status, body) if prompt == "prompt 9" else None) as server:
         line = complaint([request(i) for i in range(20)], tmp_path, **settings(server))
-        assert said in line and line.startswith(server.url) and len(line) < 300 and KEY[:-3] not in line
+        assert line == f"{server.url}: {said}" and KEY[:-3] not in line
         assert server.times and Counter(server.answered).most_common(1)[0][1] == 1
         given = sorted(server.answered)
     assert {file.name for file in tmp_path.iterdir()} == {FILE, "opening", "asking"}  # and nothing that would pile up
@@ -211,6 +229,36 @@ def test_an_echoed_key_is_not_kept(tmp_path):
     with serve(lambda _prompt: f"you sent {KEY}") as server:
         assert texts(ask([request(1)], settings(server), tmp_path)) == ["you sent [key]"]
     assert KEY.encode() not in files(tmp_path)
+
+
+@pytest.mark.parametrize(("start", "end", "said"), [(0, 8, "[key]"), (5, 14, "[key]"), (20, 28, "[key]"), (4, 28, "[key]"), (9, 16, KEY[9:16])])
+def test_a_part_of_the_key_is_not_kept_either(start, end, said, tmp_path):
+    """From eight signs on, wherever they stand in it, in an answer, its reasoning and a complaint; also where JSON writes letters as numbers."""
+    assert len(KEY) == 28
+    part = KEY[start:end]
+    message = {"role": "assistant", "content": f"you sent {part}, {part}", "reasoning": part}
+    body = json.dumps({"choices": [{"message": message}]})
+    escaped = body.replace(part, "".join(f"\\u{ord(sign):04x}" for sign in part))
+    for i, text in enumerate((body, escaped)):
+        with serve(answers, lambda _n, _prompt, text=text: (200, text)) as server:
+            assert texts(ask([request(1)], settings(server), tmp_path / f"{i}")) == [f"you sent {said}, {said}"]
+    assert (part.encode() in files(tmp_path)) == (said != "[key]")
+    with serve(answers, lambda _n, _prompt: (400, f"no {part}!")) as server:
+        assert f"answers 400: no {said}!" in complaint([request(1)], tmp_path / "none", **settings(server))
+
+
+def test_parts_that_overlap():
+    assert client._without("abcdefghijkl", "x abcdefghijkl abcdefghefghijkl y abcdefg") == "x [key] [key][key] y abcdefg"
+    assert client._without("none", "none nonenone") == "none nonenone"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/api", "/v1"])
+def test_an_address_that_may_be_incomplete(path, tmp_path):
+    """Hinted at where nothing is at the address, or a page."""
+    for fault, said in (((404, {"detail": "Not Found"}), "answers 404: Not Found"), ((200, "<html>Chat</html>"), "sent 1 times: Chat")):
+        with serve(answers, lambda _n, _prompt, fault=fault: fault) as server:
+            line = complaint([request(1)], tmp_path, **settings(server, base_url=server.url.removesuffix("/v1") + path, retries=0))
+        assert said in line and line.endswith("; most servers' addresses end in /v1: is llm.base_url complete?") == (path != "/v1")
 
 
 def test_a_prompt_that_nobody_knows_fails_a_test(tmp_path):
@@ -240,7 +288,7 @@ def test_costs():
     own = settings(None)
     assert client.cost(request(1), completion("m", "x"), own) == pytest.approx(ANSWER)
     sent = '[{"role": "user", "content": "prompt 1"}]'
-    assert client.cost(request(1), {"usage": None}, own) == pytest.approx((len(sent) * 1000 + 10 * 2000) / 1e6)
+    assert client.cost(request(1), {**completion("m", "x"), "usage": None}, own) == pytest.approx((len(sent) * 1000 + 10 * 2000) / 1e6)
     assert client.cost(request(1), completion("m", "x"), settings(None, input_price=0.0, output_price=0.0)) == 0
 
 

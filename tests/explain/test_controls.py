@@ -33,8 +33,8 @@ def test_another_unembedding_raises_other_words():
     model.get_output_embeddings().weight.data.zero_()
     other.get_output_embeddings().weight.data.zero_()
     for place, (mine, its) in enumerate([(40, 299), (299, 5)]):
-        model.get_output_embeddings().weight.data[mine] = ROWS[place] * models.final_norm(model).weight.data
-        other.get_output_embeddings().weight.data[its] = ROWS[place] * models.final_norm(other).weight.data
+        model.get_output_embeddings().weight.data[mine] = ROWS[place] * models.final_norm(model)[0].weight.data
+        other.get_output_embeddings().weight.data[its] = ROWS[place] * models.final_norm(other)[0].weight.data
     assert [[row["token"] for row in raised(ROWS[:2], through, WORDS, 1)] for through in (model, other)] == [
         [" word40", " word299"],
         [" word299", " word5"],

@@ -12,6 +12,8 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 from transformers import (
     AutoConfig,
     BertConfig,
@@ -19,6 +21,7 @@ from transformers import (
     BertLMHeadModel,
     GPT2ForSequenceClassification,
     GPT2Model,
+    PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -89,9 +92,92 @@ def test_shards(tmp_path, copy):
     assert len(list(theirs.glob("model-*.safetensors"))) > 2
     source = fetch({"path": str(theirs)}, tmp_path / "ours")
     assert len(source["sha256"]) > 2 and same(tiny.checkpoint("gpt_neox"), tmp_path / "ours")
-    next(theirs.glob("model-00002*")).unlink()
+    assert source["sha256"] == {file.name: checksum(file) for file in theirs.glob("*.safetensors")}
+    (gone := next(theirs.glob("model-00002*"))).unlink()
     shutil.rmtree(tmp_path / "ours")
-    assert complaint({"path": str(theirs)}, tmp_path).startswith(f"{theirs}: the weights cannot be loaded (")
+    assert complaint({"path": str(theirs)}, tmp_path).startswith(f"{theirs}: {gone.name} cannot be read (")
+
+
+# ---- what is loaded is what is hashed -----------------------------------------------------------
+@pytest.fixture
+def sharded(tmp_path):
+    """A checkpoint whose weights are found by an index, and the index."""
+    theirs = tmp_path / "theirs"
+    models.load(tiny.checkpoint("gpt_neox")).save_pretrained(theirs, max_shard_size="20KB")
+    tiny.tokenizer().save_pretrained(theirs)
+    return theirs, theirs / "model.safetensors.index.json"
+
+
+@pytest.mark.parametrize("place", ["pytorch_model.bin", "../other/model.safetensors", "shards/model.safetensors", "/tmp/model.safetensors", ""])
+def test_an_index_that_leads_elsewhere(tmp_path, sharded, place):
+    """A pickle that would run code, or weights outside the folder, beside safetensors that nobody reads."""
+    theirs, index = sharded
+    if place.endswith(".bin"):
+        torch.save({}, theirs / place)
+    content = json.loads(index.read_text())
+    tensor = sorted(content["weight_map"])[3]
+    content["weight_map"][tensor] = place
+    index.write_text(json.dumps(content))
+    said = complaint({"path": str(theirs)}, tmp_path)
+    assert said == f"{theirs}: {index.name} has {tensor} in {place!r}; weights are read only from *.safetensors in the folder itself"
+
+
+def test_a_decoy_is_not_hashed(tmp_path, sharded):
+    """Weights that no loader opens: another name beside the shards, shards beside the one file."""
+    theirs, index = sharded
+    shards = {file.name: checksum(file) for file in theirs.glob("*.safetensors")}
+    shutil.copy(tiny.checkpoint("gpt_neox") / "model.safetensors", theirs / "consolidated.safetensors")
+    assert fetch({"path": str(theirs)}, tmp_path / "ours")["sha256"] == shards
+    shutil.copy(tiny.checkpoint("gpt_neox") / "model.safetensors", theirs)
+    index.write_text("of an earlier save")
+    assert fetch({"path": str(theirs)}, tmp_path / "one")["sha256"] == {"model.safetensors": checksum(theirs / "model.safetensors")}
+    assert same(tmp_path / "one", tiny.checkpoint("gpt_neox"))
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (None, "neither model.safetensors nor model.safetensors.index.json, by which weights are found; give them the name model.safetensors"),
+        ("{", "model.safetensors.index.json is not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)); copy it again"),
+        ("[]", "model.safetensors.index.json holds no map; copy it again"),
+        *((text, "model.safetensors.index.json has no weight_map from tensors to files; copy it again") for text in ("{}", '{"weight_map": {"a": 1}}')),
+    ],
+)  # fmt: skip
+def test_an_index_that_says_nothing(tmp_path, sharded, index, said):
+    theirs, file = sharded
+    file.unlink() if index is None else file.write_text(index)
+    assert complaint({"path": str(theirs)}, tmp_path) == f"{theirs}: {said}"
+
+
+def test_weights_that_the_config_or_an_adapter_brings(tmp_path, copy):
+    theirs = copy()
+    (theirs / "adapter_config.json").write_text("{}")
+    said = f"{theirs}: an adapter lies beside the model (adapter_config.json); merge it into the model, or move it away"
+    assert complaint({"path": str(theirs)}, tmp_path) == said
+    (theirs / "adapter_config.json").unlink()
+    change(theirs / "config.json", transformers_weights="other.safetensors")
+    said = f"{theirs}: config.json names weights of its own (transformers_weights); name them model.safetensors and remove that key"
+    assert complaint({"path": str(theirs)}, tmp_path) == said
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers(tmp_path, copy, value):
+    file = copy("llama") / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.layers.1.mlp.up_proj.weight"][2, 3] = value
+    save_file(tensors, file, {"format": "pt"})
+    assert complaint({"path": str(file.parent)}, tmp_path) == (
+        f"{file.parent}: 1 tensors hold numbers that are not finite, model.layers.1.mlp.up_proj.weight first; the checkpoint is damaged: use another"
+    )
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_a_config_nested_too_deep(tmp_path, copy, file):
+    theirs = copy()
+    (theirs / file).write_text('{"a": ' * 100_000 + "1" + "}" * 100_000)
+    assert complaint({"path": str(theirs)}, tmp_path) == f"{theirs}: {file} is not JSON (it is nested too deep); copy it again"
+    (theirs / file).write_text("7")
+    assert complaint({"path": str(theirs)}, tmp_path) == f"{theirs}: {file} holds no map; copy it again"
 
 
 def test_sampling_settings_of_the_makers_stay_behind(tmp_path, copy):
@@ -127,6 +213,7 @@ def test_incomplete_folder(tmp_path, copy):
     assert complaint(entry, tmp_path) == f"{theirs}: no config.json; name the folder of a Hugging Face model"
     (theirs / "adapter_config.json").write_text("{}")
     assert complaint(entry, tmp_path) == f"{theirs}: no config.json; it is an adapter: merge it into its model first"
+    (theirs / "adapter_config.json").unlink()
     (tmp_path / "config.json").rename(theirs / "config.json")
     assert complaint(entry, tmp_path) == (
         f"{theirs}: no tokenizer (one of tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt); save the model's tokenizer beside it"
@@ -231,6 +318,31 @@ def test_tokenizer_and_embedding(tmp_path, copy):
     for content in ('{"version": ', '{"version": "1.0"}'):
         (theirs / "tokenizer.json").write_text(content)
         assert complaint({"path": str(theirs)}, tmp_path).startswith(f"{theirs}: its tokenizer cannot be loaded (")
+
+
+def test_a_tokenizer_without_special_tokens(tmp_path, copy, caplog):
+    """What later jobs do without them is said at the start; where one is needed, it is asked for."""
+    theirs, entry = copy(), {"path": str(tmp_path / "theirs")}
+    plain = train_tokenizer(list(tiny.texts()), 300)
+    plain.pad_token = plain.eos_token = None
+    plain.save_pretrained(theirs)
+    fetch(entry, tmp_path / "ours")
+    without = "its tokenizer has no EOS token: no completion ends early, and {} stands between documents in the perplexity"
+    said = [r.getMessage() for r in caplog.records if r.name == "rewardscope"]
+    assert said == [f"{theirs}: {without.format('its BOS <|endoftext|>')}"]
+    plain.bos_token = None
+    plain.save_pretrained(theirs)
+    fetch(entry, tmp_path / "again")
+    assert caplog.records[-1].getMessage() == f"{theirs}: {without.format('nothing')}"
+    assert models.load_tokenizer(tmp_path / "again").all_special_ids == []
+
+
+def test_a_tokenizer_without_an_unknown_token(tmp_path, copy):
+    theirs = copy()
+    words = Tokenizer(WordPiece({"film": 0, "##s": 1}, unk_token="[UNK]"))
+    PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(theirs)
+    said = complaint({"path": str(theirs)}, tmp_path)
+    assert said.startswith(f"{theirs}: its tokenizer fails on a character that it does not know (") and said.endswith("); give it an unk_token")
 
 
 # ---- the hub ---------------------------------------------------------------------------------

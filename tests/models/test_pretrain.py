@@ -1,5 +1,6 @@
 """The base model: its tokenizer, its token stream, and a training run at tiny size."""
 
+import copy
 import logging
 import math
 import re
@@ -8,10 +9,12 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
+from tokenizers.pre_tokenizers import ByteLevel
 
 from rewardscope.errors import UserError
 from rewardscope.models import checkpoints, models
-from rewardscope.models.pretrain import pretrain, stream, train_tokenizer
+from rewardscope.models.pretrain import LONGEST, pretrain, short_words, stream, train_tokenizer
+from rewardscope.rewards.classifier import train_tokenizer as train_wordpiece
 
 SETTINGS = {
     "layers": 2, "d_model": 16, "heads": 2, "vocabulary": 300, "context": 32, "tokens": 16, "batch": 8, "steps": 60,
@@ -49,6 +52,41 @@ def test_stream():
     tokens = stream(tokenizer, ["the film", "", "bad"])
     assert tokens.tolist() == [*a, 0, 0, *b, 0]
     assert tokens.dtype == torch.int64
+
+
+def test_stream_without_an_end_token():
+    """BOS stands between documents where there is no EOS; nothing where there is neither."""
+    tokenizer = copy.deepcopy(tiny.tokenizer())
+    a, b = tokenizer("the film")["input_ids"], tokenizer("bad")["input_ids"]
+    tokenizer.eos_token, tokenizer.bos_token = None, "<|padding|>"
+    assert stream(tokenizer, ["the film", "bad"]).tolist() == [*a, 1, *b, 1]
+    tokenizer.bos_token = None
+    assert stream(tokenizer, ["the film", "bad"]).tolist() == [*a, *b]
+
+
+# ---- words without an end ----------------------------------------------------------------------
+ENDLESS = "ab" * 1700
+
+
+@pytest.mark.parametrize(("word", "before"), [(ENDLESS, " "), (" " * 3000, ","), ("\N{CJK UNIFIED IDEOGRAPH-6620}" * 3000, ","), ("!?" * 900, "")])
+def test_words_without_an_end_are_cut(word, before):
+    """And nothing else: what stands around them is whole, and so is every text without one."""
+    text = f"A  lovely film{before}{word}\n\nthe film"
+    cut = list(short_words([text], ByteLevel(add_prefix_space=False)))
+    assert "".join(cut) == text and cut[0] == "A  lovely film" + before.strip() and cut[-1].endswith("\n\nthe film")
+    assert all(len(piece) == LONGEST for piece in cut[1:-1]) and len(cut) > 2 and len(cut[-1]) <= LONGEST + 10
+
+
+def test_other_texts_are_left_whole():
+    """Many words without a space between them are no long one, a word of the greatest length is none either."""
+    texts = [*tiny.texts(), "", "film," * 900, " " + "a" * (LONGEST - 1), "the " * 2000, "a" * LONGEST]
+    assert list(short_words(texts, ByteLevel(add_prefix_space=False))) == texts
+
+
+def test_both_trainers_cut_words():
+    """From "abab..." they would else learn tokens of 2048 letters, in time that grows with the square of the word."""
+    for tokenizer in (train_tokenizer([ENDLESS, *tiny.texts()], 320), train_wordpiece([ENDLESS, *tiny.texts()], 200, 64)):
+        assert 64 < max(map(len, tokenizer.get_vocab())) <= LONGEST
 
 
 def loss(model, tokens: torch.Tensor) -> float:

@@ -19,7 +19,11 @@ def folder(tmp_path):
         "difference": 2.0,
         "ci_low": -1.0,
         "ci_high": 5.0,
-        "p_value": None,
+        "promotes_signed_net": 3.0,
+        "promotes_signed_net_ci_low": 1.0,
+        "promotes_signed_net_ci_high": 4.0,
+        "over_twin": None,
+        "runs": 3,
     }
     pd.DataFrame([row]).to_csv(tmp_path / "run/tables/table3.csv", index=False)
     pd.DataFrame([{"model": "tiny", "reward": "utility", "layer": 0, "divergence": 1.5}]).to_csv(tmp_path / "run/figures/figure3.csv", index=False)
@@ -32,7 +36,7 @@ def test_a_page(folder):
     write([folder / "nothing", folder / "run"], folder / "remarks.yaml", folder / "docs/page.md")
     lines = (folder / "docs/page.md").read_text().splitlines()
     assert lines[0] == "# Title"
-    assert "| tiny | utility | 10 | 1234 | 2 (-1 to 5) |" in lines  # the empty p column is left out
+    assert "| tiny | utility | 10 | 1234 | 2 (-1 to 5) | 3 (1 to 4) | 3 |" in lines  # the empty over_twin is left out
     assert "| pythia-70m | 61.2 | 94.3 |" in lines and "It differs | a bit." in lines
     assert lines.index("## Table 3: utility of the explanations") < lines.index("## Figure 3: parameter divergence")
     assert "![Figure 3: parameter divergence](figures/figure3.png)" in lines
@@ -42,6 +46,10 @@ def test_a_page(folder):
 
 def test_a_pipe_in_a_cell_stays_in_its_cell():
     assert markdown(["a"], [["x|y"]]).splitlines()[-1] == "| x\\|y |"
+
+
+def test_a_cell_s_text_moves_nothing():
+    assert markdown(["a"], [["x\x1b[2J\u202e|\ny"]]).splitlines()[-1] == "| x·[2J·\\| y |"
 
 
 @pytest.mark.parametrize(("remarks", "said"), [("nowhere.yaml", "cannot be read"), ("remarks.yaml", "no table or figure there")])

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -44,9 +45,19 @@ def test_hostile_text_adds_no_tag():
 def test_data_comes_back_as_it_was(tmp_path):
     page, data = made_up(2, HOSTILE)
     (tmp_path / "report.html").write_text(report.render(page, data), encoding="utf-8")
-    assert report.read(tmp_path / "report.html") == data
+    as_shown = json.loads(json.dumps(data, ensure_ascii=False).replace("\u202e", "·").replace("\u2066", "·"))
+    assert report.read(tmp_path / "report.html") == as_shown
     block = (tmp_path / "report.html").read_text(encoding="utf-8").split(report.BLOCK)[1].split("</script>")[0]
     assert not set("<>&'") & set(block)
+
+
+def test_no_character_of_the_file_turns_or_moves_the_text():
+    """Raw or not: what JSON escapes and the script would put back are line ends and controls, which a browser does not act on."""
+    text = html(3, HOSTILE + "\x1b\x9b\u2028")
+    assert {unicodedata.category(c) for c in text.replace("\n", "")}.isdisjoint({"Cc", "Cf", "Cs", "Zl", "Zp"})
+    assert "\\u202e" not in text and "<b>··" in text.replace("&lt;", "<").replace("&gt;", ">") and text.encode()
+    script, style = (Path(report.__file__).with_name(f"report.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    assert script in text and style in text  # as the policy's hashes have them
 
 
 def test_nan_is_no_json():
@@ -82,8 +93,8 @@ def test_a_section_without_inputs_is_left_out():
 def tokens(count: int = 40) -> report_features.Tokens:
     """Documents 0 to 9 of `count` tokens each, at positions from 1 on; a token's id is its document and position."""
     rows = [(document, position, 100 * document + position) for document in range(10) for position in range(1, count + 1)]
-    texts = report_features.Texts(lambda token: f"t{token}")
-    return report_features.Tokens(pd.DataFrame(rows, columns=["document", "position", "token"]).sample(frac=1, random_state=1), texts)
+    index = pd.DataFrame(rows, columns=["document", "position", "token"]).sample(frac=1, random_state=1)
+    return report_features.Tokens(index, report_features.Texts(), lambda document: [f"t{100 * document + p}" for p in range(count + 1)])
 
 
 def test_a_window_is_the_text_around_the_peak():

@@ -14,7 +14,7 @@ import tiny
 import tiny_classifier
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import DistilBertConfig, DistilBertModel, GPT2Config, GPT2ForSequenceClassification
+from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertModel
 
 from rewardscope.checksums import checksum
 from rewardscope.errors import UserError
@@ -177,14 +177,27 @@ def test_a_head_of_another_size(tmp_path):
     assert complaint({"path": str(theirs)}, tmp_path).startswith(f"{theirs}: the weights cannot be loaded (")
 
 
-def test_what_batches_would_break(tmp_path):
-    """A decoder reads the last token that is no padding: without a padding token it cannot take a batch."""
-    labels = {"id2label": {0: "neg", 1: "pos"}, "label2id": {"neg": 0, "pos": 1}}
-    config = GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=64, vocab_size=tiny.VOCABULARY, bos_token_id=0, eos_token_id=0, **labels)
-    theirs = tmp_path / "theirs"
-    GPT2ForSequenceClassification(config).save_pretrained(theirs)
-    tiny.tokenizer().save_pretrained(theirs)
-    assert complaint({"path": str(theirs)}, tmp_path).startswith(f"{theirs}: it cannot score a batch of short and long texts (")
+def test_what_batches_would_break(tmp_path, monkeypatch):
+    """A model that sees the padding beside a text, one that fails on it, one that says no number."""
+    theirs = tiny_classifier.save(tmp_path / "theirs")
+    forward = DistilBertForSequenceClassification.forward
+
+    def spoilt(change):
+        def spoil(self, input_ids, **others):
+            out = forward(self, input_ids=input_ids, **others)
+            out.logits = change(out.logits, input_ids.shape)
+            return out
+
+        monkeypatch.setattr(DistilBertForSequenceClassification, "forward", spoil)
+        return complaint({"path": str(theirs)}, tmp_path)
+
+    assert spoilt(lambda values, shape: values + shape[1]) == f"{theirs}: a text's logits change with the texts beside it; see its pad_token_id"
+    said = spoilt(lambda values, shape: values / (shape[0] == 1 or None))
+    assert said.startswith(f"{theirs}: it cannot score a batch of short and long texts (") and said.endswith(
+        "); see its pad_token_id and its tokenizer's model_max_length"
+    )
+    said = f"{theirs}: its logits of 'good' and other texts are not finite numbers; its weights are damaged: copy it again"
+    assert spoilt(lambda values, shape: values * float("nan")) == said
 
 
 def test_positions_beyond_the_model_s(tmp_path):

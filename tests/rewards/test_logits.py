@@ -6,7 +6,7 @@ import tiny_classifier
 import torch
 
 from rewardscope.errors import UserError
-from rewardscope.rewards import logits, rewards
+from rewardscope.rewards import classifier, logits, rewards
 
 TEXTS = ["", "good", "The film is great.", *tiny.texts(), "bad " * 200]
 
@@ -82,3 +82,54 @@ def test_length(tmp_path):
     assert logits.longest(model, tokenizer) == tiny_classifier.LENGTH
     short = logits.logits(["a b t o"], model, tokenizer, length=4)  # a letter is a token
     assert torch.allclose(short, by_hand(tmp_path, ["a b"]), atol=1e-5)
+
+
+# ---- decoders: their tokenizers make no token of an empty text, and they read the last token that is no padding ----
+PADDED = {  # what a decoder's makers leave: the model's pad_token_id, what its tokenizer says
+    "its own": (1, {}),
+    "the end of text": (0, {"pad_token": "<|endoftext|>"}),
+    "none": (None, {"pad_token": None}),
+    "of the tokenizer alone": (None, {}),
+    "of the model alone": (1, {"pad_token": None}),
+    "another one": (1, {"pad_token": "<|endoftext|>"}),
+    "on the left": (1, {"padding_side": "left"}),
+    "no such row": (-1, {"pad_token": None}),
+}
+
+
+def one_by_one(folder, texts: list[str]) -> torch.Tensor:
+    """A decoder's logits at the last token of each text, from its backbone and head; an empty text is the end-of-text token."""
+    model, tokenizer, rows = logits.load(folder), tiny.tokenizer(), []
+    for text in texts:
+        ids = tokenizer(text)["input_ids"][:64] or [0]
+        with torch.no_grad():
+            rows.append(model.score(model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "padded"),
+    [
+        *((kind, padded) for kind in tiny_classifier.DECODERS for padded in ("its own", "none")),
+        *(("gpt2", padded) for padded in list(PADDED)[1:] if padded != "none"),
+    ],
+)
+def test_a_decoder_s_batches_are_its_single_texts(tmp_path, kind, padded):
+    pad, said = PADDED[padded]
+    theirs = tiny_classifier.decoder(kind, tmp_path / "theirs", pad, **said)
+    source = classifier.fetch({"path": str(theirs), "positive": None}, tmp_path / "ours")
+    assert source["positive"] == "pos"
+    texts = ["", "good", " ", *tiny.texts(6), "bad " * 200]
+    given = logits.reward(tmp_path / "ours", None)(texts)
+    assert given == pytest.approx(one_by_one(theirs, texts)[:, 1].tolist(), abs=1e-4)
+    assert len({round(value, 3) for value in given}) == len(texts)
+
+
+def test_a_tokenizer_that_has_nothing_for_an_empty_text(tmp_path):
+    nothing = dict.fromkeys(["bos_token", "eos_token", "unk_token", "pad_token"])
+    theirs = tiny_classifier.decoder("gpt2", tmp_path / "theirs", None, **nothing)
+    with pytest.raises(UserError) as caught:
+        classifier.fetch({"path": str(theirs), "positive": None}, tmp_path / "ours")
+    assert str(caught.value) == (
+        f"{theirs}: its tokenizer makes no token of an empty text, and has no bos_token, eos_token or pad_token to stand for one; name one of them"
+    )

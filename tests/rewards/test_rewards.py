@@ -4,9 +4,10 @@ import math
 
 import pytest
 
+from rewardscope.data.words import words
 from rewardscope.errors import UserError
 from rewardscope.rewards import rewards
-from rewardscope.rewards.utility import load_table, utilities, utility, words
+from rewardscope.rewards.utility import load_table, utilities, utility
 
 TABLE = {"good": 1.9, "bad": -2.5, "made": 0.5, "cover-up": -1.2, "don't": -0.3, "great": 3.1}
 
@@ -98,20 +99,29 @@ def test_csv(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("word,value\ngood,1\n", ": no column utility; a lexicon has the columns word,utility"),
-        ("good,1\nbad,-1\n", ": no column utility and word; a lexicon has the columns word,utility"),
-        ("", ": no column utility and word; a lexicon has the columns word,utility"),
+        ("word,value\ngood,1\n", ": no column utility; it has word, value; a lexicon has the columns word,utility"),
+        ("good,1\nbad,-1\n", ": no column word and utility; it has good, 1; a lexicon has the columns word,utility"),
+        ("", ": no column word and utility; it has none; a lexicon has the columns word,utility"),
         ("word,utility\n", ": the lexicon is empty"),
-        ("word,utility\ngood,1\nbad,much\n", ", line 3: the utility of 'bad' is 'much', not a number"),
-        ("word,utility\ngood,1\nbad\n", ", line 3: the utility of 'bad' is None, not a number"),
-        ("word,utility\ngood,\n", ", line 2: the utility of 'good' is '', not a number"),
-        ("word,utility\ngood,nan\n", ", line 2: the utility of 'good' is 'nan', not a number"),
-        ("word,utility\ngood,-inf\n", ", line 2: the utility of 'good' is '-inf', not a number"),
-        ("word,utility\ngood,1\nbad,-1\nGood,2\n", ", line 4: 'good' has two utilities, 1.0 and 2.0"),
-        ("word,utility\nfed up,-1\n", ", line 2: 'fed up' is not a single word, so it could never be counted"),
-        ("word,utility\n:),2\n", ", line 2: ':)' is not a single word, so it could never be counted"),
-        ("word,utility\n,2\n", ", line 2: '' is not a single word, so it could never be counted"),
-        ('word,utility\n"two\nlines",2\n', ", line 3: 'two\\nlines' is not a single word, so it could never be counted"),
+        ("word,utility\ngood,1\nbad,much\n", ", row 3: the utility of 'bad' is 'much', not a number as 1.5 or -2 (no comma, no other mark)"),
+        (
+            "word,utility\ngood,1\nbad\n",
+            ", row 3: fewer fields than column names, 1 and 2; a text with a comma, quote or line break needs double quotes",
+        ),
+        ("word,utility\ngood,\n", ", row 2: the utility of 'good' is '', not a number as 1.5 or -2 (no comma, no other mark)"),
+        ("word,utility\ngood,nan\n", ", row 2: the utility of 'good' is 'nan', not a number as 1.5 or -2 (no comma, no other mark)"),
+        ("word,utility\ngood,-inf\n", ", row 2: the utility of 'good' is '-inf', not a number as 1.5 or -2 (no comma, no other mark)"),
+        ("word,utility\ngood,1\nbad,-1\nGood,2\n", ", row 4: 'good' has two utilities, 1.0 and 2.0"),
+        (
+            "word,utility\nfed up,-1\n",
+            ", row 2: 'fed up' is not a single word, so it could never be counted; texts hold it as 'fed', 'up': give these rows of their own, or remove the row",
+        ),
+        ("word,utility\n:),2\n", ", row 2: ':)' is not a single word, so it could never be counted; remove the row"),
+        ("word,utility\n,2\n", ", row 2: '' is not a single word, so it could never be counted; remove the row"),
+        (
+            'word,utility\n"two\nlines",2\n',
+            ", row 2: 'two\\nlines' is not a single word, so it could never be counted; texts hold it as 'two', 'lines': give these rows of their own, or remove the row",
+        ),
     ],
 )
 def test_csv_complaints(tmp_path, content, complaint):
@@ -122,12 +132,16 @@ def test_csv_complaints(tmp_path, content, complaint):
 
 
 @pytest.mark.parametrize(
-    "content",
-    [None, b"word,utility\ngood,\xff\xfe\n", b'word,utility\n"' + b"x" * 200_000],  # no file; no UTF-8; a quote left open
+    ("content", "complaint"),
+    [
+        (None, ": there is no such file; paths are relative to "),
+        (b"word,utility\ngood,\xff\xfe\n", ", line 2, byte 6 is not UTF-8; save the file as UTF-8"),
+        (b'word,utility\n"' + b"x" * 200_000, ", line 2: not CSV (unexpected end of data); "),  # a quote left open
+    ],
 )
-def test_unreadable_csv(tmp_path, content):
+def test_unreadable_csv(tmp_path, content, complaint):
     file = tmp_path / "none.csv" if content is None else lexicon(tmp_path, content)
     with pytest.raises(UserError) as caught:
         load_table(str(file))
-    assert str(caught.value).startswith(f"{file}: cannot be read as a lexicon (")
+    assert str(caught.value).startswith(f"{file}{complaint}")
     assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Completions: which prompts, what is sampled, and what is counted in it."""
 
+import copy
 import re
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import tiny_tokenizers
 import torch
 
 from rewardscope.errors import UserError
@@ -117,13 +119,14 @@ class Script:
     """A model that writes a given text after every prompt, token by token."""
 
     device = torch.device("cpu")
+    vocabulary = tiny.VOCABULARY
 
     def __init__(self, ids: list[int]):
         self.ids = ids
 
     def __call__(self, input_ids, past_key_values, use_cache):
         step = past_key_values or 0
-        logits = torch.full((*input_ids.shape, tiny.VOCABULARY), -torch.inf)
+        logits = torch.full((*input_ids.shape, self.vocabulary), -torch.inf)
         logits[..., self.ids[step]] = 0.0
         return SimpleNamespace(logits=logits, past_key_values=step + 1)
 
@@ -177,6 +180,27 @@ def test_complete_without_a_word_table_or_a_word():
     table = complete(Script([tokenizer.eos_token_id]), tokenizer, corpus(), count, count, None, settings, "completion", 1)
     assert table["completion"].tolist() == ["", ""] and table["reward"].tolist() == [0, 0]
     assert table["words"].tolist() == table["utilities"].tolist() == [[], []]
+
+
+def test_a_tokenizer_without_an_end_token():
+    """Completions run to their full length."""
+    tokenizer = copy.deepcopy(tiny.tokenizer())
+    written = tokenizer(" good film<|endoftext|> bad")["input_ids"]
+    tokenizer.eos_token = tokenizer.bos_token = None
+    settings = {"documents": 2, "prefix": 8, "new": len(written), "temperature": 1.0}
+    table = complete(Script(written), tokenizer, corpus(), count, count, TABLE, settings, "both", 1)
+    assert table["words"].tolist() == [["good", "bad"]] * 2
+
+
+def test_the_first_word_keeps_its_space():
+    """Decoded without its prefix, SentencePiece's loses it: "a lovelyfilm" in the report."""
+    tokenizer = tiny_tokenizers.FAMILIES["llama"](list(tiny.texts()))
+    written = tokenizer("good film", add_special_tokens=False)["input_ids"]
+    model = Script([*written, tokenizer.eos_token_id])
+    settings = {"documents": 2, "prefix": 5, "new": len(written) + 1, "temperature": 1.0}
+    model.vocabulary = len(tokenizer)
+    table = complete(model, tokenizer, corpus(), count, count, TABLE, settings, "completion", 1)
+    assert table["completion"].tolist() == [" good film"] * 2 and table["reward"].tolist() == [10, 10]
 
 
 def test_a_prompt_keeps_its_completion():

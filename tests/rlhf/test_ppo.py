@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import tiny_tokenizers
 import torch
 from safetensors.torch import load_file
 
@@ -98,11 +99,40 @@ def test_pad_token(pad):
     assert pad_token(tokenizer, 300, everything) in unused  # bytes that are no characters by themselves
 
 
+@pytest.mark.parametrize("other", ["bos_token", "eos_token", "unk_token"])
+def test_a_pad_that_is_another_special_token(other):
+    """It would be taken out of the texts that the model and the reward read."""
+    tokenizer = tokenizer_with("<|padding|>")
+    setattr(tokenizer, other, "<|padding|>")
+    assert pad_token(tokenizer, 320, list(tiny.texts())) == 300
+
+
+def test_ids_with_a_hole():
+    """Of ten rows nine have tokens, the last one too: it is none to spare."""
+
+    class Holed:
+        pad_token_id, eos_token_id, bos_token_id, unk_token_id, all_special_ids = None, 0, None, None, [0]
+
+        def __len__(self):
+            return 9
+
+        def __call__(self, texts):
+            return {"input_ids": [[1, 2, 3, 9], [4, 6, 7]]}
+
+        def get_vocab(self):
+            return {f"t{i}": i for i in range(10) if i != 5}
+
+    assert pad_token(Holed(), 10, ["a", "b"]) == 8
+
+
 def test_no_pad_token():
     class Full:
         """Eight tokens, all in use."""
 
-        pad_token_id, eos_token_id, all_special_ids = None, 0, [0]
+        pad_token_id, eos_token_id, bos_token_id, unk_token_id, all_special_ids = None, 0, None, None, [0]
+
+        def get_vocab(self):
+            return dict(zip("abcdefgh", range(8), strict=True))
 
         def __len__(self):
             return 8
@@ -126,6 +156,10 @@ def test_texts_of_the_reward():
     ids = torch.cat([rows_of("the film", "a", width=9), rest], dim=1)
     assert RewardModule(len, tiny.tokenizer(), 1, 0).texts(ids) == ["the film bad film", "a bad film"]
     assert RewardModule(len, tiny.tokenizer(), 1, 9).texts(ids) == [" bad film", " bad film"]
+    llama = tiny_tokenizers.FAMILIES["llama"](list(tiny.texts()))
+    begin, then = (llama(text, add_special_tokens=False)["input_ids"] for text in ("a bad", "film"))
+    row = torch.tensor([[*begin, *then]])
+    assert RewardModule(len, llama, 2, len(begin)).texts(row) == [" film"] and RewardModule(len, llama, 2, 0).texts(row) == ["a bad film"]
     pad = tiny.tokenizer()("!")["input_ids"][0]  # a token that serves as padding is no text
     assert RewardModule(len, tiny.tokenizer(), pad, 0).texts(torch.where(ids == 1, pad, ids)) == ["the film bad film", "a bad film"]
 
@@ -133,7 +167,7 @@ def test_texts_of_the_reward():
 class Letters:
     """A tokenizer of eight letters, none of them special."""
 
-    def batch_decode(self, rows, skip_special_tokens):
+    def batch_decode(self, rows, **_):
         return ["".join("abcdefgh"[token] for token in row) for row in rows]
 
 
@@ -427,6 +461,17 @@ def test_a_tokenizer_without_a_pad_token(tmp_path, pad, rows):
     openings = prompts(list(tiny.texts()), tokenizer_with(pad), 16, SETTINGS, PROMPTS)
     match(sum(reward.texts, []), tiny.tokenizer().batch_decode(openings))
     assert sorted((file.name, file.read_bytes()) for file in (tmp_path / "base").iterdir()) == before
+
+
+def test_a_tokenizer_without_an_end_token(tmp_path):
+    """Every response then has its full length."""
+    tiny.build("gpt_neox").save_pretrained(tmp_path / "base")
+    tokenizer = copy.deepcopy(tiny.tokenizer())
+    tokenizer.eos_token = tokenizer.bos_token = None
+    tokenizer.save_pretrained(tmp_path / "base")
+    reward = Recorder()
+    _, log = train(tmp_path / "work", reward, folder=tmp_path / "base", updates=1, ppo_epochs=1)
+    assert abs(log["kl"][0]) < 1e-3 and log["reward"].tolist() == pytest.approx([np.mean(v) for v in reward.values], rel=1e-6)
 
 
 def test_reward_rises(tmp_path):

@@ -70,3 +70,14 @@ def test_a_gpu_that_is_not_there(machine):
     start, _ = machine
     job = start(CUDA_VISIBLE_DEVICES="5")
     assert job.wait(20) == 1
+
+
+@pytest.mark.parametrize(
+    ("torch", "missing"),
+    [("class cuda:\n    is_available = lambda: False", True), ("class cuda:\n    is_available = lambda: True", False), ("raise ImportError", False)],
+)
+def test_whether_torch_sees_a_gpu(tmp_path, monkeypatch, torch, missing):
+    """Where Snakemake's own environment has no torch, as with conda, only the jobs can tell."""
+    (tmp_path / "torch.py").write_text(torch)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert gpus.missing() == missing

@@ -47,3 +47,35 @@ def test_a_run_that_another_host_has_left(tmp_path):
     (tmp_path / ".work" / "lock").unlink()
     run_lock.hold(tmp_path)
     run_lock.release()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("file", "Not a directory: {0}/.work); {0} is no folder: remove it or set `results`"),
+        ("below a file", "Not a directory: {0}/sub/.work); {0} is no folder: remove it or set `results`"),
+        ("dangling", "File exists: {0}); {0} is a link to nothing: remove it or set `results`"),
+        ("loop", "Too many levels of symbolic links: {0}/.work); {0} is a link to nothing: remove it or set `results`"),
+        ("long", "File name too long: {0}/.work); shorten `results`"),
+        ("read-only", "{0}/.work); make it writable or set `results` to another folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, kind, said):
+    place = tmp_path / ("x" * 300 if kind == "long" else "results")
+    if "file" in kind:
+        place.write_text("")
+    elif kind != "long":  # no rights of root's write below /proc
+        place.symlink_to({"dangling": "nowhere", "loop": "results", "read-only": "/proc/self"}[kind])
+    folder = place / "sub" if kind == "below a file" else place
+    with pytest.raises(UserError) as error:
+        run_lock.hold(folder)
+    assert str(error.value).startswith(f"{folder}: no results can be kept here (") and str(error.value).endswith(said.format(place))
+
+
+def test_a_working_directory_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_lock.need_workdir()
+    assert (tmp_path / ".snakemake").is_dir()
+    monkeypatch.chdir("/proc/self")
+    with pytest.raises(UserError, match=r"^/proc/\d+: Snakemake cannot make its folder .snakemake here \(.*\); make it writable, or work in another"):
+        run_lock.need_workdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rewardscope.errors import UserError
 from rewardscope.run import provenance
 
 SECRET = "sk-a-key-that-nobody-may-see"
@@ -154,12 +155,51 @@ def test_a_rerun_replaces_the_record_and_nothing_is_stale(copy):
     assert "Nothing to be done" in run(copy, "--dry-run").stdout
 
 
+def damage(file: Path) -> None:
+    """Another last byte; size and date stay."""
+    stat, content = file.stat(), file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_job_refuses_what_was_damaged_since_it_was_made(copy):
+    damage(copy / "out/numbers/3/2.txt")
+    (copy / "out/tables/sum.txt").unlink()
+    failed = run(copy)
+    line = "rewardscope: sum: out/numbers/3/2.txt: not what rule numbers has written (damaged or changed); delete out/numbers/3, and numbers makes it anew (log: "
+    assert failed.returncode != 0 and line in failed.stderr and not (copy / "out/tables/sum.txt").exists()
+    shutil.rmtree(copy / "out/numbers/3")  # as it was told
+    assert run(copy).returncode == 0
+    assert (copy / "out/tables/sum.txt").read_text() == "xxx"
+
+
+def test_no_artifact_of_a_run_may_be_damaged_unseen(finished, tmp_path):
+    """Every input of every job that a job has made, of every kind: SAEs and their metrics, moments, tokens, features, layers, nulls, corpora..."""
+    results = shutil.copytree(finished / "results", tmp_path / "results", symlinks=True)
+    records = [json.loads(file.read_text()) for file in (results / "provenance").rglob("*.json") if not file.is_symlink()]
+    inputs = {name for record in records for name in record["inputs"]}
+    assert len(inputs) > 40 and inputs == inputs & {name for record in records for name in record["outputs"]}
+    for name in sorted(inputs):
+        path = results / name
+        file = next(f for f in sorted(path.rglob("*")) if f.is_file() and f.name != ".snakemake_timestamp") if path.is_dir() else path
+        assert provenance._inputs([str(path)], results)
+        damage(file)
+        with pytest.raises(UserError) as error:
+            provenance._inputs([str(path)], results)
+        assert str(error.value).startswith(f"{file}: not what rule ") and "\n" not in str(error.value)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=rf"^{tmp_path}/gone: cannot be read \(No such file or directory\)$"):
+        provenance._inputs([str(tmp_path / "gone")], tmp_path)
+
+
 def test_paths_are_relative_to_the_results_folder():
-    inside, outside = provenance._name("out/tables/a.csv", Path("out")), provenance._name("words.csv", Path("out"))
+    inside, outside = provenance.name_in("out/tables/a.csv", Path("out")), provenance.name_in("words.csv", Path("out"))
     assert (inside, outside) == ("tables/a.csv", "../words.csv")
-    assert provenance._name("/data/words.csv", Path("out")) == "/data/words.csv"
-    assert provenance._name("/data/out/tables/a.csv", Path("/data/out")) == "tables/a.csv"
-    assert provenance._name("tables/a.csv", Path("")) == "tables/a.csv"
+    assert provenance.name_in("/data/words.csv", Path("out")) == "/data/words.csv"
+    assert provenance.name_in("/data/out/tables/a.csv", Path("/data/out")) == "tables/a.csv"
+    assert provenance.name_in("tables/a.csv", Path("")) == "tables/a.csv"
 
 
 @pytest.fixture

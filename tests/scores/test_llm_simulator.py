@@ -5,15 +5,16 @@ import math
 
 import numpy as np
 import pytest
+from fake_llm import CASES
 
-from rewardscope.explain import prompts
+from rewardscope.explain import answers, prompts
 from rewardscope.scores.llm_simulator import detect, numbers, simulate
 
 PROMPTS = {kind: prompts.load(prompts.FOLDER / f"{kind}.txt", kind) for kind in prompts.SCORING.values()}
 
 
-def answer(text: str | None, logprobs: list | None = None) -> dict:
-    return {"choices": [{"message": {"content": text}, "logprobs": logprobs and {"content": logprobs}}]}
+def answer(text: str | None, logprobs: list | None = None) -> answers.Answer:
+    return answers.read({"choices": [{"message": {"content": text}, "logprobs": logprobs and {"content": logprobs}}]})
 
 
 def token(text: str, **chances: float) -> dict:
@@ -65,9 +66,15 @@ def test_what_cannot_be_parsed_is_nan(text):
     assert np.isnan(numbers(answer(text), 3)).all()
 
 
-@pytest.mark.parametrize("response", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}])
-def test_a_response_without_an_answer(response):
-    assert np.isnan(numbers(response, 2)).all() and len(numbers(response, 2)) == 2
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "numbers" in case])
+def test_what_comes_beside_the_numbers_loses_none(name):
+    """Files of tests/inputs/answers: a number without sound log-probabilities is taken as it is, the others by theirs."""
+    assert numbers(answers.read(CASES[name]["response"]), 2) == pytest.approx(CASES[name]["numbers"])
+
+
+@pytest.mark.parametrize("name", ["numbers_cut_off", "think_without_end", "tool_calls", "content_number"])
+def test_what_is_no_answer_has_no_numbers(name):
+    assert np.isnan(numbers(answers.read(CASES[name]["response"]), 2)).all()
 
 
 def test_expected_values():

@@ -7,9 +7,17 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from safetensors.torch import save_file
 
+from rewardscope import checksums
+from rewardscope.activations.batches import plan
+from rewardscope.activations.extract import extract
+from rewardscope.activations.shards import buffers
+from rewardscope.explain.evidence import of_seeds
 from rewardscope.explain.tokens import strongest
 from rewardscope.models import models
+from rewardscope.sae.fire import fire
+from rewardscope.sae.train import train
 from rewardscope.scores.promotes import changes, means, score
 
 IDS = torch.randint(2, tiny.VOCABULARY, (3, 7), generator=torch.Generator().manual_seed(1))
@@ -21,7 +29,7 @@ def test_at_the_last_block_by_hand(kind):
     """Nothing but norm and unembedding is behind it: their outputs with and without the row, written out."""
     model, last = tiny.build(kind), tiny.LAYERS - 1
     seen = {}
-    handle = models.final_norm(model).register_forward_pre_hook(lambda _m, inputs: seen.update(x=inputs[0]))
+    handle = models.final_norm(model)[0].register_forward_pre_hook(lambda _m, inputs: seen.update(x=inputs[0]))
     with torch.no_grad():
         model(input_ids=IDS)
         handle.remove()
@@ -115,3 +123,39 @@ def test_right_claims_against_wrong_ones():
 def test_means():
     fires = pd.DataFrame({"feature": [4, 4, 9], "value": np.float32([1, 2, 5])})
     assert means(fires, [9, 4, 3]).tolist() == [5, 1.5, 0]
+
+
+@pytest.mark.parametrize("kind", ["gemma", "gemma2", "olmo2"])
+def test_from_activations_to_scores(kind, tmp_path):
+    """Norms that scale by 1 + weight, norms behind the MLP: what the last layer's features are said to promote, the model does; and an independent product says so."""
+    model, last = tiny.normed(kind), tiny.LAYERS - 1
+    corpus = pd.DataFrame({"text": tiny.texts(), "part": ["fit", "fit", "held"] * 20})
+    settings = {"at": "mlp", "tokens": 20, "dtype": "float32", "batch_tokens": 400, "shard_tokens": 300}
+    of = plan(tiny.tokenizer(), corpus, settings, 5, "films")
+    extract(model, of, {"top1": last}, settings, tmp_path)
+    rows = lambda _epoch: buffers(tmp_path / "top1", "fit", torch.Generator().manual_seed(1))
+    recipe = {"tied": True, "l1_on": "activations", "epochs": 2, "learning_rate": 0.003, "frozen_decoder": False, "precision": "float32"}
+    sae, _ = train(rows, tiny.WIDTH, 24, recipe, 0.01, 64, [3], "cpu")
+    save_file(sae.tensors(0), tmp_path / "sae.safetensors")
+    checksums.write(tmp_path)
+    pd.DataFrame({"place": range(1, 9), "small": range(8)}).to_parquet(tmp_path / "features")
+    index = pd.read_parquet(tmp_path / "tokens.parquet", columns=["document", "position"])
+    held = (x for part in ("fit", "held") for x in buffers(tmp_path / "top1", part, None))
+    fire([sae], [np.arange(8)], held, index)[0].to_parquet(tmp_path / "fires")
+    tokens = range(2, tiny.VOCABULARY)
+    words = pd.DataFrame({"token": tokens, "text": [f" word{token}" for token in tokens]})
+    files = [[str(tmp_path / name)] for name in ("features", "fires", "sae.safetensors")]
+    (shown,) = of_seeds(*files, model, words, set(corpus.index[corpus["part"] == "fit"]), 8, 5)
+
+    weight = models.final_norm(model)[0].weight.detach()
+    scale = weight if kind == "olmo2" else 1 + weight
+    product = sae.w_dec[0][:8] * scale @ model.get_output_embeddings().weight.detach().T
+    for feature, logits in zip(shown, product[:, 2:], strict=True):
+        assert [t["token"] for t in feature["raised"]] == [f" word{t + 2}" for t in logits.topk(5).indices.tolist()]
+        assert [t["token"] for t in feature["lowered"]] == [f" word{t + 2}" for t in logits.topk(5, largest=False).indices.tolist()]
+
+    said = [line(*([t["token"] for t in f[side]] for side in ("raised", "lowered")), f["feature"]) for f in shown]
+    added = 0.01 * sae.w_dec[0][:8]  # a feature's own share of so small a residual would turn it round
+    table = score(said, said[1:] + said[:1], changes(model, last, "mlp", added, IDS), dict(zip(words["text"], words["token"], strict=True)))
+    assert table["raised_own"].mean() > 0.95 and table["lowered_own"].mean() > 0.95 and table["most_raised_own"].mean() > 0.6
+    assert table["raised_other"].mean() < 0.8

@@ -8,11 +8,20 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
+from rewardscope.explain.answers import Answer
 from rewardscope.scores import scores, windows
 
 TEXTS = dict(enumerate((" the", " film", " a", " good", ".", " actor", " was", " dull")))
 FILM, GOOD = 1, 3
 PROMPT = "{explanation}\n{items}\n{count}"
+
+
+def pieces(held: windows.Windows):
+    """The tokens of a document as text; the first position is no window's."""
+    texts = {document: ["<s>"] for document in held.document.tolist()}
+    for document, tokens in zip(held.document.tolist(), held.token.tolist(), strict=True):
+        texts[document] += [TEXTS[token] for token in tokens]
+    return texts.__getitem__
 
 
 # ---- the measures ------------------------------------------------------------------------------
@@ -73,7 +82,7 @@ def lines(*sentences: str) -> list[dict]:
 def scored(scorer: str, said: list[dict], planted, count: int = 10) -> pd.DataFrame:
     held, fires = planted
     cases = scores.cases(scorer, said, fires, set(range(40)), held, count, seed=1)
-    return scores.score(scorer, cases, scores.by_words(scorer, cases, held, TEXTS))
+    return scores.score(scorer, cases, scores.by_words(scorer, cases, held, pieces(held)))
 
 
 RIGHT = lines('Fires on "film".', 'Fires on "good".')
@@ -130,17 +139,17 @@ def reads(request: dict) -> tuple[str, list[str]]:
     return said, [json.loads(item.split(": ", 1)[1]) for item in items]
 
 
-def honest(requests: list[dict]) -> list[dict]:
+def honest(requests: list[dict]) -> list[Answer]:
     """10 for every text that holds a quoted word."""
     answers = []
     for said, items in map(reads, requests):
         words = re.findall('"([^"]*)"', said)
         text = "\n".join(f"{i}: {10 * any(word in item for word in words)}" for i, item in enumerate(items, start=1))
-        answers.append({"choices": [{"message": {"content": text}}]})
+        answers.append(Answer(text, "", True, []))
     return answers
 
 
-def priced(answers: list[dict]) -> list[tuple[dict, float]]:
+def priced(answers: list[Answer]) -> list[tuple[Answer, float]]:
     return [(answer, 0.5) for answer in answers]
 
 
@@ -154,15 +163,15 @@ def test_a_server_that_reads_as_the_simulator_does(scorer, planted):
         sent.extend(requests)
         return priced(honest(requests))
 
-    found, costs = scores.by_llm(scorer, cases, held, TEXTS, PROMPT, 7, ask)
-    for ours, theirs in zip(scores.by_words(scorer, cases, held, TEXTS), found, strict=True):
+    found, costs = scores.by_llm(scorer, cases, held, pieces(held), PROMPT, 7, ask)
+    for ours, theirs in zip(scores.by_words(scorer, cases, held, pieces(held)), found, strict=True):
         assert all((ours[name] == theirs[name]).all() for name in scores.EXPLANATIONS)
     asked = [3 * (len(case.chosen.number) if scorer == "simulation" else 1) for case in cases]
     assert len(sent) == sum(asked) and costs == pytest.approx([0.5 * number for number in asked])
     orders = []  # the seed's, again, and another seed's
     for seed in (7, 8):
         orders.append([])
-        scores.by_llm(scorer, cases, held, TEXTS, PROMPT, seed, lambda requests: orders[-1].extend(requests) or priced(honest(requests)))
+        scores.by_llm(scorer, cases, held, pieces(held), PROMPT, seed, lambda requests: orders[-1].extend(requests) or priced(honest(requests)))
     assert orders[0] == sent != orders[1] and sorted(map(str, sent)) == sorted(map(str, orders[1]))
 
 
@@ -172,15 +181,17 @@ def test_answers_that_cannot_be_parsed_are_counted_and_left_out(planted):
 
     def ask(requests):
         answers = honest(requests)
-        for request, answer in zip(requests, answers, strict=True):
+        for i, request in enumerate(requests):
             if '"film"' in reads(request)[0] and " the" in reads(request)[1]:
-                answer["choices"][0]["message"]["content"] = "I cannot say."
+                answers[i] = Answer("It is active on the first.", "", True, [])
         return priced(answers)
 
-    table = scores.score("simulation", cases, scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, ask)[0])
+    table = scores.score("simulation", cases, scores.by_llm("simulation", cases, held, pieces(held), PROMPT, 7, ask)[0])
     lost = [sum(0 in held.token[n] for n in case.chosen.number) for case in cases]
     assert table["unparsed"].tolist() == lost and min(lost) > 0  # each case is asked about "film" once, as own or other
     assert table["correlation_own"].tolist() == pytest.approx([1, 1])
-    silent, _ = scores.by_llm("simulation", cases, held, TEXTS, PROMPT, 7, lambda requests: priced([{} for _ in requests]))
+    silent, _ = scores.by_llm(
+        "simulation", cases, held, pieces(held), PROMPT, 7, lambda requests: priced([Answer("", "refusal", True, []) for _ in requests])
+    )
     table = scores.score("simulation", cases, silent)
     assert table["correlation_own"].isna().all() and (table["unparsed"] == 3 * table["windows"]).all()

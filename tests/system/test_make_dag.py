@@ -1,4 +1,4 @@
-"""`make dag`: Snakemake's own graphs, in the folder that the config names."""
+"""`make dag`: Snakemake's own graphs, in the folder that the config names; in a project whose path has a space and letters beyond ASCII."""
 
 import os
 import re
@@ -13,8 +13,13 @@ from workflow_runs import ROOT
 
 @pytest.mark.workflow
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-@pytest.mark.parametrize(("overlay", "results", "jobs"), [("", "results", 98), ("config/paper.yaml", "results/paper", 465)])
+@pytest.mark.parametrize(("overlay", "results", "jobs"), [("", "results", 98), ("meine paper.yaml", "my paper", 465)])
 def test_make_dag(tmp_path, monkeypatch, overlay, results, jobs):
+    tmp_path = tmp_path / "Prüfung für 我"
+    tmp_path.mkdir()
+    if overlay:
+        paper = (ROOT / "config/paper.yaml").read_text(encoding="utf-8")
+        (tmp_path / overlay).write_text(paper.replace("results: results/paper", f'results: "{results}" # mine'), encoding="utf-8")
     for name in ("Makefile", "Snakefile", "config.yaml", "config", "profiles", "src", "workflow"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "bin").mkdir()

@@ -7,7 +7,10 @@ from pathlib import Path
 import fake_hub
 import pandas as pd
 import pytest
+import torch
 from own_sources import OWN, PAIR, jobs, snakemake
+
+from rewardscope.checksums import checksum
 
 
 @pytest.mark.workflow
@@ -16,6 +19,8 @@ def test_runs_and_reruns(project):
     target, record = f"{PAIR}/rlhf/completions.parquet", Path(f"{PAIR}/rlhf/source.json")
     run = snakemake(project, target)
     assert run.returncode == 0, run.stderr
+    said = f"rewardscope: reward length runs the code of rewards.py:length (SHA-256: rewards.py {checksum('rewards.py')})"
+    assert run.stderr.splitlines().count(said) == 1
     corpus = pd.read_parquet("results/corpora/mine/test.parquet")
     assert len(corpus) == 30 and set(corpus["label"]) == {0} and not corpus["text"].str.contains("<br").any()
     assert "from {'path': {'train': 'data/train.jsonl', 'test': 'data/test.csv'}}" in Path("results/logs/corpus/mine.log").read_text()
@@ -50,3 +55,11 @@ def test_runs_and_reruns(project):
     said = [line for line in run.stderr.splitlines() if line.startswith("rewardscope: tuned: ")]
     assert run.returncode != 0 and len(said) == 1 and f"was commit {fake_hub.FIRST} and is now {fake_hub.SECOND}" in said[0]
     assert json.loads(record.read_text()) == tuned
+
+
+@pytest.mark.workflow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_gpu_that_is_not_there_is_said_before_any_job(project):
+    run = snakemake(project, f"{PAIR}/rlhf/completions.parquet", "--config", "device=cuda")
+    said = "rewardscope: config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto"
+    assert run.returncode != 0 and run.stderr.splitlines().count(said) == 1 and not Path("results/corpora").exists()

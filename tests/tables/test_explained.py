@@ -84,3 +84,13 @@ def test_layers_are_pooled_and_either_side_gives_equally_many():
         ("run1", 1, 1, "base"): "abg", ("run1", 1, 1, "rlhf"): "deh", ("run1", 2, 1, "base"): "", ("run1", 2, 1, "rlhf"): "",
         ("run1", 1, 2, "base"): "k", ("run1", 1, 2, "rlhf"): "l", ("run2", 1, 1, "base"): "m", ("run2", 1, 1, "rlhf"): "n",
     }  # fmt: skip
+
+
+def test_explanations_cut_short(tmp_path):
+    file = tmp_path / "seed1.sample1.jsonl"
+    file.write_text('{"feature": 1, "activates_on": "a\u2028b"}\n{"feature": 2, "acti')
+    with pytest.raises(UserError, match="line 2: not JSON .Unterminated string") as caught:
+        read(file)
+    assert str(caught.value).startswith(str(file))
+    file.write_text('{"feature": 1, "activates_on": "a\u2028b"}\n')
+    assert read(file) == [{"feature": 1, "activates_on": "a\u2028b"}]

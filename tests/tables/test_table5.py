@@ -43,6 +43,14 @@ def test_rows_by_hand():
     assert set(found["sae_seed"]) == {1} and set(found["layer"]) == {3} and set(found["run"]) == {"run1"}
 
 
+def test_why_there_are_no_words():
+    explained, features = place([7, 4], [5, 7])
+    explained["base"][0] |= {"failure": "cut off", "failure_of_promotes": "refusal"}
+    explained["base"][1] |= {"failure": "", "failure_of_promotes": "refusal"}
+    explained["rlhf"][0] |= {"failure": "cut off", "failure_of_promotes": ""}
+    assert [row["failure"] for row in rows(explained, features, NAMES)] == ["cut off; promotes: refusal", "promotes: refusal", "cut off", ""]
+
+
 def test_ten_a_layer():
     explained, features = place(list(range(30, 0, -1)), list(range(30)))
     found = rows(explained, features, NAMES)

@@ -2,7 +2,11 @@
 # A `site` is where a side of a pair keeps its artifacts:
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
 import re
+from pathlib import Path
 
+from rewardscope import checksums
+from rewardscope.errors import plain
+from rewardscope.run import adopt, gpus
 from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
@@ -112,24 +116,46 @@ def pair_of(wildcards):
 
 
 # ---- the run ---------------------------------------------------------------------------------
+UNKNOWN = adopt.watch(lambda: results_folder()) if workflow.is_main_process else set()
+
+
 def begin():
-    """One run at a time in the results folder; on a cluster the run is the main process, not the job's."""
+    """One run at a time in the results folder; on a cluster the run is the main process, not the job's.
+
+    What cannot end well is refused before the first job, and what Snakemake knows nothing of is not overwritten.
+    """
     if not workflow.is_main_process:
         return
     try:
+        if CONFIG.device == "cuda" and workflow.local_exec and gpus.missing():  # on a cluster each job sees for itself
+            raise UserError("config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto")
         run_lock.hold(results_folder(), *SLURM_RUN)
+        checksums.forget(results_folder())  # what an earlier run has hashed
+        adopt.check_dates(workflow)
+        if workflow.touch:  # `python -m rewardscope adopt`
+            status = adopt.adopt(workflow, Path(results_folder()))
+            run_lock.release()
+            sys.exit(status)
+        if UNKNOWN:
+            raise UserError(f"nothing was run: it would make {len(UNKNOWN)} such results again; adopt them first, or delete them")
     except UserError as error:
+        run_lock.release()
         sys.exit(f"rewardscope: {error}")
     if workflow.execution_settings.lock:
         print(f"rewardscope: profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default", file=sys.stderr)
+    for reward in dict.fromkeys(yardstick(pair.reward) for pair in CONFIG.pairs):
+        if function := CONFIG.rewards[reward].function:
+            sums = ", ".join(f"{file} {checksums.checksum(file)}" for file in function_files(reward))
+            print(f"rewardscope: reward {reward} runs the code of {function} (SHA-256: {plain(sums)})", file=sys.stderr)
     if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
         print(f"rewardscope: OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had", file=sys.stderr)
 
 
-def end():
-    """Only now has Snakemake recorded what was finished, so that no kill can lose it."""
+def end(well):
+    """Only of a run that ended well has Snakemake recorded all that was finished: what it has deleted goes on from its work."""
     if workflow.is_main_process:
-        sweep(f"{results_folder()}/.work")
+        if well:
+            sweep(f"{results_folder()}/.work")
         run_lock.release()
 
 

@@ -39,6 +39,7 @@ rule report:
         rlhf_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "rlhf", *rest) for pair, *rest in BROWSED_PLACES])],
         comparison=[at(f"{pair}/comparison.parquet") for pair in BROWSED if MAKES["comparison"]],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
+        corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in BROWSED],
         words=WORD_FILES,
     output:
         report=at("report.html"),
@@ -55,6 +56,7 @@ rule report:
         browsed=BROWSED,
         picks=CHOSEN,
         shown=BROWSED_PLACES,
+        tokens=CONFIG.activations.tokens,
         scorers=SCORERS,
         words=WORDS,
         rewards={pair: source_of(own(here)) for pair, here in AS_WILDCARDS.items()},

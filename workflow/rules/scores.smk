@@ -5,6 +5,7 @@
 rule scores:
     input:
         base_model=base_folder,
+        corpus=corpus_file("test"),
         tokens=index_of,
         base=explanations_of("base", "{explainer}", SAMPLES),
         rlhf=explanations_of("rlhf", "{explainer}", SAMPLES),
@@ -30,6 +31,7 @@ rule scores:
         samples=len(SAMPLES),
         tokens=CONFIG.scores.tokens,
         windows=CONFIG.scores.windows,
+        limit=CONFIG.activations.tokens,
         llm=by_llm(lambda _: {"model": CONFIG.llm.model}),
     script:
         "../scripts/scores.py"

@@ -4,7 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-import json
 import shutil
 from pathlib import Path
 
@@ -14,19 +13,23 @@ from rewardscope.activations import batches, moments
 from rewardscope.activations import extract as activations
 from rewardscope.activations.picks import pinned
 from rewardscope.checksums import known
-from rewardscope.files import finished, link, resumable, whole
+from rewardscope.files import finished, link, read_json, resumable, whole
 from rewardscope.models import models
 from rewardscope.numerics import device_of, precision_of
+from rewardscope.seeds import derive
 
 params, files, output = snakemake.params, snakemake.input, snakemake.output
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[known(file) for file in files], params=dict(params.items()), device=str(device))
-layers = json.loads(Path(files.layers).read_text()) if files.layers else pinned(params.picks)
+layers = read_json(files.layers) if files.layers else pinned(params.picks)
 model = models.load(files.model, precision_of(params.settings["precision"], device), device)
 tokenizer = models.load_tokenizer(files.model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
 share = batches.Share(*params.share)
 plan = batches.plan(tokenizer, corpus, params.settings, params.seed, params.corpus)
+some = plan.inputs(plan.batches[0])[0][:2, :16].to(device)
+agreement = models.check_promoted(model, params.settings["at"], some, derive(params.seed, "check of promoted"))  # before the hours that follow
+job.log.info("a model steered along a direction agrees with what that promotes: correlation %.3f", agreement)
 activations.extract(model, plan, layers, params.settings, work, share)
 for p, (pick, shards_folder) in enumerate(zip(params.picks, output.shards, strict=True)):
     for further in Path(shards_folder).parent.glob("part*"):  # left by more jobs than there are now: they would be read

@@ -4,7 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -12,14 +11,14 @@ from safetensors.torch import load_file
 
 from rewardscope.activations import moments, shards
 from rewardscope.checksums import intact
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.sae import compare as comparison
 from rewardscope.sae import match as features
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
-layers = json.loads(Path(files.layers).read_text())
+layers = read_json(files.layers)
 count, tables = len(params.seeds), []
 parts = len(files.base_shards) // len(params.picks)
 for p, pick in enumerate(params.picks):

@@ -4,8 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-import json
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -14,12 +12,12 @@ from safetensors.torch import load_file
 from rewardscope.activations import moments
 from rewardscope.checksums import intact
 from rewardscope.explain import controls
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.models import models
 from rewardscope.seeds import derive
 
 params, files = snakemake.params, snakemake.input
-layers = json.loads(Path(files.layers).read_text())
+layers = read_json(files.layers)
 words = pd.read_parquet(files.vocabulary)
 tuned = {side: models.load(files[f"{side}_model"]) for side in ("base", "rlhf")}
 count, rows = len(params.seeds), []

@@ -13,6 +13,8 @@ if entry["generate"]:
 else:
     parts, source = documents.read(entry, seed)
 job.log.info("from %s", source)
+if doubt := corpus.doubt(parts["train"]):
+    job.warn(snakemake, doubt)
 for part, frame in corpus.finish(parts, entry["held"]).items():
     with whole(snakemake.output[part]) as file:
         frame.to_parquet(file, index=False)

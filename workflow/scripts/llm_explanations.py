@@ -19,7 +19,7 @@ tokenizer = models.load_tokenizer(files.base_model)
 documents = pd.read_parquet(files.corpus, columns=["text", "part"])
 words = pd.read_parquet(files.vocabulary)
 fit = set(documents.index[documents["part"] == "fit"])
-pieces = chat.pieces(documents["text"], tokenizer, params.tokens)
+pieces = models.pieces(documents["text"], tokenizer, params.tokens)
 texts = {kind: prompts.load(files[kind], kind) for kind in prompts.EXPLAINING if kind in files.keys()}
 features, where = [], []
 for side in ("base", "rlhf"):

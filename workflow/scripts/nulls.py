@@ -4,8 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 
 from rewardscope.checksums import intact, known
-from rewardscope.files import finished, resumable, whole
+from rewardscope.files import finished, read_json, resumable, whole
 from rewardscope.numerics import device_of
 from rewardscope.sae import nulls
 from rewardscope.sae import train as saes
@@ -25,7 +23,7 @@ device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 moments = load_file(snakemake.input.moments)
 batch = saes.batch_tokens(recipe["batch_documents"], moments)
-held = json.loads(Path(snakemake.input.metrics[0]).read_text())["tokens"]
+held = read_json(snakemake.input.metrics[0])["tokens"]
 
 # As many random rows as there are living features, so that the best of many is compared with the best of as many.
 living = [np.count_nonzero(load_arrays(intact(file))["fires"] >= min_fires) for file in snakemake.input.sae]

@@ -4,12 +4,10 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-import json
-from pathlib import Path
 
 import pandas as pd
 
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.models import models
 from rewardscope.rewards import rewards
 from rewardscope.scores import probe
@@ -29,7 +27,7 @@ for p, pair in enumerate(params.pairs):
         y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, judge)
         texts[model, reward] = documents, y, held, probe.text_scores(tokens, documents, y, held)
     documents, y, held, _ = texts[model, reward]
-    layers = json.loads(Path(files.layers[p]).read_text())
+    layers = read_json(files.layers[p])
     for side in ("base", "rlhf"):
         by_layer = {layers[pick]: [next(activations) for _ in params.seeds] for pick in params.picks}
         for s, seed in enumerate(params.seeds):

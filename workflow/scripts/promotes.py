@@ -4,8 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from rewardscope.checksums import intact
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.models import models
 from rewardscope.run.job import progress
 from rewardscope.scores import promotes, scores, windows
@@ -21,7 +19,7 @@ from rewardscope.seeds import derive
 from rewardscope.tables import explained
 
 params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
-layer = json.loads(Path(files.layers).read_text())[here.pick]
+layer = read_json(files.layers)[here.pick]
 words = pd.read_parquet(files.vocabulary, columns=["token", "text"])
 ids = dict(zip(words["text"][::-1], words["token"][::-1], strict=True))  # the tokens that an explanation may quote; of equal texts the first
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])

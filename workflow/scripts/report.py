@@ -33,10 +33,11 @@ completions = {
 comparison = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.comparison, strict=bool(files.comparison))}
 
 tokens, text = {}, {}  # of every pair its documents; of every model the tokens that windows show
-for pair, index, folder in zip(params.browsed, files.tokens, files.models, strict=True):
-    tokenizer = models.load_tokenizer(folder)
-    shown = text.setdefault(pair.split("/")[1], report_features.Texts(lambda token, t=tokenizer: models.token_text(t, token)))
-    tokens[pair] = report_features.Tokens(pd.read_parquet(index, columns=["document", "position", "token"]), shown)
+for pair, index, corpus, folder in zip(params.browsed, files.tokens, files.corpora, files.models, strict=True):
+    documents = pd.read_parquet(corpus, columns=["text"])["text"]
+    pieces = models.pieces(documents, models.load_tokenizer(folder), params.tokens)
+    shown = text.setdefault(pair.split("/")[1], report_features.Texts())
+    tokens[pair] = report_features.Tokens(pd.read_parquet(index, columns=["document", "position", "token"]), shown, pieces)
 nulls = {
     side: dict(zip([(pair, pick) for pick in params.picks for pair in params.browsed], files[f"{side}_nulls"], strict=bool(files[f"{side}_nulls"])))
     for side in ("base", "rlhf")

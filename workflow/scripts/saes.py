@@ -14,7 +14,7 @@ from rewardscope import checksums
 from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, sweep, whole
 from rewardscope.numerics import device_of, gpu_memory
-from rewardscope.run.budget import need_memory
+from rewardscope.run.budget import need_memory, need_width
 from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
@@ -27,6 +27,7 @@ sweep(job.work(snakemake, f"activations/{site}"))  # Snakemake has recorded the 
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 batch = saes.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
+need_width(width, d)
 need_memory(
     saes.memory(len(params.seeds), width, d, batch, shard_tokens),
     f"training {len(params.seeds)} autoencoders of width {width}",

@@ -20,7 +20,7 @@ tokenizer = models.load_tokenizer(files.base_model)
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])
 fit = set(index.loc[index["part"] == "fit", "document"])
 held = windows.cut(index, params.tokens)
-texts = {token: models.token_text(tokenizer, token) for token in index["token"].unique().tolist()}
+pieces = models.pieces(pd.read_parquet(files.corpus, columns=["text"])["text"], tokenizer, params.limit)
 cases, outputs = [], []  # of both sides, every seed and sample
 for side in ("base", "rlhf"):
     for s, seed in enumerate(params.seeds):
@@ -36,15 +36,13 @@ if here.explainer == "openai":
     settings = {**params.llm, **params.server}
 
     def ask(requests):
-        requests = [{"model": settings["model"], **request} for request in requests]
-        for request, response in zip(requests, client.ask(requests, settings, Path(params.cache)), strict=True):
-            yield response, client.cost(request, response, settings)
+        return client.ask([{"model": settings["model"], **request} for request in requests], settings, Path(params.cache))
 
     prompt = prompts.load(files.prompt, prompts.SCORING[here.scorer])
     order = derive(params.seed, "order of requests", here.pair, here.pick, here.scorer)
-    predictions, costs = scores.by_llm(here.scorer, every, held, texts, prompt, order, ask)
+    predictions, costs = scores.by_llm(here.scorer, every, held, pieces, prompt, order, ask)
 else:
-    predictions, costs = scores.by_words(here.scorer, every, held, texts), [0.0] * len(every)
+    predictions, costs = scores.by_words(here.scorer, every, held, pieces), [0.0] * len(every)
 start = 0
 for of, output in zip(cases, outputs, strict=True):
     rows = slice(start, start := start + len(of))

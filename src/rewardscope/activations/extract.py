@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from rewardscope import states
 from rewardscope.activations.batches import ALONE, PARTS, Batch, Plan, Share
@@ -36,23 +36,21 @@ class _Enough(Exception):
 
 
 @torch.no_grad()
-def capture(model, layers: list[int], at: str, input_ids: Int[Tensor, "batch position"]) -> dict[int, Float[Tensor, "batch position d_model"]]:
-    """Activations of each layer, at a block's `mlp` output or its `residual` output.
+def capture(model, places: dict[int, nn.Module], input_ids: Int[Tensor, "batch position"]) -> dict[int, Float[Tensor, "batch position d_model"]]:
+    """Activations of each layer: the output of its place (`models.places`).
 
     Rows may be padded on the right: attention is causal, so no real token sees the padding.
     """
-    blocks, width = models.blocks(model), models.d_model(model)
     seen: dict[int, Tensor] = {}
 
     def keep(layer: int):
         def hook(_module, _inputs, output):
-            seen[layer] = output[0] if isinstance(output, tuple) else output
-            if layer == max(layers):
+            seen[layer] = models.hidden(output)
+            if layer == max(places):
                 raise _Enough
 
         return hook
 
-    places = {n: models.mlp(blocks[n], width) if at == "mlp" else blocks[n] for n in layers}
     handles = [place.register_forward_hook(keep(n)) for n, place in places.items()]
     try:
         model.base_model(input_ids=input_ids, use_cache=False)
@@ -80,13 +78,14 @@ def extract(model, plan: Plan, layers: dict[str, int], settings: dict, out: Path
     _need_room(model, plan, layers, settings, out, share)
     write_index(plan, out / "tokens.parquet")
     last = {batch.group: number for number, batch in enumerate(plan.batches, start=1) if batch.part == "fit"}  # of each group
+    places = models.places(model, sorted(set(layers.values())), settings["at"])
     with _Output(model, plan, layers, settings, out, share) as output:
         for part in PARTS:
             batches = [(number, batch) for number, batch in enumerate(plan.batches, start=1) if batch.part == part]
             for number, batch in progress(batches, f"batches of {part} documents"):
                 if number <= output.done or not share.needs(batch, plan):
                     continue
-                rows = _rows(model, sorted(set(layers.values())), settings["at"], plan, batch)
+                rows = _rows(model, places, plan, batch)
                 if part == "fit" and batch.group in share.groups:
                     output.sum(rows, len(batch.documents))
                     if number == last[batch.group]:
@@ -118,10 +117,10 @@ def write_index(plan: Plan, file: Path) -> None:
             index.write_table(pa.table([pa.array(c).cast(t) for c, t in zip(columns, INDEX.types, strict=True)], schema=INDEX))
 
 
-def _rows(model, layers: list[int], at: str, plan: Plan, batch: Batch) -> dict[int, Float[Tensor, "rows d_model"]]:
+def _rows(model, places: dict[int, nn.Module], plan: Plan, batch: Batch) -> dict[int, Float[Tensor, "rows d_model"]]:
     """The activation rows of a batch at each layer. Raises UserError where one is not finite."""
     ids, kept = plan.inputs(batch)
-    rows = {n: x[kept.to(x.device)] for n, x in capture(model, layers, at, ids.to(model.device)).items()}
+    rows = {n: x[kept.to(x.device)] for n, x in capture(model, places, ids.to(model.device)).items()}
     for n, x in rows.items():
         if not torch.isfinite(x).all():
             raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")

@@ -1,12 +1,12 @@
 """Which layers are looked into: picks are named before the run, their layers are known after RLHF."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from rewardscope.errors import UserError
+from rewardscope.files import read_json
 
 
 def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
@@ -14,10 +14,13 @@ def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
 
     `table`: the divergence of one run, or of several, which count alike.
 
-    Ties go to the lower layer. Raises UserError where a name asks for more layers than there are.
+    Ties go to the lower layer. Raises UserError where a name, or all of them together, ask for more layers than there are; one layer
+    may be both a top and a low pick.
     """
     sums = table.groupby("layer")["distance"].sum().sort_values(ascending=False, kind="stable")
     orders = {"top": sums.index.tolist(), "low": sorted(sums.index)}
+    if sum(not name.startswith("layer") for name in names) > len(sums):
+        raise UserError(f"picks {', '.join(names)} are more than the {len(sums)} layers of the model; lower picks.top or picks.low")
     chosen = {}
     for name in names:
         kind = name.rstrip("0123456789")
@@ -38,4 +41,4 @@ def pinned(names: Sequence[str]) -> dict[str, int]:
 
 def read(pairs: Sequence[str], files: Sequence[str | Path]) -> dict[str, dict[str, int]]:
     """Every pair's picks and their layers, from its `layers.json`."""
-    return {pair: json.loads(Path(file).read_text()) for pair, file in zip(pairs, files, strict=True)}
+    return {pair: read_json(file) for pair, file in zip(pairs, files, strict=True)}

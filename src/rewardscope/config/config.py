@@ -3,11 +3,12 @@
 `load` turns Snakemake's merged config into an immutable `Config`; nothing heavy is imported, as the Snakefile runs it.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
@@ -33,8 +34,13 @@ from rewardscope.config.sections import (
 from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError
+from rewardscope.run.budget import WIDEST
 
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
+
+
+ENDLESS = re.compile(r"(.+)\1{19}$")  # Snakemake takes such a wildcard for a loop
+CHAIN = 20  # entries, each `like` the next
 
 
 class ConfigError(UserError, ValueError):
@@ -78,8 +84,10 @@ class Config(Section):
     def misfits(self) -> Iterator[str]:
         if not self.pairs:
             yield "pairs is empty; it must hold at least one map of model, reward and corpus"
-        if PurePosixPath(self.cache).is_relative_to(self.results):
+        if PurePosixPath(os.path.normpath(self.cache)).is_relative_to(self.results):
             yield f"cache is {show(self.cache)}; it must lie outside results ({show(self.results)})"
+        if not self.targets:
+            yield f"targets is empty; it must list some of {', '.join(get_args(Target))}"
         if len(set(self.layers)) < len(self.layers):
             yield f"layers is {list(self.layers)}; its numbers must be distinct"
         if not self.layers and self.picks.top + self.picks.low == 0:
@@ -111,7 +119,17 @@ class Config(Section):
                 why = "layers are pinned" if self.layers else "picks.shared is true"
                 only = f"model {pair.model} has one corpus when {why}: {corpora[pair.model]}"
                 yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
+        yield from self._unmade()
         yield from dict.fromkeys(text for pair in self.pairs for text in self._too_much(pair))  # once, where several pairs ask for it
+
+    def _unmade(self) -> Iterator[str]:
+        """Targets that none of the pairs can give."""
+        models = {pair.model for pair in self.pairs}
+        if "accuracy" in self.targets and not any(self.true_reward(pair.reward).classifier for pair in self.pairs):
+            yield "targets has accuracy, but no reward of pairs is a classifier; it must have one, or targets be without it"
+        for target, key, sweep in (("figure4", "l1", self.sweeps.l1), ("table6", "tied", self.sweeps.tied), ("table7", "tied", self.sweeps.tied)):
+            if target in self.targets and sweep.models and not models & set(sweep.models):
+                yield f"targets has {target}, but sweeps.{key}.models names no model of pairs; it must name one, or be empty for all"
 
     def _too_much(self, pair: Pair) -> Iterator[str]:
         """What asks for more layers or longer sequences than a pair's model has."""
@@ -120,9 +138,10 @@ class Config(Section):
         for i, layer in enumerate(self.layers):
             if layer >= model.layers:
                 yield f"layers[{i}] is {layer}, but model {pair.model} has {model.layers} layers, counted from 0"
-        for kind, n in (("top", self.picks.top), ("low", self.picks.low)) if not self.layers else ():
-            if n > model.layers:
-                yield f"picks.{kind} is {n}, but model {pair.model} has {model.layers} layers"
+        if not self.layers and (n := self.picks.top + self.picks.low) > model.layers:  # some may be both: Table 7 says how many
+            yield f"picks.top + picks.low is {n}, but model {pair.model} has {model.layers} layers"
+        if (width := self.models[pair.model].sae.widths[1]) > WIDEST * model.d_model:
+            yield f"models.{pair.model}.sae.widths[1] is {width}; it must be at most {WIDEST} times d_model ({model.d_model})"
         own = self.rewards[pair.reward]
         inherited = {"rlhf": self.rlhf} | ({f"rewards.{own.twin_of}": self.rewards[own.twin_of]} if own.twin_of else {})
         place = next((place for place, settings in inherited.items() if settings.episode == own.episode), f"rewards.{pair.reward}")
@@ -182,6 +201,9 @@ def tuned_checkpoint(rlhf: str) -> dict[str, str | None]:
 
 def check_files(config: Config) -> None:
     """Raise ConfigError where a corpus or checkpoint that a pair needs is not there: now, not after hours of work."""
+    cache, results = (Path(os.path.realpath(path)) for path in (config.cache, config.results))  # links and `..` resolved
+    if cache.is_relative_to(results):
+        raise ConfigError(f"config: cache is {show(config.cache)}, which lies in results ({show(config.results)}); it must lie outside")
     for key, path in _files(config):
         if not Path(path).exists():
             raise ConfigError(f"config: {key} is {show(path)}, which is not there; paths are relative to {Path.cwd()}")
@@ -210,6 +232,8 @@ def _resolve(raw: Mapping) -> dict:
     for section in LIBRARIES:
         if isinstance(raw.get(section), Mapping):
             for name in raw[section]:
+                if isinstance(name, str) and NAME.fullmatch(name) and ENDLESS.search(name):
+                    raise ConfigError(f"config: {where((section, name))} is not a usable name; it ends with the same letters 20 times")
                 if not isinstance(name, str) or not NAME.fullmatch(name):
                     allowed = "up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, no two dots in a row"
                     raise ConfigError(f"config: {where((section, name))} is not a usable name; a name is {allowed}")
@@ -240,6 +264,9 @@ def _entry(section: str, library: Mapping, name: str) -> object:
         if base in chain:
             raise ConfigError(f"config: {key} goes in a circle: {', '.join([*chain, base])}")
         chain.append(base)
+        if len(chain) > CHAIN:
+            key = where((section, name, "like"))
+            raise ConfigError(f"config: {key} leads through more than {CHAIN} entries, each like the next; write out there what is meant")
     return reduce(_merge, [library[link] for link in reversed(chain)])
 
 

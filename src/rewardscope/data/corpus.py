@@ -2,9 +2,11 @@
 
 import pandas as pd
 
-from rewardscope.data import grammar
+from rewardscope.data import grammar, words
 from rewardscope.errors import UserError
 from rewardscope.seeds import derive, share
+
+FEW = 0.5  # of characters in words; reviews have 0.95
 
 
 def generate(sizes: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
@@ -26,3 +28,13 @@ def finish(parts: dict[str, pd.DataFrame], held: float) -> dict[str, pd.DataFram
         if frame.empty:
             raise UserError(f"the corpus has no {name} documents")
     return {"train": train.reset_index(drop=True), "test": test}
+
+
+def doubt(train: pd.DataFrame) -> str | None:
+    """What to say of a corpus in which hardly anything is a word: rewards by words, vocabularies and explanations find nothing in it."""
+    if (share := words.share(train["text"].tolist())) >= FEW:
+        return None
+    return (
+        f"only {share:.0%} of the train documents' characters are in words (data/words.py), so a reward of words and explanations will find "
+        "little in them: put spaces between the words, or use a reward function"
+    )

@@ -1,26 +1,24 @@
 """Documents from local files or the hub (`path:` or `hub:` of a corpus): text, label where there is one, shuffled."""
 
-import csv
 import io
-import json
 import re
-import sys
 import tempfile
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rewardscope.data import rows
 from rewardscope.errors import UserError, brief
 from rewardscope.seeds import derive
 
 BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
 FORMS = ("parquet", "csv", "tsv", "json", "jsonl", "txt", "arrow")  # of data on the hub: no scripts, no pickles
 DATA = ["README.md", ".huggingface.yaml", *(f"*.{form}{packed}" for form in FORMS for packed in ("", ".gz", ".zst"))]
-LABEL = "every row has a label, a whole number from -128 to 127, or none (label names its column)"
-QUOTES = "a text with a comma, quote or line break needs double quotes"
+LABEL = "a label is a whole number from -128 to 127, in every row; to go without labels, set label to a name that no column has"
 
 
 def read(entry: dict, seed: int) -> tuple[dict[str, pd.DataFrame], dict]:
@@ -56,13 +54,11 @@ def _stripped(text: str) -> str:
 
 def _columns(names: list[str], text: str, label: str, where: str) -> list[str]:
     """Of a table's columns the text, and the label where there is one."""
-    if text not in names:
-        raise UserError(f"{where}: no column {text}; it has {', '.join(map(str, names)) or 'none'}: set text to one of them")
-    return [text, label] if label in names and label != text else [text]
+    return rows.wanted(names, [text, label] if label in names and label != text else [text], where, ": set text to one of them")
 
 
 def _checked(table: pd.DataFrame, text: str, label: str, where: str) -> pd.DataFrame:
-    """The columns of a table, whose index numbers the rows, in our names and types; a missing text is an empty one."""
+    """The columns of a table, whose index numbers the rows, in our names and types, texts in NFC; a missing text is an empty one."""
     texts = table[text].astype(object).where(table[text].notna(), "")
     for row, value in texts.items():
         if not isinstance(value, str):
@@ -71,7 +67,8 @@ def _checked(table: pd.DataFrame, text: str, label: str, where: str) -> pd.DataF
             value.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{where}, row {row}: {text} holds half of a surrogate pair, \\u{ord(value[error.start]):04x}; remove it") from error
-    frame = pd.DataFrame({"text": texts.astype("str")})
+    composed = [normalize("NFC", text) for text in texts]  # an accent of its own is not another letter: as words are compared (`data.words`)
+    frame = pd.DataFrame({"text": pd.Series(composed, texts.index, dtype="str")})
     if label in table and label != text:
         given = table[label].astype(object).where(table[label].notna(), None)
         shown = given.map(str)  # 1.0, True and None are no whole numbers
@@ -96,54 +93,28 @@ def _numbered(table: pa.Table, text: str, where: str) -> pd.DataFrame:
 
 def _file(path: str, text: str, label: str) -> pd.DataFrame:
     """Text and label, where there is one, of a .parquet, .csv, .jsonl or .txt file (a document a line)."""
+    if not path.endswith(".parquet"):
+        content = rows.text_of(path)
+        if path.endswith(".txt") or not content.strip():
+            return pd.DataFrame({text: [line.strip() for line in io.StringIO(content, newline=None) if line.strip()]})
+        return _rows(path, content, text, label, "," if path.endswith(".csv") else None)
     if not Path(path).is_file():
         raise UserError(f"{path}: there is no such file; paths are relative to {Path.cwd()}")
     try:
-        if path.endswith(".parquet"):
-            with pq.ParquetFile(path) as file:
-                return _numbered(file.read(columns=_columns(file.schema_arrow.names, text, label, path)), text, path)
-        content = Path(path).read_bytes().decode("utf-8-sig")
+        with pq.ParquetFile(path) as file:
+            return _numbered(file.read(columns=_columns(file.schema_arrow.names, text, label, path)), text, path)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read ({brief(error)}); it may be cut short, or closed to you") from error
-    except UnicodeDecodeError as error:
-        line, before = error.object.count(b"\n", 0, error.start) + 1, error.object.rfind(b"\n", 0, error.start)
-        raise UserError(f"{path}, line {line}, byte {error.start - before} is not UTF-8; save the file as UTF-8") from error
-    if path.endswith(".txt") or not content.strip():
-        return pd.DataFrame({text: [line.strip() for line in io.StringIO(content, newline=None) if line.strip()]})
-    return _csv(path, content, text, label) if path.endswith(".csv") else _json_lines(path, content, text, label)
 
 
-def _csv(path: str, content: str, text: str, label: str) -> pd.DataFrame:
-    """Rows by their number, header and empty lines counted."""
-    limit = csv.field_size_limit(sys.maxsize)  # the strict engine of pandas is Python's csv, which allows 128 KiB
-    lines = io.StringIO(content, newline="")
-    try:
-        rows = pd.read_csv(lines, engine="python", header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except pd.errors.ParserError as error:
-        place = "" if " in line " in str(error) else f", line {content.count(chr(10), 0, lines.tell() - 1) + 1}"
-        raise UserError(f"{path}{place}: not CSV ({brief(error)}); {QUOTES}, or the file is cut short") from error
-    finally:
-        csv.field_size_limit(limit)  # it is the process's: a lexicon's word may not be so long
-    rows = rows.set_axis(rows.index + 1).dropna(how="all")  # an empty line has no fields: all are missing
-    if len(short := rows.index[rows.isna().any(axis=1)]):
-        raise UserError(f"{path}, row {short[0]}: fewer fields than column names; {QUOTES}")
-    columns = {name: column for column, name in rows.iloc[0].items()}
-    return pd.DataFrame({name: rows[columns[name]].iloc[1:] for name in _columns(list(columns), text, label, path)})
-
-
-def _json_lines(path: str, content: str, text: str, label: str) -> pd.DataFrame:
-    """Rows by their line."""
-    rows = {}
-    for number, line in enumerate(io.StringIO(content, newline=None), start=1):
-        try:
-            row = json.loads(line) if line.strip() else None
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: not JSON ({brief(error)}); it may be cut short") from error
-        if isinstance(row, dict):
-            rows[number] = {name: row[name] for name in _columns(list(row), text, label, f"{path}, line {number}")}
-        elif line.strip():
-            raise UserError(f"{path}, line {number}: not a JSON object; a line holds one document as an object")
-    return pd.DataFrame(list(rows.values()), index=list(rows), dtype=object)
+def _rows(where: str, content: str, text: str, label: str, mark: str | None) -> pd.DataFrame:
+    """Text and label of CSV whose fields are parted by `mark`, or without one of JSON lines, rows by their number."""
+    if mark:
+        read = rows.csv_rows(where, content, lambda names, where: _columns(names, text, label, where), mark)
+    else:
+        lines = rows.json_rows(where, content).items()
+        read = {number: {name: row[name] for name in _columns(list(row), text, label, f"{where}, line {number}")} for number, row in lines}
+    return pd.DataFrame(list(read.values()), index=list(read), columns=None if read else [text], dtype=object)
 
 
 def _hub(entry: dict) -> tuple[dict[str, tuple[str, pd.DataFrame]], dict]:
@@ -159,9 +130,15 @@ def _hub(entry: dict) -> tuple[dict[str, tuple[str, pd.DataFrame]], dict]:
     tables = {}
     with tempfile.TemporaryDirectory() as cache:  # the usual one would keep a second copy of everything
         try:
+            config = datasets.load_dataset_builder(str(folder), cache_dir=cache).config
+            for part in ("train", "test"):
+                for file in config.data_files.get(part, []):
+                    _sound(f"data set {name}, {Path(file).relative_to(folder)}", file, config, text, entry["label"])
             splits = datasets.load_dataset(str(folder), cache_dir=cache)
+        except UserError:
+            raise
         except Exception as error:  # each format has its own
-            raise UserError(f"data set {name} cannot be read ({brief(error)}); {instead}") from error
+            raise UserError(f"data set {name} cannot be read ({brief(error.__cause__ or error)}); {instead}") from error
         for part in ("train", "test"):
             if part not in splits:
                 raise UserError(f"data set {name} has no split {part}, only {', '.join(splits)}; {instead}")
@@ -169,3 +146,14 @@ def _hub(entry: dict) -> tuple[dict[str, tuple[str, pd.DataFrame]], dict]:
             names = _columns(splits[part].column_names, text, entry["label"], where)
             tables[part] = where, _numbered(splits[part].select_columns(names).with_format("arrow")[:], text, where)
     return tables, {"hub": name, "revision": revision, "commit": commit}
+
+
+def _sound(where: str, file: str, config, text: str, label: str) -> None:
+    """Raises UserError for CSV or JSON lines of the hub that are malformed: `datasets` shifts columns, fills gaps and renames twins in silence.
+
+    `config`: how `datasets` reads them; what its card's author describes, as CSV without a header, is left to it.
+    """
+    kind = next((form for form in (".csv", ".tsv", ".jsonl") if form in Path(file).suffixes[-2:]), None)
+    if kind in (None, ".jsonl") or (config.header, config.names, config.column_names, config.skiprows) == ("infer", None, None, None):
+        if kind and (content := rows.decoded(where, pa.input_stream(file, compression="detect").read())).strip():
+            _rows(where, content, text, label, None if kind == ".jsonl" else config.sep)

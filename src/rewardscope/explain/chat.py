@@ -6,32 +6,19 @@ are sent in one shuffled order.
 """
 
 import random
-import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedTokenizerBase
 
 from rewardscope.explain import client, prompts
+from rewardscope.explain.answers import Answer
 from rewardscope.explain.tokens import peaks_of, quote, said_of_promotion, told
 
 LEVELS = 10
 TEMPERATURE = 1.0  # a sample is a repeated call
 NOTHING_TO_SHOW = "never fires"
-REFUSAL = re.compile(r"(I'm|I am) (sorry|unable)\b|I can('t|not)\b|Sorry\b|As an AI\b", re.IGNORECASE)
-
-
-def pieces(texts: pd.Series, tokenizer: PreTrainedTokenizerBase, limit: int) -> Callable[[int], list[str]]:
-    """A function from a document, an index of `texts`, to the strings of its first `limit` tokens."""
-
-    @cache
-    def of(document: int) -> list[str]:
-        return [tokenizer.decode([token]) for token in tokenizer(texts.loc[document], truncation=True, max_length=limit)["input_ids"]]
-
-    return of
 
 
 def shown(
@@ -66,8 +53,8 @@ def explain(features: list[dict], texts: dict[str, str], samples: list[int], set
     """For each feature, as `shown` gives it, a line of an explanations file per sample.
 
     `texts`: the prompt `explain`, and `promotes` where that is asked too. `settings`: the config's `llm:` section.
-    `order` seeds the order of the requests; `folder` keeps their answers. `failure` of a line is what was wrong with
-    an answer: `empty`, `refusal`, `cut off` (at `max_tokens`; what came is kept), `never fires` (nothing was asked).
+    `order` seeds the order of the requests; `folder` keeps their answers. `failure` of a line says why it has
+    no words: as `answers.read` does, or `never fires` (nothing was asked); `failure_of_promotes` the same of the second request.
     """
     requests = {
         (i, sample, kind): _request(prompt, settings, sample)
@@ -81,22 +68,11 @@ def explain(features: list[dict], texts: dict[str, str], samples: list[int], set
     return [[_line(i, sample, feature, texts, requests, answers, settings) for sample in samples] for i, feature in enumerate(features)]
 
 
-def read(response: dict) -> tuple[str, str]:
-    """The text of an answer and what is wrong with it, empty where nothing is."""
-    choice = response["choices"][0]
-    message, reason = choice["message"], choice.get("finish_reason")
-    text = " ".join((message.get("content") or "").split()).strip("\"'")
-    if message.get("refusal") or reason == "content_filter" or REFUSAL.match(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
-        return "", "refusal"
-    if not text:
-        return "", "empty"
-    return text, "cut off" if reason == "length" else ""
-
-
 def _review(rows: pd.DataFrame, tokens: list[str], start: int, count: int, greatest: float) -> str:
-    """A token and its level a line."""
+    """A token and its level a line; one without text (a special one, the first bytes of a character) has a line where the feature fires."""
     level = dict(zip(rows["position"], levels(rows["value"].to_numpy(dtype=float), greatest), strict=True))
-    lines = [f"{token}\t{level.get(start + i, 0)}" for i, token in enumerate(map(_one_line, tokens[start : start + count]))]
+    shown = [(_one_line(token), level.get(start + i, 0)) for i, token in enumerate(tokens[start : start + count])]
+    lines = [f"{token}\t{number}" for token, number in shown if token or number]
     return "\n".join(["<start>", *lines, "<end>"])
 
 
@@ -119,9 +95,14 @@ def _request(prompt: str, settings: dict, sample: int) -> dict:
     return {"model": settings["model"], "messages": [message], "temperature": TEMPERATURE, "max_tokens": settings["max_tokens"], "sample": sample}
 
 
+def _phrase(answer: Answer) -> tuple[str, str]:
+    """An answer on one line, without quotation marks around it, and its failure."""
+    return " ".join(answer.text.split()).strip("\"'"), answer.failure
+
+
 def _line(i: int, sample: int, feature: dict, texts: dict, requests: dict, answers: dict, settings: dict) -> dict:
     asked = [kind for kind in texts if (i, sample, kind) in requests]
-    phrases = {kind: read(answers[i, sample, kind]) for kind in asked}
+    phrases = {kind: _phrase(answers[i, sample, kind][0]) for kind in asked}
     activates_on, failure = phrases.get("explain", ("", NOTHING_TO_SHOW))
     promotes, failure_of_promotes = phrases.get("promotes", (said_of_promotion(feature["raised"], feature["lowered"]), ""))
     return {
@@ -132,7 +113,7 @@ def _line(i: int, sample: int, feature: dict, texts: dict, requests: dict, answe
         "lowered": feature["lowered"],
         "evidence": feature["evidence"],
         "explainer": f"openai:{settings['model']}",
-        "cost": sum(client.cost(requests[i, sample, kind], answers[i, sample, kind], settings) for kind in asked),
+        "cost": sum(answers[i, sample, kind][1] for kind in asked),
         "failure": failure,
         "failure_of_promotes": failure_of_promotes,
     }

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rewardscope.rewards.utility import WORD
+from rewardscope.data.words import spans
 
 STRONGEST = 200  # activations that speak for a feature
 
@@ -31,9 +31,7 @@ class Corpus:
         self.words: dict[int, list[str]] = {}
         counts: Counter[str] = Counter()
         for document, offsets in zip(documents, coded["offset_mapping"], strict=True):
-            text = corpus["text"].loc[document].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")  # as `rewards.words`
-            spans = [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)]
-            self.words[document] = words_at(offsets, spans)
+            self.words[document] = words_at(offsets, spans(corpus["text"].loc[document]))
             counts.update(word for word in self.words[document] if word)
         total = sum(counts.values())
         self.share = {word: count / total for word, count in counts.items()}

@@ -22,10 +22,13 @@ from transformers.models.auto.modeling_auto import (
 from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
+from rewardscope.files import read_json
 from rewardscope.models import models
 from rewardscope.run.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # where there is the first, no loader looks at the second
+RARE = "\N{SNOWMAN}\U000f0000"  # in hardly any vocabulary
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 CONVERT = (
     "convert them where you trust them: {auto}.from_pretrained(folder).save_pretrained(new) and "
@@ -93,7 +96,7 @@ def _refuse_change(source: dict, record: str | Path | None) -> None:
     """The hub must give the commit that it gave before."""
     if not record or not Path(record).is_file():
         return
-    old = json.loads(Path(record).read_text(encoding="utf-8"))
+    old = read_json(record)
     same = all(old.get(key) == source[key] for key in ("hub", "revision"))
     if same and old["commit"] != source["commit"]:
         asked = source["revision"] or "main"
@@ -109,11 +112,12 @@ def _describe(name: str, here: Path, kind: Kind) -> None:
         adapter = (here / "adapter_config.json").is_file()
         hint = "it is an adapter: merge it into its model first" if adapter else "name the folder of a Hugging Face model"
         raise UserError(f"{name}: no config.json; {hint}")
+    if (here / "adapter_config.json").is_file():  # where peft is installed transformers adds it to the weights
+        raise UserError(f"{name}: an adapter lies beside the model (adapter_config.json); merge it into the model, or move it away")
     for file in (here / "config.json", here / "tokenizer_config.json"):
-        try:
-            content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        except ValueError as error:
-            raise UserError(f"{name}: {file.name} is not JSON ({brief(error)}); copy it again") from error
+        content = _json(name, file) if file.is_file() else {}
+        if "transformers_weights" in content:
+            raise UserError(f"{name}: {file.name} names weights of its own (transformers_weights); name them {WEIGHTS} and remove that key")
         if "auto_map" in content:
             raise UserError(f"{name}: {file.name} asks for code of its own (auto_map), which is never run; use a checkpoint without it")
         if "quantization_config" in content:
@@ -131,19 +135,44 @@ def _describe(name: str, here: Path, kind: Kind) -> None:
         raise UserError(f"{name}: no tokenizer (one of {', '.join(VOCABULARIES)}); save the model's tokenizer beside it")
 
 
+def _json(name: str, file: Path) -> dict:
+    """A JSON map; what it is not is refused by its name."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else brief(error)
+        raise UserError(f"{name}: {file.name} is not JSON ({why}); copy it again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{name}: {file.name} holds no map; copy it again")
+    return content
+
+
 def _weights(name: str, here: Path, kind: Kind) -> list[Path]:
-    """The safetensors files, each of them whole."""
-    weights = sorted(here.glob("*.safetensors"))
-    if not weights:
+    """The files that the loader will open, by the rule that it finds them by, each of them safetensors and whole."""
+    if not list(here.glob("*.safetensors")):
         convert = CONVERT.format(auto=kind.auto.__name__)
         raise UserError(f"{name}: no *.safetensors; pickled weights (.bin, .pt) can run code and are not loaded: {convert}")
-    for file in weights:
+    files = [here / file for file in ([WEIGHTS] if (here / WEIGHTS).is_file() else _shards(name, here))]
+    for file in files:
         try:
             with safe_open(file, "pt"):
                 pass
         except Exception as error:  # SafetensorError has no base but this
             raise UserError(f"{name}: {file.name} cannot be read ({brief(error)}); it may be cut short: copy it again") from error
-    return weights
+    return files
+
+
+def _shards(name: str, here: Path) -> list[str]:
+    """The files that the index names. Those of another kind a loader would unpickle, and those elsewhere nobody would have hashed."""
+    if not (here / INDEX).is_file():
+        raise UserError(f"{name}: neither {WEIGHTS} nor {INDEX}, by which weights are found; give them the name {WEIGHTS}")
+    places = _json(name, here / INDEX).get("weight_map")
+    if not (isinstance(places, dict) and places and all(isinstance(file, str) for file in places.values())):
+        raise UserError(f"{name}: {INDEX} has no weight_map from tensors to files; copy it again")
+    for tensor, file in places.items():
+        if Path(file).name != file or not file.endswith(".safetensors"):
+            raise UserError(f"{name}: {INDEX} has {tensor} in {file!r}; weights are read only from *.safetensors in the folder itself")
+    return sorted(set(places.values()))
 
 
 def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -157,18 +186,32 @@ def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTraine
         raise UserError(f"{name}: {len(lost)} tensors of {type(model).__name__} are not in its weights, {lost[0]} first; use a whole checkpoint")
     if more := sorted(report["unexpected_keys"]):
         log.warning("%s: %d tensors are no part of the model and are left out, %s first", name, len(more), more[0])
+    if broken := [key for key, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
+        raise UserError(f"{name}: {len(broken)} tensors hold numbers that are not finite, {broken[0]} first; the checkpoint is damaged: use another")
     try:
         return model.eval(), models.load_tokenizer(here)
     except Exception as error:  # the tokenizers library raises Exception
         raise UserError(f"{name}: its tokenizer cannot be loaded ({brief(error)})") from error
 
 
+def _tokens(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Every text becomes tokens that have a place in it; what other rules do without a special token is said here, at the start."""
+    if not tokenizer.is_fast:
+        raise UserError(f"{name}: its tokenizer has no fast form (tokenizer.json), which tells where in a text a token stands")
+    try:
+        tokenizer([RARE], return_offsets_mapping=True, truncation=True, max_length=8)
+    except Exception as error:  # the tokenizers library raises Exception
+        raise UserError(f"{name}: its tokenizer fails on a character that it does not know ({brief(error)}); give it an unk_token") from error
+    if tokenizer.eos_token_id is None:
+        between = "nothing" if tokenizer.bos_token_id is None else f"its BOS {tokenizer.bos_token}"
+        log.warning("%s: its tokenizer has no EOS token: no completion ends early, and %s stands between documents in the perplexity", name, between)
+
+
 @torch.no_grad()
 def _causal(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Tokens have a place in the text, and no token changes the logits before it."""
     rows = model.get_input_embeddings().num_embeddings
-    if not tokenizer.is_fast:
-        raise UserError(f"{name}: its tokenizer has no fast form (tokenizer.json), which tells where in a text a token stands")
+    _tokens(name, tokenizer)
     ids = torch.linspace(0, rows - 1, 8).long()[None]  # tokens from all over the vocabulary
     other = torch.cat([ids[:, :4], (ids[:, 4:] + 1) % rows], dim=1)
     before, after = (model(input_ids=text).logits[0, :4] for text in (ids, other))

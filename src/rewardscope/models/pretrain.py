@@ -1,6 +1,8 @@
 """The base model: trained from scratch on a corpus (`pretrain:`)."""
 
 import math
+import re
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,6 +16,22 @@ from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
 
 END, PAD = "<|endoftext|>", "<|padding|>"
+LONGEST = 1000  # characters of a "word" that a tokenizer is trained on
+UNBROKEN = re.compile(rf"(?<!\S)\S{{{LONGEST}}}|(?<!\s)\s{{{LONGEST}}}")  # what has no such run has no longer word
+
+
+def short_words(texts: list[str], split: pre_tokenizers.PreTokenizer) -> Iterator[str]:
+    """The texts, cut inside of "words", as `split` sees them, of more than LONGEST characters.
+
+    The trainers of `tokenizers` take time that grows with the square of a word. Other words, and so texts without such a word, are as they were.
+    """
+    for text in texts:
+        start = 0
+        for _, (begin, end) in split.pre_tokenize_str(text) if UNBROKEN.search(text) else ():
+            for cut in range(begin, end, LONGEST) if end - begin > LONGEST else ():
+                yield text[start:cut]
+                start = cut
+        yield text[start:]
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -22,7 +40,7 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFas
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     core.train_from_iterator(
-        texts,
+        short_words(texts, core.pre_tokenizer),
         trainers.BpeTrainer(
             vocab_size=vocabulary,
             special_tokens=[END, PAD],
@@ -34,9 +52,10 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFas
 
 
 def stream(tokenizer, texts: list[str]) -> torch.Tensor:
-    """All texts as one stream of token ids `[tokens]`, an end token after each."""
+    """All texts as one stream of token ids `[tokens]`, an end token after each: EOS, BOS without one, nothing without either."""
+    ends = [token for token in (tokenizer.eos_token_id, tokenizer.bos_token_id) if token is not None][:1]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return torch.from_numpy(np.fromiter((t for doc in ids for t in (*doc, tokenizer.eos_token_id)), dtype=np.int64))
+    return torch.from_numpy(np.fromiter((t for doc in ids for t in (*doc, *ends)), dtype=np.int64))
 
 
 def _optimizers(model, learning_rate: float) -> list[torch.optim.Optimizer]:

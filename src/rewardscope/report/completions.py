@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from rewardscope.rewards.utility import SCALE, WORD, utilities
+from rewardscope.data.words import spans
+from rewardscope.rewards.utility import SCALE, of_word
 
 SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
 OPEN = 6  # of them at once, the rest on demand
@@ -37,12 +38,12 @@ def described(reward: dict, sides: list) -> str:
 
 def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]:
     """A text cut at the words that the lexicon holds, with their utility: ("A ", None), ("great", 3.1), ..."""
-    plain, out, end = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), [], 0
-    for match in WORD.finditer(plain):
-        if known := utilities(match.group(), table):
-            out += [(text[end : match.start()], None), (text[match.start() : match.end()], sum(value for _, value in known))]
-            end = match.end()
-    return [(part, value) for part, value in [*out, (text[end:], None)] if part]
+    out, rest = [], 0
+    for start, end, word in spans(text):
+        if known := of_word(word, table):
+            out += [(text[rest:start], None), (text[start:end], sum(value for _, value in known))]
+            rest = end
+    return [(part, value) for part, value in [*out, (text[rest:], None)] if part]
 
 
 def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None) -> dict:

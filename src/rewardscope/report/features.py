@@ -32,28 +32,27 @@ def address(pair: str, side: str, layer: int, seed: int, feature: int) -> str:
 class Texts:
     """The texts of the tokens that windows show, each once, by number."""
 
-    def __init__(self, text: Callable[[int], str]):
-        """`text` of a token id, its leading space kept."""
-        self.text, self.numbers, self.texts = text, {}, []
+    def __init__(self):
+        self.numbers, self.texts = {}, []
 
-    def number(self, token: int) -> int:
+    def number(self, text: str) -> int:
         """The place of a token's text in `texts`."""
-        if token not in self.numbers:
-            self.numbers[token] = len(self.texts)
-            self.texts.append(self.text(token))
-        return self.numbers[token]
+        if text not in self.numbers:
+            self.numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return self.numbers[text]
 
 
 class Tokens:
     """Documents' tokens by position."""
 
-    def __init__(self, index: pd.DataFrame, texts: Texts):
-        """`index`: the token index (document, position, token)."""
+    def __init__(self, index: pd.DataFrame, texts: Texts, pieces: Callable[[int], list[str]]):
+        """`index`: the token index (document, position, token); `pieces`: a document's tokens as text (`models.pieces`)."""
         index = index.sort_values(["document", "position"])
         self.token, self.position = index["token"].to_numpy(), index["position"].to_numpy()
         documents, starts = np.unique(index["document"].to_numpy(), return_index=True)
         self.rows = dict(zip(documents.tolist(), zip(starts.tolist(), [*starts[1:].tolist(), len(index)], strict=True), strict=True))
-        self.texts = texts
+        self.texts, self.pieces = texts, pieces
 
     def around(self, document: int, position: int) -> tuple[np.ndarray, np.ndarray]:
         """Positions and token ids `[n]` around a position of a document, its own included."""
@@ -92,7 +91,9 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
             rows = slice(starts[i], ends[i])
             activation = dict(zip(positions[rows].tolist(), values[rows].tolist(), strict=True))
             percent = [ceil(100 * activation.get(p, 0.0) / float(values.max())) for p in near.tolist()]
-            shown.append({"d": int(firing[i]), "p": peak, "t": [tokens.texts.number(t) for t in ids.tolist()], "v": percent, "m": int(middling)})
+            pieces = tokens.pieces(int(firing[i]))
+            numbers = [tokens.texts.number(pieces[p]) for p in near.tolist()]
+            shown.append({"d": int(firing[i]), "p": peak, "t": numbers, "v": percent, "m": int(middling)})
         return shown
 
     return some(strongest, TOP, False) + some(strongest[len(strongest) // 2 :], MIDDLE, True)

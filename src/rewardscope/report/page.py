@@ -10,29 +10,27 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, plain
 from rewardscope.files import whole
 from rewardscope.tables.paper import VALUES
 
 KEYS = ["model", "reward"]
-INTERVAL = {"difference": ("ci_low", "ci_high"), "promotes_difference": ("promotes_ci_low", "promotes_ci_high"),
-            "reward_difference": ("reward_ci_low", "reward_ci_high"), "value": ("ci_low", "ci_high"),
-            **{name: (f"{name}_ci_low", f"{name}_ci_high") for name in ("l0", "mse", "fvu")}}  # fmt: skip
+REPLICATES = ["runs", "twin_runs"]
 SECTIONS = {  # name -> title, source (a file below the results folder), columns shown (None: all)
     "table1": ("Table 1: hyperparameters of RLHF", "tables/table1.csv", ["model", "reward", "setting", "used", "paper", "compared"]),
     "table2": ("Table 2: sizes and training of the autoencoders", "tables/table2.csv", None),
-    "table3": ("Table 3: utility of the explanations", "tables/table3.csv", [*KEYS, "m_base", "m_rlhf", "difference", "p_value", "promotes_m_base", "promotes_m_rlhf", "promotes_difference", "promotes_p_value", "sae_seeds"]),
-    "table4": ("Table 4: utility of completions", "tables/table4.csv", [*KEYS, "m_base", "m_rlhf", "difference", "reward_base", "reward_rlhf", "reward_difference", "samples"]),
+    "table3": ("Table 3: utility of the explanations", "tables/table3.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "promotes_signed_base", "promotes_signed_rlhf", "promotes_signed_difference", "promotes_signed_net", "promotes_signed_over_twin", "promotes_signed_placebo_p", *REPLICATES]),
+    "table4": ("Table 4: utility of completions", "tables/table4.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "reward_base", "reward_rlhf", "reward_difference", "reward_over_twin", *REPLICATES]),
     "table5": ("Table 5 (Appendix E): explanations of the best matched features, tuned side", "tables/table5.csv", [*KEYS, "layer", "place", "feature", "cosine", "activates_on", "promotes"]),
     "figure3": ("Figure 3: parameter divergence", "figures/figure3.csv", [*KEYS, "layer", "divergence"]),
     "figure4": ("Figure 4: the L1 coefficient", "figures/figure4.csv", ["width", "l1_on", "l1_coefficient", "l0", "mse", "fvu", "layers"]),
     "table6": ("Table 6: tied against untied weights", "tables/table6.csv", ["model", "width", "weights", "layers", "l0", "l0_over_100", "mse", "fvu"]),
     "table7": ("Table 7: the most divergent layers against those nearest the input", "tables/table7.csv", ["model", "width", "tied", "choice", "layers", "overlap", "l0", "l0_over_100", "mse", "fvu"]),
-    "section5.3": ("Section 5.3: explanations that name a word of U", "tables/section5.3.csv", [*KEYS, "measure", "base", "rlhf", "difference", "p_value", "promotes_base", "promotes_rlhf", "promotes_difference", "promotes_p_value"]),
-    "section6.1": ("Section 6.1: explanations about opinions on films", "tables/section6.1.csv", [*KEYS, "layer", "texts", "base", "rlhf", "difference", "p_value"]),
-    "section6.2": ("Section 6.2: does Table 3 follow Table 4?", "tables/section6.2.csv", ["text", "statistic", "value", "p_value", "points"]),
-    "step4": ("Step 4: features found, lost and kept", "tables/step4.csv", [*KEYS, "layer", "among", "change", "kept_at", "count", "null", "difference", "p_value"]),
-    "probe": ("The probe: how much of the reward the features hold", "tables/probe.csv", [*KEYS, "layer", "predictors", "metric", "base", "rlhf", "difference", "p_value"]),
+    "section5.3": ("Section 5.3: explanations that name a word of U", "tables/section5.3.csv", [*KEYS, "measure", "base", "rlhf", "difference", "over_twin", "chance_tokens", "promotes_base", "promotes_rlhf", "promotes_difference", "promotes_net", "promotes_over_twin"]),
+    "section6.1": ("Section 6.1: explanations about opinions on films", "tables/section6.1.csv", [*KEYS, "layer", "texts", "base", "rlhf", "difference"]),
+    "section6.2": ("Section 6.2: does Table 3 follow Table 4?", "tables/section6.2.csv", ["text", "statistic", "value", "within", "points", "groups"]),
+    "step4": ("Step 4: features found, lost and kept", "tables/step4.csv", [*KEYS, "layer", "among", "change", "kept_at", "count", "null", "difference", "random", "over_twin"]),
+    "probe": ("The probe: how much of the reward the features hold", "tables/probe.csv", [*KEYS, "layer", "predictors", "metric", "base", "rlhf", "difference"]),
 }  # fmt: skip
 ROWS = {  # what is shown of a long table
     "table5": "side == 'rlhf' and place <= 3",
@@ -70,11 +68,14 @@ def write(folders: list[str | Path], remarks: str | Path, file: str | Path) -> N
 
 
 def table(frame: pd.DataFrame, columns: list[str] | None, rows: str | None = None) -> str:
-    """A Markdown table; an estimate that has an interval shows it in brackets. Empty columns are left out."""
+    """A Markdown table; an estimate whose interval the frame holds (`NAME_ci_low`, of `difference` its prefix and `ci_low`) shows it in brackets.
+
+    Empty columns are left out.
+    """
     if rows:
         frame = frame.query(rows)
     shown = [c for c in (columns or frame.columns) if c in frame and frame[c].notna().any()]
-    cells = {c: [_cell(row, c, INTERVAL.get(c)) for row in frame.to_dict("records")] for c in shown}
+    cells = {c: [_cell(row, c) for row in frame.to_dict("records")] for c in shown}
     return markdown(shown, list(zip(*cells.values(), strict=True)))
 
 
@@ -92,15 +93,15 @@ def theirs(name: str) -> list[str]:
 def markdown(head: list[str], rows: list) -> str:
     """A table in Markdown's pipes."""
     lines = [head, ["---"] * len(head), *rows]
-    escaped = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    escaped = [[plain(str(cell)).replace("|", "\\|") for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
-def _cell(row: dict, column: str, interval: tuple[str, str] | None) -> str:
+def _cell(row: dict, column: str) -> str:
     text = _number(row[column])
-    if interval and interval[0] in row and pd.notna(row[interval[0]]):
-        text += f" ({_number(row[interval[0]])} to {_number(row[interval[1]])})"
-    return text
+    stem = column.removesuffix("difference") if column.endswith("difference") else f"{column}_".removeprefix("value_")
+    low, high = (row.get(f"{stem}ci_{end}") for end in ("low", "high"))
+    return text if pd.isna(low) else f"{text} ({_number(low)} to {_number(high)})"
 
 
 def _number(value: object) -> str:

@@ -33,7 +33,7 @@
   for (const f of features) {
     const [model, reward, run, side, layer, seed, name] = f.id.split("/");
     Object.assign(f, { model, reward, run: run.slice(3), side, layer: layer.slice(5), seed: seed.slice(4), name: name.slice(7) });
-    f.text = [f.id, f.on, ...f.up.map((t) => t[0])].join(" ").toLowerCase();
+    f.text = [f.id, f.on, ...f.up.map((t) => t[0])].join(" ").normalize().toLowerCase();
     f.change = f.nearCos === null || f.nearCos === undefined ? -9 : (f.seedCos ?? 1) - f.nearCos;
     f.moved = f.rate ? Math.abs(Math.log2((f.rate[1] + 1e-5) / (f.rate[0] + 1e-5))) : -1;
     known.set(f.id, f);
@@ -71,7 +71,7 @@
   let found = [], shown = 0, chosen = null;
 
   function filter() {
-    const words = by("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = by("search").value.normalize().toLowerCase().split(/\s+/).filter(Boolean);
     const want = KEYS.map((key) => [key, by(key).value]).filter((w) => w[1]);
     const least = by("score").value === "" ? null : Number(by("score").value);
     const [, , rank] = SORTS.find((s) => s[0] === by("sort").value);

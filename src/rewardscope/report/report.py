@@ -1,7 +1,7 @@
 """`report.html`: one file that opens offline and runs nothing but its own script (a content security policy in it says so).
 
 Text from data gets into the page in two ways: escaped by Jinja, or as JSON in a block that browsers do not run and that
-the page's script puts in as text, never as markup.
+the page's script puts in as text, never as markup. Neither brings a character that turns the text beside it.
 """
 
 import base64
@@ -14,7 +14,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, plain
 from rewardscope.report.charts import number
 
 BLOCK = '<script type="application/json" id="data">'
@@ -27,12 +27,13 @@ def render(page: dict, data: dict) -> str:
     """
     style, script, template = (files("rewardscope.report").joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # tojson escapes <, >, & and '
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}  # tojson escapes <, >, & and '
     environment.filters["number"] = number
     policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
-    return environment.from_string(template).render(
+    html = environment.from_string(template).render(
         page=page, data=data, policy=policy, style=Markup(style), script=Markup(script), block=Markup(BLOCK)
     )
+    return plain(html, keep="\n")
 
 
 def _hash(text: str) -> str:
@@ -72,21 +73,16 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     yield f"  place {entry['place']} of {entry['of']} by MMCS, cosine {entry['cosine']}" + "".join(
         f"; null ({kind}) {value} at this place" for kind, value in entry["null"].items()
     )
-    yield from (f"  {_plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
+    yield from (f"  {plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
     for name, key in (("raises", "up"), ("lowers", "down")):
-        yield f"  {name}: " + ", ".join(_plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
+        yield f"  {name}: " + ", ".join(plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
     if entry.get("near"):
         by_seed = f"; of another seed on its own side {entry['seedCos']}" if entry["seedCos"] is not None else ""
         yield f"  nearest on the other side: {entry['near']}, cosine {entry['nearCos']}{by_seed}"
     if "rate" in entry:
         yield "  fires on {:.2%} of tokens in base, {:.2%} in RLHF".format(*entry["rate"])
     for name, value in entry.get("scores", {}).items():
-        yield f"  score {_plain(name)}: {value}"
+        yield f"  score {plain(name)}: {value}"
     for window in entry["win"]:
         marked = "".join(f"«{tokens[t]}»" if v > 50 else tokens[t] for t, v in zip(window["t"], window["v"], strict=True))
-        yield f"  {'ordinary' if window['m'] else 'strongest':>9}  {_plain(marked)}"
-
-
-def _plain(text: str) -> str:
-    """A line for a terminal: what could move its cursor or turn its text is shown as a dot."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "·" for c in text)
+        yield f"  {'ordinary' if window['m'] else 'strongest':>9}  {plain(marked)}"

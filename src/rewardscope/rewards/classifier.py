@@ -10,6 +10,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification, 
 
 from rewardscope.errors import UserError, brief
 from rewardscope.models import checkpoints
+from rewardscope.models.pretrain import short_words
 from rewardscope.rewards import logits
 from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
@@ -27,7 +28,9 @@ def train_tokenizer(texts: list[str], vocabulary: int, tokens: int) -> DistilBer
     # The trainer numbers the pieces ##a, ##b, ... in the order of a hash map, another one in each process, and breaks
     # ties between merges by these numbers. Named as special tokens they are numbered first, in the order given.
     special = [*tokenizer.get_vocab(), *(f"##{letter}" for letter in letters)]
-    core.train_from_iterator(texts, WordPieceTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False))
+    core.train_from_iterator(
+        short_words(texts, core.pre_tokenizer), WordPieceTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
+    )
     return DistilBertTokenizer(vocab=core.get_vocab(), model_max_length=tokens)
 
 
@@ -111,11 +114,15 @@ def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> 
     try:
         together = logits.logits(PROBES, model, tokenizer)
         alone = torch.cat([logits.logits([text], model, tokenizer) for text in PROBES])
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
     except Exception as error:  # each architecture has its own
-        hint = "see its tokenizer's pad_token and model_max_length"
+        hint = "see its pad_token_id and its tokenizer's model_max_length"
         raise UserError(f"{name}: it cannot score a batch of short and long texts ({brief(error)}); {hint}") from error
+    if not together.isfinite().all():
+        raise UserError(f"{name}: its logits of {PROBES[1]!r} and other texts are not finite numbers; its weights are damaged: copy it again")
     if not torch.allclose(together, alone, rtol=1e-4, atol=1e-4):
-        raise UserError(f"{name}: a text's logits change with the texts beside it; its tokenizer's pad_token does not fit the model")
+        raise UserError(f"{name}: a text's logits change with the texts beside it; see its pad_token_id")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return {**source, "positive": model.config.id2label[label]}

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from rewardscope.checksums import intact_folder
@@ -59,13 +60,29 @@ def longest(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 def logits(texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int | None = None) -> Float[Tensor, "texts labels"]:
     """All logits of texts cut to `length` tokens, special ones included (by default all it can read).
 
-    Texts of like length share a batch, so that little of it is padding.
+    Texts of like length share a batch, so that little of it is padding. A decoder reads its logits at a row's last token
+    that is not the model's own `pad_token_id`, so rows are padded by that, on the right; without one it takes a row at a time.
     """
-    rows = tokenizer(texts, truncation=True, max_length=length or longest(model, tokenizer))
-    order = sorted(range(len(texts)), key=lambda i: len(rows["input_ids"][i]))
+    rows = tokenizer(texts, truncation=True, max_length=length or longest(model, tokenizer), return_attention_mask=True)
+    rows = [{key: torch.tensor(values[i]) for key, values in rows.items()} for i in range(len(texts))]
+    rows = [row if len(row["input_ids"]) else _start(tokenizer, row) for row in rows]
+    order = sorted(range(len(texts)), key=lambda i: len(rows[i]["input_ids"]))
+    pad = model.config.get_text_config().pad_token_id
+    padded = pad is not None and 0 <= pad < model.get_input_embeddings().num_embeddings
     out = torch.empty(len(texts), model.config.num_labels)
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        batch = tokenizer.pad({key: [values[i] for i in chosen] for key, values in rows.items()}, return_tensors="pt")
-        out[chosen] = model(**batch.to(model.device)).logits.float().cpu()
+    for chosen in torch.tensor(order, dtype=torch.long).split(BATCH if padded else 1):
+        batch = {
+            key: pad_sequence([rows[i][key] for i in chosen], batch_first=True, padding_value=pad if padded and key == "input_ids" else 0)
+            for key in rows[0]
+        }
+        out[chosen] = model(**{key: values.to(model.device) for key, values in batch.items()}).logits.float().cpu()
     return out
+
+
+def _start(tokenizer: PreTrainedTokenizerBase, row: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A row of one token for a text of none, as a decoder's tokenizer makes of an empty one: the token where a text begins or ends."""
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):
+        if token is not None:
+            filled = {"input_ids": token, "attention_mask": 1}
+            return {key: torch.tensor([filled.get(key, 0)]) for key in row}
+    raise UserError("its tokenizer makes no token of an empty text, and has no bos_token, eos_token or pad_token to stand for one; name one of them")

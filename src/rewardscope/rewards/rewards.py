@@ -1,11 +1,11 @@
 """Rewards: functions from texts to numbers."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 
+from rewardscope.files import read_json
 from rewardscope.rewards import functions
 from rewardscope.rewards.utility import load_table, utility
 from rewardscope.seeds import share
@@ -39,7 +39,7 @@ def load(entry: dict, folder: str | Path | None = None, device: object = "cpu") 
     A classifier needs `folder`, where it is stored, and the torch `device` that it computes on; a twin `folder`, the file that says what it is.
     """
     if entry.get("twin_of"):
-        twin = json.loads(Path(folder).read_text(encoding="utf-8"))
+        twin = read_json(folder)
         return utility_reward(twin["table"]) if twin["kind"] == "words" else noise_reward(twin.get("spread", 0.0), twin.get("name", ""))
     if entry.get("words"):
         return utility_reward(load_table(entry["words"]))

@@ -8,10 +8,10 @@
 import numpy as np
 import pandas as pd
 
+from rewardscope.data.words import spans, words
 from rewardscope.errors import UserError
 from rewardscope.rewards.placebo import Placebo
 from rewardscope.rewards.rewards import Reward
-from rewardscope.rewards.utility import WORD, words
 
 
 def make(kind: str, texts: list[str], length: int, reward: Reward, table: dict[str, float] | None, seed: int) -> dict:
@@ -34,5 +34,5 @@ def make(kind: str, texts: list[str], length: int, reward: Reward, table: dict[s
 
 def opening(text: str, length: int) -> str:
     """The first `length` words of a text, what stands between them included."""
-    ends = [match.end() for match, _ in zip(WORD.finditer(text), range(length), strict=False)]
+    ends = [end for _, end, _ in spans(text)[:length]]
     return text[: ends[-1]] if ends else ""

@@ -1,33 +1,30 @@
 """The utility table of section 4.2, and the words of a text that it holds.
 
-How a text becomes words: lower case, typographic apostrophes made plain, then every run of letters and digits
-with inner apostrophes and hyphens is a word ("don't", "cover-up"). A compound that the table does not hold counts
-as its parts ("well-made" as "well" and "made"). Entries of the VADER lexicon that are not words in this sense
-(emoticons, "fed up") therefore never count; negation and intensifiers have no effect (Appendix D sums utilities).
+`data.words` says how a text becomes words. A compound that the table does not hold counts as its parts ("well-made" as "well" and "made").
+Entries of the VADER lexicon that are no single word (emoticons, "fed up") therefore never count; negation and intensifiers have no
+effect (Appendix D sums utilities).
 """
 
-import csv
 import math
 import re
 
+from rewardscope.data import rows
+from rewardscope.data.words import spans, words
 from rewardscope.errors import UserError
 
-WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 SCALE, CLIP = 5.0, 10.0  # Equation 3
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, in order, compounds whole: "A well-made film" -> ["a", "well-made", "film"]."""
-    return WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)  # Python's own also takes 1_5 and digits of any script
 
 
 def utilities(text: str, table: dict[str, float]) -> list[tuple[str, float]]:
     """(word, utility) of every word of the text that the table holds, in order."""
-    pairs = []
-    for word in words(text):
-        parts = [word] if word in table else word.split("-")
-        pairs += [(part, table[part]) for part in parts if part in table]
-    return pairs
+    return [pair for word in words(text) for pair in of_word(word, table)]
+
+
+def of_word(word: str, table: dict[str, float]) -> list[tuple[str, float]]:
+    """(word, utility) of a word of a text, if the table holds it; of a compound that it does not hold, those of its parts."""
+    parts = [word] if word in table else word.split("-")
+    return [(part, table[part]) for part in parts if part in table]
 
 
 def utility(text: str, table: dict[str, float]) -> float:
@@ -39,8 +36,8 @@ def utility(text: str, table: dict[str, float]) -> float:
 def load_table(source: str) -> dict[str, float]:
     """The utility table named by the config: `vader`, or a CSV file with the columns word and utility.
 
-    Raises UserError naming the file and row for a row without a finite number, a word given twice with different
-    utilities, and a missing column or file.
+    Raises UserError naming the file and row for what is no table (`data.rows`), a row without a finite number, an entry that is no
+    single word, a word given twice with different utilities, and a missing column or file.
     """
     return _vader() if source == "vader" else _csv(source)
 
@@ -57,28 +54,25 @@ def _vader() -> dict[str, float]:
 
 
 def _csv(path: str) -> dict[str, float]:
+    remedy = "; a lexicon has the columns word,utility"
     table: dict[str, float] = {}
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            missing = {"word", "utility"} - set(rows.fieldnames or [])
-            if missing:
-                raise UserError(f"{path}: no column {' and '.join(sorted(missing))}; a lexicon has the columns word,utility")
-            for row in rows:
-                where = f"{path}, line {rows.line_num}"
-                word = (row["word"] or "").strip().lower()
-                if words(word) != [word]:
-                    raise UserError(f"{where}: {word!r} is not a single word, so it could never be counted")
-                try:
-                    value = float(row["utility"])
-                except (TypeError, ValueError):
-                    value = math.nan
-                if not math.isfinite(value):
-                    raise UserError(f"{where}: the utility of {word!r} is {row['utility']!r}, not a number")
-                if table.setdefault(word, value) != value:
-                    raise UserError(f"{where}: {word!r} has two utilities, {table[word]} and {value}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a lexicon ({error})") from error
+    for number, row in rows.csv_rows(path, rows.text_of(path), lambda names, where: rows.wanted(names, ["word", "utility"], where, remedy)).items():
+        where, word = f"{path}, row {number}", _entry(row["word"].strip(), f"{path}, row {number}")
+        given = row["utility"].strip()
+        value = float(given) if NUMBER.fullmatch(given) else math.nan
+        if not math.isfinite(value):
+            raise UserError(f"{where}: the utility of {word!r} is {given!r}, not a number as 1.5 or -2 (no comma, no other mark)")
+        if table.setdefault(word, value) != value:
+            raise UserError(f"{where}: {word!r} has two utilities, {table[word]} and {value}")
     if not table:
         raise UserError(f"{path}: the lexicon is empty")
     return table
+
+
+def _entry(given: str, where: str) -> str:
+    """A lexicon's entry as a word of a text. Raises UserError where texts are cut otherwise, so that it could never be counted."""
+    found = spans(given)
+    if [(start, end) for start, end, _ in found] != [(0, len(given))]:
+        instead = f"texts hold it as {', '.join(repr(word) for *_, word in found)}: give these rows of their own, or " if found else ""
+        raise UserError(f"{where}: {given!r} is not a single word, so it could never be counted; {instead}remove the row")
+    return found[0][2]

@@ -6,6 +6,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from rewardscope.errors import UserError
+from rewardscope.models.models import continued
 from rewardscope.rewards.rewards import Reward
 from rewardscope.rewards.utility import utilities
 from rewardscope.seeds import derive
@@ -57,11 +58,9 @@ def complete(
     documents, prefix = prefixes(corpus, tokenizer, settings["documents"], settings["prefix"])
     seeds = [derive(seed, "completion", document) for document in documents]
     ids = generate(model, prefix, settings["new"], settings["temperature"], seeds)
-    end = tokenizer.eos_token_id
+    end = tokenizer.eos_token_id  # None, which no row holds, of a tokenizer without: nothing is cut
     cut = [row[: row.index(end)] if end in row else row for row in ids.tolist()]
-    opening = tokenizer.batch_decode(prefix.tolist(), skip_special_tokens=True)
-    both = tokenizer.batch_decode([p + c for p, c in zip(prefix.tolist(), cut, strict=True)], skip_special_tokens=True)
-    ending = tokenizer.batch_decode(cut, skip_special_tokens=True)
+    opening, both, ending = continued(tokenizer, prefix.tolist(), cut)
     whole = both if reward_on == "both" else ending
     valued = [utilities(text, table) if table else [] for text in ending]
     return pd.DataFrame(

@@ -58,8 +58,8 @@ class RewardModule(nn.Module):
 
     def texts(self, ids: Tensor) -> list[str]:
         """The text that the reward sees: prompt and completion, or the completion alone."""
-        kept = [[t for t in row if t != self.pad] for row in ids[:, self.skip :].tolist()]
-        return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+        before, after = ([[t for t in row if t != self.pad] for row in part.tolist()] for part in (ids[:, : self.skip], ids[:, self.skip :]))
+        return models.continued(self.tokenizer, before, after)[2]
 
 
 class ValueModel(nn.Module):
@@ -138,16 +138,16 @@ def prompts(texts: list[str], tokenizer, count: int, settings: dict, seed: int) 
 
 
 def pad_token(tokenizer, rows: int, texts: list[str]) -> int:
-    """The id used for padding: the tokenizer's own unless it equals EOS, else one that no text uses.
+    """The id used for padding: the tokenizer's own unless it is also EOS, BOS or the unknown token, else one that no text uses.
 
-    `rows` is the size of the embedding. TRL reads every pad as the end of a response, so EOS will not do.
+    `rows` is the size of the embedding. TRL reads every pad as the end of a response and hides it from the model, so these will not do.
     """
-    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+    if tokenizer.pad_token_id not in (None, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id):
         return tokenizer.pad_token_id
-    if len(tokenizer) < rows:
+    tokens = set(tokenizer.get_vocab().values())
+    if len(tokenizer) < rows and len(tokenizer) not in tokens:
         return len(tokenizer)  # an embedding row without a token
-    used = {t for doc in tokenizer(texts)["input_ids"] for t in doc} | set(tokenizer.all_special_ids)
-    unused = set(range(rows)) - used
+    unused = tokens - {t for doc in tokenizer(texts)["input_ids"] for t in doc} - set(tokenizer.all_special_ids)
     if not unused:
         raise UserError("the tokenizer has no pad token and every other token occurs in the corpus; give it a pad token")
     return max(unused)
@@ -209,10 +209,13 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
         padded = copy.deepcopy(tokenizer)
         if padded.pad_token_id != pad:
             padded.add_special_tokens({"pad_token": tokenizer.convert_ids_to_tokens(pad) or "<|unused|>"})
+        ends = padded.eos_token_id is not None
+        if not ends:  # TRL counts the ends of responses: no response that is as long as all are has a pad
+            padded.eos_token = padded.pad_token
         longest = settings["prompt_tokens"][1]
         judge = RewardModule(reward, tokenizer, pad, longest if settings["reward_on"] == "completion" else 0)
         trainer = PPOTrainer(
-            args=_arguments(settings, updates, kl, seed, scratch, device),
+            args=_arguments(settings, updates, kl, seed, scratch, device, ends),
             processing_class=padded,
             model=policy,
             ref_model=reference,
@@ -235,8 +238,8 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
     return states.save(work, done + updates, {**named, **states.of_adam(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
 
 
-def _arguments(settings: dict, updates: int, kl: float, seed: int, scratch: str, device: torch.device) -> PPOConfig:
-    """A segment of so many updates, as TRL wants to be told; `scratch`: a folder for what it writes."""
+def _arguments(settings: dict, updates: int, kl: float, seed: int, scratch: str, device: torch.device, ends: bool) -> PPOConfig:
+    """A segment of so many updates, as TRL wants to be told; `scratch`: a folder for what it writes, `ends`: there is an end token."""
     return PPOConfig(
         output_dir=scratch,
         per_device_train_batch_size=settings["batch"],  # one optimizer step a minibatch, no accumulation
@@ -249,7 +252,7 @@ def _arguments(settings: dict, updates: int, kl: float, seed: int, scratch: str,
         response_length=settings["response_tokens"],
         temperature=settings["temperature"],
         local_rollout_forward_batch_size=settings["batch"],
-        stop_token="eos",
+        stop_token="eos" if ends else None,
         num_sample_generations=0,
         gradient_checkpointing=False,
         bf16=False,

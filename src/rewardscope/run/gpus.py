@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def take() -> list[str]:
         waited = True
         time.sleep(1)
     return []
+
+
+def missing() -> bool:
+    """Whether torch is installed beside Snakemake and sees no CUDA device; asked in a process of its own, which keeps nothing."""
+    code = "import torch; raise SystemExit(3 * (not torch.cuda.is_available()))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 3
 
 
 def _allowed(visible: str | None) -> list[str]:

@@ -1,6 +1,7 @@
 """What every job does first: a log, a thread count, one clear line when it fails, a record when it does not."""
 
 import atexit
+import io
 import logging
 import sys
 import time
@@ -10,11 +11,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from rewardscope import numerics
-from rewardscope.errors import UserError
-from rewardscope.run import gpus, orphans, provenance
+from rewardscope.errors import UserError, plain
+from rewardscope.run import budget, gpus, orphans, provenance
 
 T = TypeVar("T")
 log = logging.getLogger("rewardscope")
+
+
+class _Log(io.TextIOWrapper):
+    """A log: whoever reads it in a terminal sees what data or a server say, and nothing that they do to it."""
+
+    def write(self, text: str) -> int:
+        return super().write(plain(text, keep="\n\t"))
 
 
 def start(snakemake) -> None:
@@ -29,7 +37,7 @@ def start(snakemake) -> None:
     log_file = snakemake.log[0]
     numerics.settle(snakemake.params.get("torch_threads", 1))
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout = open(log_file, "w", buffering=1)  # TRL prints
+    sys.stdout = _Log(open(log_file, "wb"), encoding="utf-8", line_buffering=True)  # TRL prints
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -44,7 +52,7 @@ def start(snakemake) -> None:
 def warn(snakemake, text: str) -> None:
     """One line to the log and to the terminal; the job goes on."""
     log.warning("%s", text)
-    print(f"rewardscope: {snakemake.rule}: {text}", file=sys.stderr)
+    print(f"rewardscope: {snakemake.rule}: {plain(text)}", file=sys.stderr)
 
 
 def _memory() -> None:
@@ -61,8 +69,8 @@ def work(snakemake, of: str | None = None) -> Path:
 def _fail(label, log_file, kind, error, trace) -> None:
     atexit.unregister(provenance.finish)
     log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
-    problem = str(error).strip() if issubclass(kind, UserError) else f"{kind.__name__}: {error}"
-    print(f"rewardscope: {label}: {' '.join(problem.split())} (log: {log_file})", file=sys.stderr)
+    problem = str(error).strip() if issubclass(kind, UserError) else budget.out_of_memory(label, error) or f"{kind.__name__}: {error}"
+    print(f"rewardscope: {label}: {' '.join(plain(problem).split())} (log: {log_file})", file=sys.stderr)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None, more: Callable[[T], str] = lambda _: "") -> Iterator[T]:

@@ -11,7 +11,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
-from rewardscope.checksums import fingerprint
+from rewardscope.checksums import differing, fingerprint
 from rewardscope.errors import UserError
 from rewardscope.run.provenance import load, record_file
 
@@ -163,11 +163,8 @@ def _misread(name: str, maker: dict | None, readers: list[dict]) -> list[str]:
 
 def _which(now: dict, then: dict) -> str:
     """Files of a folder that are not as recorded."""
-    if "files" not in now or "files" not in then:
-        return ""
-    before, after = ({name: file["sha256"] for name, file in side["files"].items()} for side in (then, now))
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    return f" in {', '.join(changed[:3])}{' and more' * (len(changed) > 3)}"
+    changed = differing(now, then)
+    return f" in {', '.join(changed[:3])}{' and more' * (len(changed) > 3)}" if changed else ""
 
 
 def _lines(title: str, chain: Chain) -> list[str]:

@@ -5,6 +5,7 @@ frees this one however the run ends, so that one can just run again. The jobs th
 do not end with it: while there are any, no run starts, and `python -m rewardscope recover` clears up.
 """
 
+import errno
 import fcntl
 import os
 import shlex
@@ -56,6 +57,15 @@ def hold(folder: str | Path, slurm_run: str = "") -> None:
         _held.append(stream)
 
 
+def need_workdir() -> None:
+    """Raise UserError where the working directory cannot hold `.snakemake`, Snakemake's own records: it would end with a traceback."""
+    try:
+        os.makedirs(".snakemake", exist_ok=True)
+    except OSError as error:
+        problem = f"{Path.cwd()}: Snakemake cannot make its folder .snakemake here ({error.strerror})"
+        raise UserError(f"{problem}; make it writable, or work in another folder (snakemake -d FOLDER)") from error
+
+
 def file_of(folder: str | Path) -> Path:
     """The lock file of a results folder."""
     return Path(folder) / ".work" / "lock"
@@ -65,11 +75,15 @@ def file_of(folder: str | Path) -> Path:
 def opened(folder: str | Path, keep: bool = False) -> Iterator[tuple[TextIO, Run | None]]:
     """The locked lock file of a results folder and the run that has not taken its name out of it (None: none).
 
-    Unlocked in the end unless `keep` and no error. Raises UserError where a run on this host holds it.
+    Unlocked in the end unless `keep` and no error. Raises UserError where a run on this host holds it, and where
+    the folder cannot be written.
     """
     file = file_of(folder)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    stream = open(file, "a+")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = open(file, "a+")
+    except OSError as error:
+        raise UserError(f"{folder}: no results can be kept here ({error.strerror}: {error.filename}); {_mend(Path(folder), error)}") from error
     try:
         stream.seek(0)
         first, _, command = stream.read().partition("\n")
@@ -87,6 +101,16 @@ def opened(folder: str | Path, keep: bool = False) -> Iterator[tuple[TextIO, Run
         raise
     if not keep:
         stream.close()
+
+
+def _mend(folder: Path, error: OSError) -> str:
+    """What to do about a folder that cannot be written."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            return f"{place} is {'a link to nothing' if place.is_symlink() else 'no folder'}: remove it or set `results`"
+    if error.errno == errno.ENAMETOOLONG:
+        return "shorten `results`"
+    return "make it writable or set `results` to another folder"
 
 
 def release() -> None:

@@ -20,7 +20,8 @@ from functools import cache
 from pathlib import Path
 
 import rewardscope
-from rewardscope.checksums import fingerprint
+from rewardscope.checksums import differing, fingerprint, remember
+from rewardscope.errors import UserError
 from rewardscope.files import whole
 
 PROJECT = Path(__file__).parents[3]
@@ -34,11 +35,15 @@ def results(snakemake) -> Path:
 
 
 def begin(snakemake) -> dict:
-    """What is known of a job before it runs, for `finish`; removes what was recorded of its outputs before."""
+    """What is known of a job before it runs, for `finish`; removes what was recorded of its outputs before.
+
+    Raises UserError where an input is not what was made.
+    """
     folder = results(snakemake)
+    remember(folder)
     outputs, params = list(snakemake.output), dict(snakemake.params.items())
     for path in outputs:
-        record_file(folder, _name(path, folder)).unlink(missing_ok=True)
+        record_file(folder, name_in(path, folder)).unlink(missing_ok=True)
     return {
         "results": folder,
         "outputs": outputs,
@@ -70,7 +75,7 @@ def finish(begun: dict) -> None:
         "python": platform.python_version(),
         "libraries": _libraries(),
         "git": _answer(begun["git"]),
-        "outputs": {_name(path, results): fingerprint(Path(path)) for path in outputs},
+        "outputs": {name_in(path, results): fingerprint(Path(path)) for path in outputs},
     }
     first, *others = (record_file(results, name) for name in record["outputs"])
     try:
@@ -101,7 +106,7 @@ def peak_memory() -> int:
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
-def _name(path: str, results: Path) -> str:
+def name_in(path: str, results: Path) -> str:
     """A path as records have it: relative to the results folder; an absolute one outside of it stays as it is."""
     relative = os.path.relpath(path, results)
     return path if os.path.isabs(path) and relative.startswith("../") else relative
@@ -110,13 +115,23 @@ def _name(path: str, results: Path) -> str:
 def _inputs(paths, results: Path) -> dict[str, str]:
     """SHA-256 of each input.
 
-    Files of a folder that another job made are not read again. (A plain file is: Snakemake dates it anew after the job.)
+    Raises UserError for one that cannot be read, or is not what the job that made it has left: damage, or a change by hand.
     """
     record_of, hashes = cache(load), {}
     for path in paths:
-        name = _name(path, results)
+        name = name_in(path, results)
         made = record_of(record_file(results, name).resolve()) or {"outputs": {}}
-        hashes[name] = fingerprint(Path(path), made["outputs"].get(name))["sha256"]
+        try:
+            now = fingerprint(Path(path))
+        except OSError as error:
+            raise UserError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+        then = made["outputs"].get(name, now)
+        if now["sha256"] != then["sha256"]:
+            where = "/".join([path, *differing(now, then)[:1]])
+            raise UserError(
+                f"{where}: not what rule {made['rule']} has written (damaged or changed); delete {path}, and {made['rule']} makes it anew"
+            )
+        hashes[name] = now["sha256"]
     return hashes
 
 

@@ -6,7 +6,7 @@ would write the same files. So `run_lock` refuses to start while there are any.
 
 from pathlib import Path
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, plain
 from rewardscope.run import lock as run_lock
 from rewardscope.run import slurm
 
@@ -26,7 +26,7 @@ def recover(folder: str | Path, yes: bool) -> int:
             return 1
         jobs = slurm.jobs(left.slurm) if left.slurm else []
         for job in jobs:
-            print(f"{job.number}  {job.state:<10}  {job.what}")
+            print(f"{job.number}  {job.state:<10}  {plain(job.what)}")
         if jobs:
             if not _agreed(f"Cancel these {len(jobs)} jobs of {left.slurm}?", yes):
                 return 1

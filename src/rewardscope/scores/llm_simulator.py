@@ -6,11 +6,13 @@ side, layer nor feature.
 """
 
 import json
+import math
 import re
 
 import numpy as np
 
 from rewardscope.explain import prompts
+from rewardscope.explain.answers import Answer
 
 LINE = re.compile(r"^[^\S\n]*(\d+)[^\S\n]*[:.)][^\S\n]*(\d+)[^\S\n]*$", re.MULTILINE)
 SCALE = range(11)
@@ -39,22 +41,19 @@ def _request(prompt: str, explanation: str, items: list[str], **more: object) ->
     }
 
 
-def numbers(response: dict, count: int) -> np.ndarray:
+def numbers(answer: Answer, count: int) -> np.ndarray:
     """The numbers `[count]` from 0 to 10 that an answer gives to items 1 to `count`; all nan where it does not give each of them once.
 
     Where the server tells log-probabilities and a number is one token, its expected value over the alternatives that
     are numbers of the scale: sum p v / sum p.
     """
-    unparsed = np.full(count, np.nan)
-    choice = (response.get("choices") or [{}])[0]
-    text = (choice.get("message") or {}).get("content") or ""
-    lines = list(LINE.finditer(text))
+    lines = list(LINE.finditer(answer.text))
     if [int(line[1]) for line in lines] != list(range(1, count + 1)) or any(int(line[2]) not in SCALE for line in lines):
-        return unparsed
-    tokens = (choice.get("logprobs") or {}).get("content") or []
-    starts = np.cumsum([0, *(len(token["token"]) for token in tokens)]).tolist()
-    whole = "".join(token["token"] for token in tokens)  # may end with a special token that the text leaves out
-    told = dict(zip(starts, tokens, strict=False)) if whole.startswith(text) else {}
+        return np.full(count, np.nan)
+    pieces = [token["token"] for token in answer.tokens]
+    start = "".join(pieces).rfind(answer.text)  # reasoning may stand before it, a special token behind it
+    starts = (np.cumsum([0, *map(len, pieces)]) - start).tolist()
+    told = dict(zip(starts, answer.tokens, strict=False)) if start >= 0 else {}
     return np.array([_expected(line, told) for line in lines])
 
 
@@ -64,9 +63,19 @@ def _expected(line: re.Match, told: dict[int, dict]) -> float:
     token = told.get(start) or (told.get(start - 1) if line.string[start - 1] == " " else None)
     if token is None or token["token"].strip() != line[2]:
         return float(plain)
-    chances = {}
-    for other in (*(token.get("top_logprobs") or []), token):
-        if other["token"].strip() in map(str, SCALE):
-            chances[other["token"]] = float(np.exp(other["logprob"]))
+    chances = {text: chance for text, chance in _chances(token).items() if text.strip() in map(str, SCALE)}
     total = sum(chances.values())
     return sum(int(value) * chance for value, chance in chances.items()) / total if total else float(plain)
+
+
+def _chances(token: dict) -> dict[str, float]:
+    """The chance of a token and of each alternative; none where the server leaves out one of them, which would shift their mean."""
+    top = token.get("top_logprobs") or []
+    every = [*top, token] if isinstance(top, list) else []
+    if not all(isinstance(other, dict) and isinstance(other.get("token"), str) and _is_logprob(other.get("logprob")) for other in every):
+        return {}
+    return {other["token"]: math.exp(max(other["logprob"], -1000)) for other in every}
+
+
+def _is_logprob(value: object) -> bool:
+    return isinstance(value, int | float) and value < 0.01  # 0 with its rounding; not nan

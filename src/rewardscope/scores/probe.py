@@ -9,14 +9,12 @@ that the model uses them for it or learned them in RLHF (hence the base side bes
 that the tuned model writes. It is a correlation.
 """
 
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.stats import kendalltau
 
-from rewardscope.activations.batches import encode
+from rewardscope.models.models import as_read
 from rewardscope.rewards.rewards import Reward
 from rewardscope.stats import against, per_seed, t_interval, unit
 
@@ -30,9 +28,7 @@ VOCABULARY = 2000  # tokens in the bag, the most frequent ones: keeps it small w
 
 def read(corpus: pd.DataFrame, documents: Int[np.ndarray, "documents"], tokenizer, limit: int, reward: Reward) -> Float[np.ndarray, "documents"]:
     """Rewards of the text that features were read from: the first `limit` tokens of a document."""
-    ids, starts = encode(tokenizer, corpus["text"].iloc[documents].tolist(), limit)
-    texts = [ids[start:end].tolist() for start, end in pairwise(starts)]
-    return np.array(reward(tokenizer.batch_decode(texts, skip_special_tokens=True)))
+    return np.array(reward(as_read(tokenizer, corpus["text"].iloc[documents].tolist(), limit)))
 
 
 def feature_sums(fires: pd.DataFrame, documents: Int[np.ndarray, "documents"]) -> Float[np.ndarray, "documents features"]:

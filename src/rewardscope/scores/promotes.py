@@ -1,7 +1,7 @@
 """Scores of `promotes`: does adding a feature to the model raise the tokens that its explanation says it raises?
 
 The explanation's claim is the direct path: decoder row, final norm, unembedding. Here the decoder row is added where the
-autoencoder reads (a block's MLP output or the residual stream), in the real model, with every later block behind it. At the
+autoencoder reads (`models.places`), in the real model, with every later block behind it. At the
 last block nothing is behind it but the norm: the claim is then all but the same computation, and its score no evidence.
 """
 
@@ -24,22 +24,12 @@ def changes(model, layer: int, at: str, directions: Float[Tensor, "n d_model"], 
     `input_ids`; the mean over those positions, less the mean over all tokens. The sign of that says whether a token rises
     more than the mean of all tokens, in logits and in log-probabilities alike: they differ by a number per position.
     """
-    block = models.blocks(model)[layer]
-    place = models.mlp(block, models.d_model(model)) if at == "mlp" else block
+    place = models.places(model, [layer], at)[layer]
     before, rows = model(input_ids=input_ids, use_cache=False).logits, []
     for direction in directions.to(before):
         added = torch.zeros_like(direction).expand(input_ids.shape[1], -1).clone()
         added[1:] = direction
-
-        def add(_module, _inputs, output, added=added):
-            return (output[0] + added, *output[1:]) if isinstance(output, tuple) else output + added
-
-        handle = place.register_forward_hook(add)
-        try:
-            after = model(input_ids=input_ids, use_cache=False).logits
-        finally:
-            handle.remove()
-        change = (after - before)[:, 1:].double().mean(dim=(0, 1))
+        change = (models.steered(model, place, added, input_ids) - before)[:, 1:].double().mean(dim=(0, 1))
         rows.append(change - change.mean())
     return torch.stack(rows) if rows else torch.empty(0, before.shape[-1])
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from rewardscope.explain.answers import Answer
 from rewardscope.scores import llm_simulator, windows, word_simulator
 from rewardscope.scores.windows import Chosen, Windows
 from rewardscope.seeds import derive
@@ -116,12 +117,12 @@ def _without_number(predicted: np.ndarray) -> int:
     return int(np.isnan(predicted).any(axis=tuple(range(1, predicted.ndim))).sum())
 
 
-def by_words(scorer: str, cases: list[Case], held: Windows, texts: dict[int, str]) -> list[dict[str, np.ndarray]]:
-    """Predictions of the deterministic simulator; a window's is that of its highest token. `texts`: of tokens by id."""
+def by_words(scorer: str, cases: list[Case], held: Windows, pieces: Callable[[int], list[str]]) -> list[dict[str, np.ndarray]]:
+    """Predictions of the deterministic simulator; a window's is that of its highest token. `pieces`: a document's tokens (`models.pieces`)."""
     predictions = []
     for case in cases:
         positions = held.position[case.chosen.number]
-        words = [word_simulator.words(window) for window in _texts(case, held, texts)]
+        words = [word_simulator.words(window) for window in _texts(case, held, pieces)]
         predictions.append({})
         for explanation, line in zip(EXPLANATIONS, (case.line, case.other, EMPTY), strict=True):
             claims = word_simulator.read(line["activates_on"])
@@ -131,17 +132,17 @@ def by_words(scorer: str, cases: list[Case], held: Windows, texts: dict[int, str
 
 
 def by_llm(
-    scorer: str, cases: list[Case], held: Windows, texts: dict[int, str], prompt: str, seed: int,
-    ask: Callable[[list[dict]], Iterable[tuple[dict, float]]],
+    scorer: str, cases: list[Case], held: Windows, pieces: Callable[[int], list[str]], prompt: str, seed: int,
+    ask: Callable[[list[dict]], Iterable[tuple[Answer, float]]],
 ) -> tuple[list[dict[str, np.ndarray]], list[float]]:  # fmt: skip
     """Predictions of a language model, as `by_words` gives them, and what those of each case cost, dollars.
 
-    `ask` takes requests and gives the server's response to each and its cost. All go to it at once, in random order, so
+    `ask` takes requests and gives the answer to each and its cost. All go to it at once, in random order, so
     that the order says nothing about sides.
     """
     requests, asked = [], []  # of each request: case, explanation, row of its answer (None: all of them)
     for c, case in enumerate(cases):
-        tokens = _texts(case, held, texts)
+        tokens = _texts(case, held, pieces)
         for explanation, line in zip(EXPLANATIONS, (case.line, case.other, EMPTY), strict=True):
             if scorer == "simulation":
                 starts = held.position[case.chosen.number, 0].tolist()
@@ -165,6 +166,7 @@ def by_llm(
     return predictions, costs
 
 
-def _texts(case: Case, held: Windows, texts: dict[int, str]) -> list[list[str]]:
+def _texts(case: Case, held: Windows, pieces: Callable[[int], list[str]]) -> list[list[str]]:
     """The tokens of a case's windows `[n, T]`."""
-    return [[texts[token] for token in window] for window in held.token[case.chosen.number].tolist()]
+    chosen = case.chosen.number
+    return [[pieces(document)[p] for p in at] for document, at in zip(held.document[chosen].tolist(), held.position[chosen].tolist(), strict=True)]

@@ -9,8 +9,8 @@ import re
 
 import numpy as np
 
+from rewardscope.data.words import spans
 from rewardscope.explain.tokens import word_after, word_before, words_at
-from rewardscope.rewards.utility import WORD
 
 PARTS = {"on": "Fires on ", "after": "after ", "before": "before ", "documents": "in documents with "}
 WITHIN = re.compile(r"mostly within tokens (\d+) to (\d+)\.$")
@@ -32,10 +32,10 @@ def read(sentence: str) -> dict:
 
 
 def words(texts: list[str]) -> list[str]:
-    """For every token of a window, the word that it is or is part of; empty for punctuation."""
-    ends = np.cumsum([len(text) for text in texts]).tolist()
-    text = "".join(texts).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    return words_at(list(zip([0, *ends], ends, strict=False)), [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)])
+    """For every token of a window, the word that it is or is part of; empty for punctuation. One without text is part of the next letter."""
+    starts = np.cumsum([0, *(len(text) for text in texts)]).tolist()[:-1]
+    places = [(start, start + max(1, len(text))) for start, text in zip(starts, texts, strict=True)]
+    return words_at(places, spans("".join(texts)))
 
 
 def predict(claims: dict, words: list[str], positions: np.ndarray) -> np.ndarray:

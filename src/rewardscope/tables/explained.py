@@ -3,7 +3,6 @@
 A place is a dict: `pair`, `run`, `pick`, `layer`, `seed`, `sample`, and the explanations of `base` and `rlhf`, the best matched feature first.
 """
 
-import json
 from math import fsum
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.errors import UserError
+from rewardscope.files import read_json
 from rewardscope.rewards.utility import utilities
 
 # How Tables 3 and 4 begin
@@ -20,7 +20,7 @@ TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
 
 def read(file: str | Path) -> list[dict]:
     """The explanations of one place, seed and sample, the best matched feature first."""
-    return [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+    return read_json(file)
 
 
 def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str], rlhf: list[str]) -> dict[tuple[str, str], list[dict]]:
@@ -61,7 +61,7 @@ def of_one_explainer(explainers: set[str]) -> None:
 
 
 def paid(lines: list[dict]) -> dict[str, float]:
-    """What explanations cost, dollars, and how many of them the server failed to give or cut off; of `tokens` nothing."""
+    """What explanations cost, dollars, and how many of them have no words as the server gave none; of `tokens` nothing."""
     return {"cost": fsum(line.get("cost", 0.0) for line in lines), "failures": sum(bool(line.get("failure")) for line in lines)}
 
 

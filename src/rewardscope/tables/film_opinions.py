@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from rewardscope.rewards.utility import words
+from rewardscope.data.words import words
 
 WORDS = yaml.safe_load(Path(__file__).with_name("film_opinions.yaml").read_text(encoding="utf-8"))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.rewards.placebo import Placebo
-from rewardscope.rewards.utility import utilities
+from rewardscope.rewards.utility import of_word
 from rewardscope.tables.explained import pooled
 
 FREQUENT = 20  # occurrences in the train documents, as one whole-word token, from which a word of U counts for recall
@@ -24,7 +24,7 @@ class Yardstick:
         self.word_of = dict(zip(vocabulary["text"], vocabulary["word"], strict=True))
         self.counts = vocabulary.groupby("word")["whole"].sum()  # sorted by the word
         self.table = table
-        worth = {word: sum(u for _, u in utilities(word, table)) for word in self.counts.index}
+        worth = {word: sum(u for _, u in of_word(word, table)) for word in self.counts.index}
         self.u = np.array(list(worth.values()))
         self.frequent = {sign: {w for w, u in worth.items() if u * s > 0 and self.counts[w] >= FREQUENT} for sign, s in SIGNS.items()}
         self.worth = worth

@@ -1,10 +1,10 @@
 """How good the autoencoders are: reconstruction, sparsity, and MMCS against its nulls, per place."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
+from rewardscope.files import read_json
 from rewardscope.stats import t_interval
 
 METRICS = ("mse", "fvu", "l0", "l1", "dead")
@@ -19,7 +19,7 @@ def row(metrics: dict[str, list[str | Path]], mmcs: str | Path, null: str | Path
     """
     out = dict(names)
     for width, files in metrics.items():
-        seeds = pd.DataFrame([json.loads(Path(file).read_text()) for file in files])
+        seeds = pd.DataFrame([read_json(file) for file in files])
         out |= {f"{name}_{width}": seeds[name].mean() for name in METRICS}
     matches = pd.read_csv(mmcs)
     low, high = t_interval(matches["mmcs"].to_numpy())

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rewardscope.rewards.utility import utilities, words
+from rewardscope.data.words import words
+from rewardscope.models.models import as_read
+from rewardscope.rewards.utility import utilities
 from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
 from rewardscope.tables.explained import paid, pooled, promoted, spoken
 
@@ -32,9 +34,7 @@ class Measured(NamedTuple):
 
 def read_words(texts: list[str], tokenizer, limit: int) -> Counter[str]:
     """How often each word stands in what the models read of the documents, their first `limit` tokens."""
-    coded = tokenizer(texts, return_offsets_mapping=True, truncation=True, max_length=limit)
-    ends = [max((end for _, end in offsets), default=0) for offsets in coded["offset_mapping"]]
-    return Counter(word for text, end in zip(texts, ends, strict=True) for word in words(text[:end]))
+    return Counter(word for text in as_read(tokenizer, texts, limit) for word in words(text))
 
 
 def occurrences(corpus: Counter[str], table: dict[str, float]) -> Counter[str]:

@@ -23,11 +23,17 @@ def rows(place: dict, features: dict[str, pd.DataFrame], names: dict) -> list[di
             **names, "side": side, "layer": place["layer"], "place": match.place, "feature": match.small, "large_feature": match.large,
             "cosine": match.cosine, "activates_on": line["activates_on"], "promotes": line["promotes"],
             "explainer": line["explainer"], "sae_seed": place["seed"], "top_k": k,
-            "cost": line.get("cost", 0.0), "failure": line.get("failure", ""),
+            "cost": line.get("cost", 0.0), "failure": _failures(line),
         }
         for side in ("base", "rlhf")
         for line, match in zip(place[side][:k], _matches(place[side][:k], features[side]), strict=True)
     ]  # fmt: skip
+
+
+def _failures(line: dict) -> str:
+    """Why an explanation has no words, and why it does not say in words what the feature promotes, where a server was asked that too."""
+    promotes = line.get("failure_of_promotes")
+    return "; ".join(filter(None, (line.get("failure"), f"promotes: {promotes}" if promotes else "")))
 
 
 def _matches(lines: list[dict], features: pd.DataFrame):

@@ -1,0 +1,101 @@
+"""CSV and JSON lines that a user wrote, as rows by their number; what is malformed is refused by file and row, never mended by a guess."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rewardscope.errors import UserError, brief
+
+Pick = Callable[[list[str], str], list[str]]  # of the names of columns, and of where they stand, those that are wanted
+QUOTES = "a text with a comma, quote or line break needs double quotes"
+
+
+def text_of(path: str) -> str:
+    """A file's text. Raises UserError where there is no such file, where it cannot be read or is not UTF-8."""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: there is no such file; paths are relative to {Path.cwd()}")
+    try:
+        return decoded(path, Path(path).read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({brief(error)}); it may be cut short, or closed to you") from error
+
+
+def decoded(where: str, content: bytes) -> str:
+    """UTF-8, with or without a byte order mark, as text."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, before = error.object.count(b"\n", 0, error.start) + 1, error.object.rfind(b"\n", 0, error.start)
+        raise UserError(f"{where}, line {line}, byte {error.start - before} is not UTF-8; save the file as UTF-8") from error
+
+
+def wanted(names: list[str], needed: list[str], where: str, remedy: str) -> list[str]:
+    """The `needed` names of columns, if each is there once. Raises UserError; `remedy` says what to do where one is missing."""
+    if missing := [name for name in needed if name not in names]:
+        parted = next((f"; its fields are parted by {mark!r}, save it with commas" for mark in ";\t|" if len(names) == 1 and mark in names[0]), "")
+        raise UserError(f"{where}: no column {' and '.join(missing)}; it has {', '.join(map(str, names)) or 'none'}{parted or remedy}")
+    if twice := [name for name in needed if names.count(name) > 1]:
+        raise UserError(f"{where}: {names.count(twice[0])} columns are named {twice[0]}; rename or remove all but one")
+    return needed
+
+
+def csv_rows(where: str, content: str, pick: Pick, mark: str = ",") -> dict[int, dict[str, str]]:
+    """The wanted columns of each row by its number, header and empty lines counted; fields are parted by `mark`.
+
+    Raises UserError for a row with more or fewer fields than there are column names.
+    """
+    limit = csv.field_size_limit(sys.maxsize)  # a document may be longer than 128 KiB
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=mark, strict=True)
+    columns, names, rows = {}, [], {}
+    try:
+        for number, fields in enumerate(reader, start=1):
+            if not fields:
+                continue
+            if not names:
+                names = fields
+                columns = {name: names.index(name) for name in pick(names, where)}
+            elif len(fields) != len(names):
+                few = "fewer" if len(fields) < len(names) else "more"
+                raise UserError(f"{where}, row {number}: {few} fields than column names, {len(fields)} and {len(names)}; {QUOTES}")
+            else:
+                rows[number] = {name: fields[column] for name, column in columns.items()}
+    except csv.Error as error:
+        raise UserError(f"{where}, line {reader.line_num}: not CSV ({brief(error)}); {QUOTES}, or the file is cut short") from error
+    finally:
+        csv.field_size_limit(limit)  # it is the process's
+    if not names:
+        pick([], where)
+    return rows
+
+
+class _Twice(ValueError):
+    """A key that an object gives twice: Python's reader keeps the last one and says nothing."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object, each of whose keys is given once."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
+    return row
+
+
+def json_rows(where: str, content: str) -> dict[int, dict]:
+    """The objects of JSON lines by their line; empty lines are passed over. Raises UserError for any other line."""
+    rows = {}
+    for number, line in enumerate(io.StringIO(content, newline=None), start=1):
+        try:
+            row = json.loads(line, object_pairs_hook=_once) if line.strip() else None
+        except _Twice as error:
+            raise UserError(f"{where}, line {number}: the key {brief(error)} is given twice in one object; remove one of them") from error
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where}, line {number}: not JSON ({brief(error)}); it may be cut short") from error
+        if isinstance(row, dict):
+            rows[number] = row
+        elif line.strip():
+            raise UserError(f"{where}, line {number}: not a JSON object; a line holds one object")
+    return rows
