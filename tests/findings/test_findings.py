@@ -32,7 +32,7 @@ def planted():
     settings = {"completions": 60, "prefix": PROMPT, "new": NEW}
     sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, seed=5)
     read = samples.read(base, tuned, sequences, PROMPT, [1], "mlp")
-    pieces = [[models.token_text(tokenizer, token) for token in row] for row in sequences]
+    pieces = samples.pieces(tokenizer, sequences)
     place = findings.Place("top1", 1, {1: new(24, tiny.WIDTH, [3], True)}, torch.randn(24, tiny.WIDTH, generator=torch.Generator().manual_seed(2)))
     return base, tuned, tokenizer, read, side, pieces, place, good
 

@@ -95,3 +95,12 @@ def test_completions_end_before_the_end_token():
 
 def test_scaled_values_keep_their_mean():
     torch.testing.assert_close(samples.scaled(torch.tensor([0.0, 0.0, 2.0, 2.0]).double()), torch.tensor([0.0, 0.0, 2.0, 2.0]))
+
+
+def test_the_text_of_tokens_is_that_of_the_sequence():
+    tokenizer = tiny.tokenizer()
+    text = "A lovely film, na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve and 很好"
+    ids = tokenizer(text)["input_ids"]
+    (found,) = samples.pieces(tokenizer, [ids])
+    assert len(found) == len(ids) and "".join(found) == text and "\N{REPLACEMENT CHARACTER}" not in text
+    assert any(piece.startswith(" ") for piece in found)

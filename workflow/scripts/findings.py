@@ -42,7 +42,7 @@ try:
         tuned,
         read,
         side,
-        [[models.token_text(tokenizer, token) for token in ids] for ids in sequences],
+        samples.pieces(tokenizer, sequences),
         places,
         credit,
         gained,

@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from rewardscope.data.words import spans
 from rewardscope.errors import UserError, brief
 from rewardscope.explain.tokens import word_before, words_at
 from rewardscope.findings import contexts, reading, score
 from rewardscope.findings.samples import Samples, added, distributions, scaled
 from rewardscope.rewards.rewards import Reward
-from rewardscope.rewards.utility import WORD
 from rewardscope.sae.model import SAE
 
 MODES = ("with the reward", "two checkpoints")
@@ -197,8 +197,7 @@ def _words(pieces: list[list[str]]) -> list[list[str]]:
     found = []
     for row in pieces:
         ends = np.cumsum([0, *map(len, row)]).tolist()
-        text = "".join(row).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        found.append(words_at(list(zip(ends, ends[1:], strict=False)), [(m.start(), m.end(), m.group().lower()) for m in WORD.finditer(text)]))
+        found.append(words_at(list(zip(ends, ends[1:], strict=False)), spans("".join(row))))
     return found
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import kl_div
 
 from rewardscope.activations.extract import capture
+from rewardscope.models import models
 from rewardscope.rewards.rewards import Reward
 from rewardscope.rlhf.completions import generate, prefixes
 from rewardscope.seeds import derive
@@ -58,13 +59,13 @@ def read(base, tuned, sequences: list[list[int]], prompt: int, layers: list[int]
     sequence = torch.tensor([i for i, ids in enumerate(sequences) for _ in ids[prompt:]])
     place = torch.tensor([j for ids in sequences for j in range(len(ids) - prompt)])
     token = torch.tensor([t for ids in sequences for t in ids[prompt:]])
-    changes, kls, rows = [], [], {n: [] for n in layers}
+    changes, kls, rows, places = [], [], {n: [] for n in layers}, models.places(tuned, layers, at)
     for ids, kept, logs in _log_probabilities(base, tuned, sequences, prompt):
         chosen = ids[:, 1:][kept].unsqueeze(1)
         p_base, p_tuned = (log.gather(1, chosen).squeeze(1) for log in logs)
         changes.append(p_tuned - p_base)
         kls.append(kl_div(logs[0], logs[1], reduction="none", log_target=True).sum(dim=1))
-        for n, x in capture(tuned, layers, at, ids).items():
+        for n, x in capture(tuned, places, ids).items():
             rows[n].append(x[:, :-1][kept].float().cpu())
     joined = {n: torch.cat(parts) for n, parts in rows.items()}
     return Samples(sequences, prompt, sequence, place, token, torch.cat(changes).cpu(), torch.cat(kls).cpu(), joined)
@@ -100,9 +101,18 @@ def added(samples: Samples, reward: Reward, tokenizer, reward_on: str) -> Float[
     """What each token added to the reward of the text before it: of prompt and completion, or of the completion (`reward_on`)."""
     start = samples.prompt if reward_on == "completion" else 0
     beginnings = [ids[start:end] for ids in samples.sequences for end in range(samples.prompt, len(ids) + 1)]
-    texts = tokenizer.batch_decode(beginnings, skip_special_tokens=True)
+    texts = models.decoded(tokenizer, beginnings)
     given = iter(np.asarray(reward(texts), dtype=float))
     return torch.from_numpy(np.concatenate([np.diff([next(given) for _ in range(len(ids) - samples.prompt + 1)]) for ids in samples.sequences]))
+
+
+def pieces(tokenizer, sequences: list[list[int]]) -> list[list[str]]:
+    """The text of every token: what it adds to that of the tokens before it. Of a character's bytes the last one has it."""
+    found = []
+    for ids in sequences:
+        texts = [text.rstrip("\N{REPLACEMENT CHARACTER}") for text in models.decoded(tokenizer, [ids[:n] for n in range(len(ids) + 1)])]
+        found.append([after[len(before) :] for before, after in zip(texts, texts[1:], strict=False)])
+    return found
 
 
 def scaled(values: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
