@@ -12,6 +12,7 @@ def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
         "raised": [{"token": f" {word}", "logit": 1.0} for word in raised.split()],
         "lowered": [{"token": " bad", "logit": -1.0}],
         "explainer": explainer,
+        "feature": f"{words}, {raised}",  # in place of a number: another feature says something else
     }
 
 

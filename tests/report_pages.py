@@ -20,17 +20,18 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
     "promotes_signed_over_twin_ci_low": 15.5, "promotes_signed_over_twin_ci_high": 40.9, "promotes_signed_placebo_p": 0.0125,
     "promotes_recall_positive_base": 0.02, "promotes_recall_positive_rlhf": 0.11, "promotes_recall_negative_base": 0.03,
     "promotes_recall_negative_rlhf": 0.01, "promotes_recall_expected_base": 0.05, "promotes_recall_expected_rlhf": 0.04, "twin_runs": 3,
+    "featureless": 0, "words_base": 20.0, "words_rlhf": 22.0,
 }  # fmt: skip
 STEP4 = {
     "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
     "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "RLHF run", "runs": 3, "random": 57.2, "twin": 4.9,
-    "over_twin": 0.77, "over_twin_ci_low": -2.1, "over_twin_ci_high": 3.6,
+    "over_twin": 0.77, "over_twin_ci_low": -2.1, "over_twin_ci_high": 3.6, "featureless": 0,
 }  # fmt: skip
 TABLE4 = {
     "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 3, "reward_base": -0.06,
     "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44, "reward_twin": 0.21, "reward_over_twin": 1.08,
     "reward_over_twin_ci_low": 0.84, "reward_over_twin_ci_high": 1.32, "reward_alone_base": -0.02, "reward_alone_rlhf": 1.27,
-    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3,
+    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3, "same": 0.0,
 }  # fmt: skip
 NONE = float("nan")
 ENDS = ("_over_twin", "_over_twin_ci_low", "_over_twin_ci_high")

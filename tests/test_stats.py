@@ -138,7 +138,14 @@ def test_bootstrap_is_deterministic():
     values = np.arange(20.0)
     assert bootstrap_interval(values, 2500, seed=1) == bootstrap_interval(values, 2500, seed=1)
     assert bootstrap_interval(values, 2500, seed=1) != bootstrap_interval(values, 2500, seed=2)
-    assert bootstrap_interval(np.full(5, 2.5), 100, seed=0) == (2.5, 2.5)
+
+
+@pytest.mark.parametrize("values", [[0.0] * 6, [2.5] * 5, [0.1 + 0.2, 0.3, 0.3], [1e9 / 3, 1e9 / 3 * (1 + 1e-15)]])
+def test_equal_values_are_no_certainty(values):
+    """They do not say how far another would be, and rounding is no spread; the p of a sign flip needs none."""
+    assert all(map(math.isnan, (*t_interval(np.array(values)), *bootstrap_interval(np.array(values), 100, 0))))
+    assert not any(map(math.isnan, t_interval(np.array([*values, 1.001 * values[0] + 1e-6]))))
+    assert paired(np.ones(6))["p_value"] == 2 / 64 and math.isnan(paired(np.ones(6))["ci_low"]) and math.isnan(paired(np.array([]))["difference"])
 
 
 def measured(runs=("run1",)) -> pd.DataFrame:
@@ -233,7 +240,8 @@ def test_groups_are_drawn_whole(level):
 def test_no_interval_of_few_groups_or_equal_points():
     x, groups = np.arange(8.0), np.array([0, 0, 1, 1, 2, 2, 3, 3])
     assert all(map(math.isnan, group_interval(spearman, x, x, groups, 5, 100, 0)))  # eight points, and four groups
-    assert group_interval(spearman, x, x, groups, 4, 100, 0) == (1.0, 1.0)
+    assert all(map(math.isnan, group_interval(spearman, x, x, groups, 4, 100, 0)))  # 1 in each resample
+    assert not any(map(math.isnan, group_interval(spearman, x, x**2 % 5, groups, 4, 100, 0)))
     assert all(map(math.isnan, group_interval(spearman, x, np.ones(8), groups, 4, 100, 0)))
     assert all(map(math.isnan, group_interval(kendall, np.where(x == 2, math.nan, x), x, groups, 4, 100, 0)))
 

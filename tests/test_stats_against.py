@@ -5,6 +5,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 from seed_values import of_seeds
@@ -40,7 +41,11 @@ def test_welch_of_three_samples_by_hand():
 
 
 def test_welch_without_a_spread():
-    assert welch([(1.0, np.full(3, 2.5)), (-1.0, np.full(2, 0.5))]) == (2, 2, 2)
+    same = welch([(1.0, np.full(3, 2.5)), (-1.0, np.full(2, 0.5))])
+    assert same[0] == 2 and all(map(math.isnan, same[1:]))  # equal values are no certainty
+    one = welch([(1.0, np.full(3, 2.5)), (-1.0, np.array([0.0, 1.0]))])
+    assert one == pytest.approx((2, 2 - 12.7062 * 0.5, 2 + 12.7062 * 0.5), rel=1e-4)  # the other's one degree of freedom
+    assert all(map(math.isnan, welch([(1.0, np.array([])), (-1.0, np.arange(3.0))])))
     estimate, low, high = welch([(1.0, np.array([1.0, 3.0])), (-1.0, np.array([5.0]))])
     assert estimate == -3 and math.isnan(low) and math.isnan(high)  # one value has no spread to be told
     assert all(map(math.isnan, welch([(1.0, np.array([1.0, math.nan])), (-1.0, np.zeros(2))])))
@@ -125,9 +130,32 @@ def test_one_seed_has_a_difference_alone():
     assert all(math.isnan(found[key]) for key in ("ci_low", "ci_high", "p_value"))
 
 
-def test_a_seed_without_a_value_leaves_nothing_to_compare():
+def test_a_seed_without_a_value_is_left_out():
+    """As in a run among several: its SAE has no ranked feature, and says nothing of those that have."""
     found = against(of_seeds({"run1": BASE}, {"run1": [*RLHF[:5], math.nan]}), "a")
-    assert all(math.isnan(found[key]) for key in (*ENDS, "p_value")) and found["rlhf"] == np.mean(RLHF[:5])
+    assert found == pytest.approx(against(of_seeds({"run1": BASE}, {"run1": RLHF[:5]}), "a")) and found["rlhf"] == np.mean(RLHF[:5])
+    two = of_seeds({"run1": [1.0, 3.0], "run2": [2.0, math.nan]}, {"run1": [4.0, 6.0], "run2": [7.0, math.nan]})
+    found = against(two, "a")
+    theirs = scipy_stats.ttest_1samp([3.0, 5.0], 0).confidence_interval()
+    assert [found[end] for end in ENDS] == pytest.approx([4, theirs.low, theirs.high])
+    assert found["rlhf"] - found["base"] == 4  # a mean over runs, of which the second has one seed
+
+
+def test_a_run_without_a_value_leaves_nothing_to_compare():
+    nothing = {"run1": [1.0, 3.0], "run2": [math.nan, math.nan]}
+    for seeds in (of_seeds(nothing, nothing), of_seeds({"run1": [math.nan]}, {"run1": [math.nan]})):
+        found = against(seeds, "a")
+        assert all(math.isnan(found[key]) for key in (*ENDS, "p_value"))
+
+
+def test_a_shared_base_whose_features_are_not_all_compared():
+    """Run 2's RLHF side has fewer features, so fewer of the same base's count: its seeds' noise is in the interval all the same."""
+    base, rlhf = {"run1": [1.0, 5.0], "run2": [0.5, 3.5]}, {"run1": [8.0, 9.0], "run2": [6.0, 6.5]}
+    own = of_seeds(base, rlhf)
+    known = own.join(pd.concat({("shared", side): pd.Series(1, own.index) for side in ("base", "rlhf")}, axis=1))
+    theirs = scipy_stats.ttest_ind([8.5, 6.25], [0.75, 4.25], equal_var=False).confidence_interval()
+    assert [against(known, "a")[end] for end in ENDS] == pytest.approx([7.375 - 2.5, theirs.low, theirs.high])
+    assert against(own, "a")["ci_high"] - against(own, "a")["ci_low"] < theirs.high - theirs.low
 
 
 def test_runs_with_saes_of_their_own():

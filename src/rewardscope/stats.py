@@ -12,10 +12,15 @@ Correlation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(x, y), both `[..., n]`, to correlations `[...]`; nan where either is constant"""
 
 
+def _alike(values: np.ndarray) -> bool:
+    """Whether `values` `[n]` are equal but for rounding (or none): they say nothing of their spread, and no interval of theirs has a width."""
+    return not len(values) or bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
+
+
 def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Student's t interval for the mean of `values` `[n]`, n - 1 degrees of freedom; nan below two values."""
+    """Student's t interval for the mean of `values` `[n]`, n - 1 degrees of freedom; nan below two values and of equal ones."""
     n = len(values)
-    if n < 2:
+    if n < 2 or _alike(values):
         return math.nan, math.nan
     half = scipy.special.stdtrit(n - 1, (1 + level) / 2) * np.std(values, ddof=1) / math.sqrt(n)
     return float(np.mean(values) - half), float(np.mean(values) + half)
@@ -44,12 +49,17 @@ def _permutation_p(size: Callable[..., np.ndarray], values: tuple[np.ndarray, ..
 def paired(differences: np.ndarray) -> dict[str, float]:
     """`difference, ci_low, ci_high, p_value` of replicates' `differences` `[n]`: mean, t interval, sign-flip p."""
     low, high = t_interval(differences)
-    return {"difference": float(np.mean(differences)), "ci_low": low, "ci_high": high, "p_value": sign_flip_p(differences)}
+    return {
+        "difference": float(np.mean(differences)) if len(differences) else math.nan,
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": sign_flip_p(differences),
+    }
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval for the mean of `values` `[n]` (paired differences for a paired interval)."""
-    if len(values) < 2:
+    """Percentile bootstrap interval for the mean of `values` `[n]` (paired differences for a paired interval); nan as `t_interval`."""
+    if len(values) < 2 or _alike(values):
         return math.nan, math.nan
     low, high = scipy.stats.bootstrap(
         (values,), np.mean, n_resamples=resamples, batch=BATCH, confidence_level=level, method="percentile", rng=seed
@@ -80,7 +90,7 @@ def group_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of `statistic` over points `[n]` of independent `groups` `[n]`, drawn whole; nan below `least` of them.
 
-    A resample whose points are equal has no correlation and is left out.
+    A resample whose points are equal has no correlation and is left out. Nan too where all others have the same.
     """
     names = np.unique(groups)
     if len(names) < least or np.isnan(statistic(x, y)):
@@ -90,7 +100,10 @@ def group_interval(
     for chosen in rng.integers(len(names), size=(resamples, len(names))):
         points = np.concatenate([members[group] for group in chosen])
         resampled.append(statistic(x[points], y[points]))
-    low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    known = np.array(resampled)[~np.isnan(resampled)]
+    if _alike(known):
+        return math.nan, math.nan
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -98,14 +111,15 @@ def welch(groups: list[tuple[float, np.ndarray]], level: float = 0.95) -> tuple[
     """A weighted sum of the means of independent samples, and its t interval: `(weight, values [n])` each.
 
     Variances need not be equal: the degrees of freedom are Welch and Satterthwaite's. With the weights 1 and -1 it is Welch's
-    two-sample interval, with one sample Student's. The interval is nan where a sample has fewer than two values.
+    two-sample interval, with one sample Student's. The interval is nan where a sample has fewer than two values, or in each of
+    them all are equal; without a value the sum is nan too.
     """
-    estimate = sum(weight * np.mean(values) for weight, values in groups)
-    if any(len(values) < 2 for _, values in groups):
+    estimate = sum(weight * np.mean(values) if len(values) else math.nan for weight, values in groups)
+    if any(len(values) < 2 for _, values in groups) or all(_alike(values) for _, values in groups):
         return float(estimate), math.nan, math.nan
     parts = [weight**2 * np.var(values, ddof=1) / len(values) for weight, values in groups]
     spread = sum(part**2 / (len(values) - 1) for part, (_, values) in zip(parts, groups, strict=True))
-    half = scipy.special.stdtrit(sum(parts) ** 2 / spread, (1 + level) / 2) * math.sqrt(sum(parts)) if spread else 0.0
+    half = scipy.special.stdtrit(sum(parts) ** 2 / spread, (1 + level) / 2) * math.sqrt(sum(parts))
     return float(estimate), float(estimate - half), float(estimate + half)
 
 
@@ -127,8 +141,10 @@ def two_sample_p(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 100_0
 def per_seed(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     """`values` by run and SAE seed, columns (value, side), from rows with the columns run, seed, sample and side.
 
-    Rows of one sample are summed (layers); samples are averaged inside a seed.
+    Rows of one sample are summed (layers); samples are averaged inside a seed. A column `shared` (whether the runs share the base's
+    SAEs, for `effect`) goes with them.
     """
+    values = [*values, *({"shared"} & {*rows.columns})]
     keys = ["run", "seed", "side"]
     return rows.groupby([*keys, "sample"])[values].sum(min_count=1).groupby(keys).mean().unstack("side")
 
@@ -145,6 +161,11 @@ def counted(rows: pd.DataFrame) -> dict:
     return {"samples": rows["sample"].nunique(), "unit": unit(runs), "runs": runs, "sae_seeds": rows["seed"].nunique()}
 
 
+def featureless(rows: pd.DataFrame) -> int:
+    """In how many dictionaries (of a run and SAE seed) both sides have no feature to compare: `k` is 0 in all layers. A column of a table."""
+    return int((rows.groupby(["run", "seed"])["k"].sum() == 0).sum())
+
+
 def unit(runs: int) -> str:
     """What an interval over the replicates of so many runs speaks of."""
     return "RLHF run" if runs > 1 else "SAE noise of one run"
@@ -154,15 +175,17 @@ def effect(seeds: pd.DataFrame, value: str) -> list[tuple[float, np.ndarray]]:
     """The difference RLHF - base of a `value` of `per_seed`, as independent samples for `welch`.
 
     Several runs: each run's mean over its RLHF SAE seeds less that over its base SAE seeds. Where the runs share the base's SAEs
-    (`bases/`: every run has the same base values), the runs' RLHF means, less the base's SAE seeds: else no interval would hold
-    their noise. One run: the RLHF SAE seeds, less the base SAE seeds; they are not paired, as their SAEs have nothing in common.
+    (`shared`, or every run has the same base values), the runs' RLHF means, less the base's SAE seeds, each a mean over runs: else no
+    interval would hold their noise. One run: the RLHF SAE seeds, less the base SAE seeds; they are not paired, as their SAEs have
+    nothing in common. A seed without a value (no feature is ranked) is left out; a run without any is nan, and so is then the difference.
     """
     base, rlhf = (seeds[value][side].unstack("run") for side in ("base", "rlhf"))  # seed x run
     if base.shape[1] == 1:
-        return [(1.0, rlhf.iloc[:, 0].to_numpy()), (-1.0, base.iloc[:, 0].to_numpy())]
+        return [(1.0, rlhf.iloc[:, 0].dropna().to_numpy()), (-1.0, base.iloc[:, 0].dropna().to_numpy())]
     alike = base.fillna(math.inf)  # a seed without a value has none in any run
-    if alike.eq(alike.iloc[:, 0], axis=0).to_numpy().all() and base.notna().any(axis=None):
-        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.iloc[:, 0].dropna().to_numpy())]
+    shared = "shared" in seeds and bool(seeds["shared"]["base"].any())
+    if (shared or alike.eq(alike.iloc[:, 0], axis=0).to_numpy().all()) and base.notna().any(axis=None):
+        return [(1.0, rlhf.mean().to_numpy()), (-1.0, base.mean(axis=1).dropna().to_numpy())]
     return [(1.0, (rlhf.mean() - base.mean()).to_numpy())]
 
 
@@ -172,7 +195,7 @@ def against(seeds: pd.DataFrame, value: str) -> dict[str, float]:
     The p: of several runs with SAEs of their own (or a base that is the same in every seed: 0) a sign-flip test, from six runs on; of
     one run a two-sample permutation of SAE seeds.
     """
-    groups, (base, rlhf) = effect(seeds, value), (seeds[value][side].mean() for side in ("base", "rlhf"))
+    groups, (base, rlhf) = effect(seeds, value), (seeds[value][side].groupby("run").mean().mean() for side in ("base", "rlhf"))
     difference, low, high = welch(groups)
     (_, first), *others = groups
     if seeds.index.unique("run").size == 1:

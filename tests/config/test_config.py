@@ -115,6 +115,13 @@ def test_default():
         assert dumped[key] == DEFAULT[key]
 
 
+def test_a_control_is_another_recipe():
+    assert complaint(with_overlay("controls: [paper]")) == "controls names paper, which is recipe itself; a control is another recipe"
+    twice = complaint(with_overlay("controls: [untied, untied]"))
+    assert twice == "controls is ['untied', 'untied']; its names must be distinct"
+    assert complaint(with_overlay("recipe: untied\ncontrols: [untied]")).startswith("controls names untied")
+
+
 def test_libraries_are_larger_than_what_runs():
     """Entries that no pair uses are typed, but not measured against the rest; of other models the size is unknown."""
     config = load(

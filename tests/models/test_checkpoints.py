@@ -29,7 +29,7 @@ from transformers import (
 from rewardscope.checksums import checksum
 from rewardscope.errors import UserError
 from rewardscope.models import models
-from rewardscope.models.agreement import agree
+from rewardscope.models.agreement import agree, equal
 from rewardscope.models.checkpoints import fetch
 from rewardscope.models.pretrain import train_tokenizer
 
@@ -456,6 +456,20 @@ def test_a_tuned_copy_agrees(tmp_path, kind):
     tiny.build(kind, seed=4).save_pretrained(tmp_path / "tuned", max_shard_size="20KB")
     tiny.tokenizer().save_pretrained(tmp_path / "tuned")
     agree(tiny.checkpoint(kind), tmp_path / "tuned")
+
+
+def test_a_tuned_checkpoint_that_is_its_base_is_refused(tmp_path):
+    """However its files are cut; one number makes it another model."""
+    model = models.load(tiny.checkpoint("gpt2"))
+    model.save_pretrained(tmp_path / "tuned", max_shard_size="20KB")
+    tiny.tokenizer().save_pretrained(tmp_path / "tuned")
+    assert len(list((tmp_path / "tuned").glob("*.safetensors"))) > 1 and equal(tiny.checkpoint("gpt2"), tmp_path / "tuned")
+    with pytest.raises(UserError, match="^the tuned checkpoint has the weights of its base model, all of them: there is nothing to compare; name"):
+        agree(tiny.checkpoint("gpt2"), tmp_path / "tuned")
+    with torch.no_grad():
+        models.blocks(model)[-1].mlp.c_proj.bias[-1] += 1e-3
+    model.save_pretrained(tmp_path / "tuned", max_shard_size="20KB")
+    agree(tiny.checkpoint("gpt2"), tmp_path / "tuned")
 
 
 def test_what_differs_is_named(tmp_path, copy):

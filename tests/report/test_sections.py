@@ -87,6 +87,9 @@ def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
     (chart,) = report_sections.step4(pd.DataFrame([names | STEP4, names | moved]), several=False)
     assert [(row["says"], row["above"]) for row in chart["rows"]] == [("+5.67 (3.12 to 8.21)", "+0.77 (−2.10 to 3.60), not shown"), ("–", "–")]
     assert "mean over 3 RLHF runs" in chart["svg"]
+    none = STEP4 | dict.fromkeys([key for key in STEP4 if isinstance(STEP4[key], float)], np.nan) | {"featureless": 18}
+    (empty,) = report_sections.step4(pd.DataFrame([names | none]), several=False)
+    assert empty["rows"][0]["says"] == "nothing to compare" and "features, none to compare" in empty["svg"] and "nan" not in empty["svg"]
     page, data = made_up(1)
     assert "net of the twin" in report.render(page, data)
     alone = STEP4 | {name: np.nan for name in STEP4 if "twin" in name}
@@ -141,8 +144,9 @@ def test_the_rule_graph_leaves_out_what_longer_ways_imply():
     [
         (0.17, -0.26, 0.6, "+0.17 (−0.26 to 0.60), not shown"),
         (5.67, 3.12, 8.21, "+5.67 (3.12 to 8.21)"),
-        (2.0, np.nan, np.nan, "+2.00"),
-        (np.nan, np.nan, np.nan, "–"),
+        (2.0, np.nan, np.nan, "+2.00 (no interval)"),
+        (0.0, np.nan, np.nan, "0 (no interval)"),
+        (np.nan, np.nan, np.nan, "nothing to compare"),
     ],
 )
 def test_a_difference_whose_interval_holds_0_is_not_shown(difference, low, high, text):

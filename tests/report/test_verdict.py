@@ -84,7 +84,7 @@ def test_without_twins_enough_it_is_not_decided(missing):
     learned, features, sure = verdict.sentences(TABLE3 | other, TABLE4 | other)
     here = "this run" if missing == "second run" else "these 3 runs"
     assert (learned.answer, features.answer) == (f"More in {here}; whether by this reward is not decided.", "Not decided.")
-    says = "No twin stands beside it." if missing == "twin" else "net of that +{} (no interval: that takes two runs of either)."
+    says = "No twin stands beside it." if missing == "twin" else "net of that +{} (no interval: that takes two runs of either, not all equal)."
     assert says.format("1.08") in learned.because and says.format("28.2") in features.because
 
 
@@ -116,9 +116,42 @@ def test_an_interval_that_ends_at_0_holds_it(low, high, says):
 
 def test_a_reward_that_is_the_same_for_every_text():
     none = {name: np.nan for name in TABLE4 if "reward_" in name and not name.endswith(("base", "rlhf"))}
-    assert verdict.sentences(None, TABLE4 | none)[0][1:] == ("This cannot tell.", "Every text earns −0.06, before and after.")
+    assert verdict.sentences(None, TABLE4 | none)[0][1:] == ("Nothing to compare.", "Every text earns −0.06, before and after.")
     own = {f"own_reward_{end}": np.nan for end in ("difference", "ci_low", "ci_high")}
     assert "the placebo that it was tuned on: nothing to measure." in verdict.sentences(None, TWIN4 | own, twin=True)[0].because  # of kind zero
+
+
+def test_a_model_that_writes_what_its_base_writes():
+    none = {f"{of}{end}": np.nan for of in ("reward_", "own_reward_") for end in ("ci_low", "ci_high")}
+    learned = verdict.sentences(None, TABLE4 | none | {"same": 1.0})[0]
+    assert learned[1:] == ("Nothing to compare.", "Before and after it goes on from every prompt with the same text, which earns −0.06.")
+    control = verdict.sentences(None, TWIN4 | none | {"same": 1.0}, twin=True)[0]
+    assert control.answer == "Nothing to compare." and control.because.endswith("the same text: tuning on the placebo changed nothing.")
+
+
+def test_layers_that_did_not_change_have_nothing_to_compare():
+    """Whatever the autoencoders' noise gives; a twin that changed nothing is the control that it is."""
+    for rows in ((TABLE3, TABLE4), (None, TABLE4, STEP4, False)):
+        said = verdict.sentences(*rows, moved=False)[1]
+        assert said.answer == "Nothing to compare." and said.because.startswith("No weight of any layer differs between base and RLHF")
+    assert verdict.sentences(TWIN3, TWIN4, twin=True, moved=False) == verdict.sentences(TWIN3, TWIN4, twin=True)
+
+
+@pytest.mark.parametrize("twin", [False, True])
+def test_without_ranked_features_there_is_nothing_to_compare(twin):
+    row = TABLE3 | {name: np.nan for name in TABLE3 if "difference" in name or "_ci_" in name or name.startswith("ci_")} | {"featureless": 6}
+    said = verdict.sentences(row, TWIN4 if twin else TABLE4, twin=twin)[1]
+    assert said.answer == "Nothing to compare." and said.because.startswith("In 6 of 18 pairs of dictionaries no feature is ranked on both sides:")
+    some = verdict.sentences(TABLE3 | {"featureless": 2}, TABLE4, twin=twin)[1]
+    assert some.answer != "Nothing to compare." and "In 2 of 18 pairs of dictionaries no feature" in some.because
+    lost = STEP4 | dict.fromkeys(["features", "count", "null", "difference", "ci_low", "ci_high", "twin"], np.nan) | {"featureless": 18}
+    changed = verdict.sentences(None, TABLE4, lost, words=False)[1]
+    assert changed.answer == "Nothing to compare." and "In 18 of 18 pairs" in changed.because and "nan" not in changed.because
+
+
+def test_features_that_fire_on_no_word_of_the_reward():
+    said = verdict.fired(TABLE3 | {"words_base": 0.0, "words_rlhf": 0.0, "difference": 0.0, "ci_low": np.nan, "ci_high": np.nan})
+    assert said.startswith("None of the words that they fire on") and "no change" not in said
 
 
 def test_a_reward_of_completions_alone_is_not_called_one_of_prompts():

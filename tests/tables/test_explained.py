@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from explanation_lines import line, place
 
 from rewardscope.errors import UserError
-from rewardscope.tables.explained import controls, places, pooled, promoted, read, score, spoken
+from rewardscope.tables.explained import controls, places, pooled, promoted, read, score, shared, spoken
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
 
@@ -24,7 +25,16 @@ def test_score_by_hand():
         }
     )
     assert score(["bad good fine", "good bad fine"], TABLE)["sum_u"] == 0  # signs cancel inside a text
-    assert score([], TABLE) == dict.fromkeys(("m", "signed", "sum_u", "valence", "words"), 0.0)
+    assert score([""], TABLE) == dict.fromkeys(("m", "signed", "sum_u", "valence", "words"), 0.0)
+    assert np.isnan(list(score([], TABLE).values())).all()  # no text is not one without words
+
+
+def test_a_base_is_shared_where_its_features_are_the_same():
+    def places(*features: list[int]) -> list[dict]:
+        return [{"run": f"run{i}", "layer": 2, "seed": 1, "base": [{"feature": f} for f in of]} for i, of in enumerate(features)]
+
+    assert shared(places([3, 1, 2], [3, 1, 2])) and shared(places([3], [3], [3]))
+    assert not any(map(shared, (places([3, 1]), places([3, 1], [1, 3]), places([3, 1], [3]), places([3], [3], [4]), places([], []))))
 
 
 def test_spoken():

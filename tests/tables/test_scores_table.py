@@ -14,7 +14,8 @@ NAMES = {"model": "tiny", "reward": "utility"}
 def frame(side: str, own: list[float], other: float = 0.1, **where) -> pd.DataFrame:
     place = {"run": "run1", "layer": 2, "seed": 1, "sample": 1, **where}
     scores = pd.DataFrame({"correlation_own": own, "correlation_other": other, "correlation_empty": 0.0})
-    return scores.assign(place=range(1, len(own) + 1), side=side, unparsed=1, cost=0.5, explainer="tokens", **place)
+    features = [f"{side} {value}" for value in own]  # in place of numbers: of another score another feature
+    return scores.assign(place=range(1, len(own) + 1), feature=features, side=side, unparsed=1, cost=0.5, explainer="tokens", **place)
 
 
 def picked(found: list[dict], layer, explanation: str) -> dict:
@@ -72,5 +73,33 @@ def test_several_runs_are_the_replicates():
     assert (own["rlhf_low"], own["rlhf_high"]) == pytest.approx((side.low, side.high))
 
 
-def test_a_side_without_living_features_leaves_no_rows():
-    assert rows(frame("rlhf", [0.5]), "simulation", NAMES) == []
+def test_a_side_without_living_features_leaves_nothing_to_compare():
+    """And says so, where no explanation has a score as well."""
+    none = frame("rlhf", [0.5])[["place", "feature", "explainer", "unparsed", "run", "layer", "seed", "sample", "side", "cost"]]
+    for scores, count in ((frame("rlhf", [0.5]), 1), (none[:0], 1), (frame("rlhf", [0.5]), 2)):
+        made = [(f"run{run}", 2, 1, 1) for run in range(1, count + 1)]
+        every = picked(rows(scores, "simulation", NAMES, made), "all", "own")
+        assert all(math.isnan(every[key]) for key in ("base", "rlhf", "difference", "ci_low", "p_value", "base_low"))
+        assert (every["runs"], every["featureless"], every["top_k"]) == (count, count, 0)
+
+
+def test_a_run_without_features_is_not_left_out():
+    both = pd.concat([frame(side, [0.1, 0.3], run=run, seed=seed) for run in ("run1", "run2") for seed in (1, 2) for side in ("base", "rlhf")])
+    assert picked(rows(both, "simulation", NAMES), "all", "own")["difference"] == 0
+    missing = picked(rows(both, "simulation", NAMES, [("run3", 2, 1, 1)]), "all", "own")
+    assert (missing["runs"], missing["featureless"]) == (3, 1) and math.isnan(missing["difference"]) and math.isnan(missing["rlhf_low"])
+
+
+def test_runs_that_share_the_base():
+    """The third feature of RLHF has no counterpart in run 2, so that fewer of the same base's count."""
+    rlhf = {"run1": [[0.5, 0.9], [0.6, 0.6]], "run2": [[0.9], [0.7]]}
+    base = [[0.1, 0.3], [0.4, 0.8]]
+    frames = [
+        frame(side, own, run=run, seed=seed)
+        for run, of in rlhf.items()
+        for seed in (1, 2)
+        for side, own in (("base", base[seed - 1]), ("rlhf", of[seed - 1]))
+    ]
+    own = picked(rows(pd.concat(frames), "simulation", NAMES), "all", "own")
+    welch = stats.ttest_ind([0.65, 0.8], [(0.2 + 0.1) / 2, (0.6 + 0.4) / 2], equal_var=False).confidence_interval()
+    assert (own["ci_low"], own["ci_high"]) == pytest.approx((welch.low, welch.high))

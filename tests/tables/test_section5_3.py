@@ -75,7 +75,8 @@ def test_a_compound_of_the_table_is_one_word():
 
 def test_nothing_to_measure():
     found = measure([], TABLE, set())
-    assert found["utility"] == 0 and all(math.isnan(found[name]) for name in MEASURES if name != "utility")
+    assert found.keys() == set(MEASURES) and all(map(math.isnan, found.values()))
+    assert all(map(math.isnan, chance([], odds({}, TABLE, set())).values()))
 
 
 def test_chance_by_enumeration():
@@ -217,8 +218,14 @@ def test_top_k():
 
 def test_no_living_feature():
     found = table([place([], [line("good")], seed=seed) for seed in range(1, 7)])
-    assert math.isnan(found["share"]["base"]) and math.isnan(found["share"]["p_value"])
-    assert (found["recall"]["base"], found["recall"]["rlhf"], found["share"]["top_k"]) == (0, 0, 0)
+    for name, own in found.items():
+        assert all(math.isnan(own[key]) for key in ("base", "rlhf", "difference", "ci_low", "p_value", "chance_types", "promotes_rlhf")), name
+    assert (found["recall"]["featureless"], found["share"]["top_k"]) == (6, 0)
+
+
+def test_documents_without_words():
+    found = {row["measure"]: row for row in rows(measured([place([line("good")], [line("bad")])], TABLE, Counter(), 6, 30, None), [], NAMES)}
+    assert found["utility"]["difference"] == -5 and math.isnan(found["recall"]["difference"])
 
 
 def test_words():

@@ -68,6 +68,7 @@ def line(words: str, raised: str = "", explainer: str = "tokens") -> dict:
         "raised": [{"token": f" {word}", "logit": 1.0} for word in raised.split()],
         "lowered": [{"token": " bad", "logit": -1.0}, {"token": " film", "logit": -1.0}],
         "explainer": explainer,
+        "feature": f"{words}, {raised}",
     }
 
 
@@ -138,7 +139,8 @@ def test_several_runs_are_the_replicates():
 
 def test_no_living_feature():
     found = rows([place([], [line("good film")])], NAMES)[-1]
-    assert (found["base"], found["rlhf"], found["top_k"], found["texts"], found["explainer"]) == (0, 0, 0, 0, "")
+    assert (found["top_k"], found["texts"], found["featureless"], found["explainer"]) == (0, 0, 1, "tokens")
+    assert all(math.isnan(found[key]) for key in ("base", "rlhf", "difference", "ci_low", "films_base", "promotes_difference"))
 
 
 def test_the_explainer_is_not_told_the_side():

@@ -101,11 +101,22 @@ def test_few_groups_have_no_interval():
     assert one[["value", "ci_low", "within"]].isna().all(axis=None) and (one["groups"] == 1).all()
 
 
+def test_a_run_without_features_is_no_point():
+    frame = points(12)
+    frame.loc[[3, 7], "activates_on_difference"] = np.nan
+    found, fewer = section6_2.correlations(frame, 200, 1), section6_2.correlations(frame.drop([3, 7]), 200, 1)
+    own = found["text"] == "activates_on"
+    pd.testing.assert_frame_equal(found[own], fewer[own])
+    assert found["points"].tolist() == [10, 10, 12, 12] and found["value"].notna().all()
+    none = section6_2.correlations(frame.assign(promotes_difference=np.nan), 200, 1)
+    assert none[none["text"] == "promotes"][["value", "ci_low", "within"]].isna().all(axis=None) and none["points"].tolist()[2:] == [0, 0]
+
+
 def test_figure():
     frame = points(10)
     figure = section6_2.draw(frame, section6_2.correlations(frame, 200, 1))
     assert [axes.get_title().split(",")[0] for axes in figure.axes] == ["activates_on", "promotes"]
-    assert figure.axes[1].get_title() == "promotes, runs: 10\nSpearman 1.00 (1.00 to 1.00)"
+    assert figure.axes[1].get_title() == "promotes, runs: 10\nSpearman 1.00, no interval: 5 independent groups that say the same"
     shown = [container.lines[0].get_xydata() for container in figure.axes[1].containers]
     assert np.concatenate(shown).tolist() == [[i, i**2] for i in range(10)]
     across, upright = (np.concatenate([container.lines[2][i].get_segments() for container in figure.axes[1].containers]) for i in (0, 1))

@@ -155,14 +155,38 @@ def test_replicates_of_several_runs_are_the_runs():
 
 
 def test_a_dictionary_without_living_features():
-    """RLHF's seed 2 has none: it counts 0, and base's features of that seed have no match."""
-    dead = table("base", [np.nan] * 4, [0.9] * 4, seed=2)
+    """RLHF's seed 2 has none: nothing of it is found, nor is it a loss of all that base has."""
+    dead = table("base", [np.nan] * 4, [0.9] * 4, seed=2, random=np.nan)
     found = count([TWO[0], TWO[2], dead])
-    assert found.loc[(3, "all", "found", 0.8)][["features", "count"]].tolist() == [1.5, 0.5]
-    assert found.loc[(3, "all", "lost", 0.8), "count"] == (2 + 4) / 2
+    for change, values in (("found", [3, 1, 1, 1]), ("lost", [4, 2, 1, 3])):
+        row = found.loc[(3, "all", change, 0.8)]
+        assert row[["features", "count", "null", "random"]].tolist() == values, change
+        assert (row["sae_seeds"], row["featureless"]) == (2, 1) and math.isnan(row["ci_low"])
+    assert (found.loc[(3, "all", "moved base", ""), ["features", "featureless"]] == [4, 0]).all()
     none = [table("base", [np.nan] * 4, [0.9] * 4, seed=seed, random=np.nan) for seed in (1, 2)]
-    lost = count(none).loc[(3, "all", "lost", "chance")]  # RLHF has none at all: no random row has a match, base's own seeds have
-    assert lost[["threshold", "count", "null", "random"]].tolist() == [0.9, 4, 0, 4]
+    for of in (none, [t[:0] for t in none]):  # RLHF has none at all; neither side has
+        found = pd.DataFrame(step4.rows(pd.concat(of), 30, NAMES, [], [("run1", 3, 1), ("run1", 3, 2)])).set_index(
+            ["change", "among", "layer", "kept_at"]
+        )
+        for change in ("found", "lost", "kept"):
+            nothing = found.loc[(change, "top 30", "total", "chance")]
+            assert nothing[["features", "count", "null", "difference", "ci_low", "ci_high", "count_low", "random"]].isna().all(), change
+            assert (nothing["featureless"], nothing["sae_seeds"]) == (2, 2)
+
+
+def test_a_run_without_living_features_leaves_nothing_to_compare():
+    made = [(run, 3, seed) for run in ("run1", "run2") for seed in (1, 2)]
+    found = pd.DataFrame(step4.rows(pd.concat(TWO), 30, NAMES, [], made)).set_index(["layer", "among", "change", "kept_at"])
+    row = found.loc[(3, "all", "found", 0.8)]
+    assert (row["runs"], row["featureless"], row["unit"]) == (2, 2, "RLHF run") and row[["count", "difference", "ci_low"]].isna().all()
+
+
+def test_a_seed_whose_null_has_no_feature_is_left_out():
+    """Another seed's dictionary without features is no null in which every feature is new; in a total both counts are of the same layers."""
+    dead = table("rlhf", [0.1, 0.1], [np.nan] * 2, layer=5, seed=1)
+    found = count([*TWO, dead, table("rlhf", [0.1, 0.1], [0.1, 0.9], layer=5, seed=2)])
+    assert found.loc[(5, "all", "found", 0.8)][["features", "count", "null", "featureless"]].tolist() == [2, 2, 1, 1]
+    assert found.loc[("total", "all", "found", 0.8)][["features", "count", "null"]].tolist() == [(3 + 5) / 2, (1 + 4) / 2, (1 + 1) / 2]
 
 
 def run(name: str, *found: int, null=0) -> list[pd.DataFrame]:

@@ -105,7 +105,7 @@ def test_several_runs_are_the_replicates():
     found = row(TWO_RUNS)
     # mean difference of run 1: (2 + 1) / 2, of run 2: (3 + 0) / 2; each is one replicate
     assert (found["m_base"], found["m_rlhf"]) == pytest.approx(((2 + 1) / 2, (3.5 + 2.5) / 2))
-    assert (found["ci_low"], found["ci_high"]) == pytest.approx((1.5, 1.5))
+    assert math.isnan(found["ci_low"]) and found["difference"] == 1.5  # 1.5 in both
     assert (found["unit"], found["runs"], found["sae_seeds"]) == ("RLHF run", 2, 2) and math.isnan(found["p_value"])
 
 
@@ -163,11 +163,26 @@ def test_another_recipe_stands_beside():
     assert (found["frozen_m_difference"], found["frozen_promotes_signed_difference"]) == (-1, 5)
 
 
+def test_dictionaries_without_features_are_left_out():
+    """Two of four seeds have some on both sides; a run that has none leaves nothing to compare."""
+    some = seeds(("good", "great"), ("fine", "great"))
+    found = row([*some, place([], [line("bad bad")], seed=2), place([line("bad")], [], seed=3)])
+    assert {key: found[key] for key in ("m_base", "m_rlhf", "texts", "sae_seeds", "featureless", "top_k")} == {
+        "m_base": 1.5, "m_rlhf": 4, "texts": 1, "sae_seeds": 4, "featureless": 2, "top_k": 0,
+    }  # fmt: skip
+    assert (found["difference"], found["ci_low"], found["ci_high"]) == pytest.approx((2.5, *welch([4, 4], [2, 1])))
+    missing = row([*some, place([], [line("bad")], run="run2")])
+    assert math.isnan(missing["difference"]) and math.isnan(missing["promotes_signed_difference"]) and missing["runs"] == 2
+    both = measured([*some, place([], [], run="run2")], TABLE, 30, VOCABULARY, control("random", "base", "good"), Counter())
+    assert math.isnan(both.placebo[0]) and [math.isnan(p) for p in both.placebo[1]] == [False, True]
+
+
 def test_no_living_feature():
     places = [place([], [line("good", "good")])]
     found = row(places)
-    assert (found["m_base"], found["m_rlhf"], found["top_k"], found["texts"]) == (0, 0, 0, 0)
-    assert math.isnan(found["m_per_text_base"])
+    assert (found["top_k"], found["texts"], found["featureless"], found["explainer"]) == (0, 0, 1, "tokens")
+    numbers = [f"{of}{key}" for of in ("", "promotes_", "promotes_signed_") for key in ("difference", "ci_low", "p_value")]
+    assert all(math.isnan(found[key]) for key in (*numbers, "m_base", "m_rlhf", "m_per_text_base", "words_rlhf", "promotes_signed_base"))
     none = measured(places, TABLE, 30, VOCABULARY, control("random", "base", "good")[:0], Counter())
     beside = table3.row(none, places, 30, NAMES)
     assert all(math.isnan(beside[f"promotes_signed_{key}"]) for key in ("random_base", "net", "net_ci_low", "base_through_rlhf"))

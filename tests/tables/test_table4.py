@@ -42,7 +42,7 @@ def test_by_hand():
     expected = {
         **NAMES, "m_base": 7, "m_rlhf": 17, "difference": 10, "ci_low": 3 * low, "ci_high": 3 * high, "samples": 3,
         "reward_base": 4 / 15, "reward_rlhf": 8 / 15, "reward_difference": 4 / 15,
-        "reward_ci_low": gain_low, "reward_ci_high": gain_high, "unit": "prompt", "runs": 1, "twin_runs": 0,
+        "reward_ci_low": gain_low, "reward_ci_high": gain_high, "unit": "prompt", "runs": 1, "twin_runs": 0, "same": 0,
         "reward_alone_base": 1 / 15, "reward_alone_rlhf": 5 / 15, "reward_alone_difference": 4 / 15,
         "reward_alone_ci_low": gain_low, "reward_alone_ci_high": gain_high,
         "own_reward_base": 21 / 3, "own_reward_rlhf": 27 / 3, "own_reward_difference": 2, "own_reward_ci_low": own_low, "own_reward_ci_high": own_high,
@@ -61,13 +61,22 @@ def test_by_hand():
 
 
 def test_intervals_are_paired():
-    """The same gain on every prompt has an interval of no width, however much prompts differ."""
+    """Nearly the same gain on every prompt has a narrow interval, however much prompts differ; the very same is no certainty."""
     base = completions("film", "great", "great great", "bad", "film film", "good")
     rlhf = completions("good", "great good", "great great good", "bad good", "film film good", "good good")
     found = row([(base, rlhf)], TABLE, 500, 1, NAMES, [])
-    assert (found["difference"], found["ci_low"], found["ci_high"]) == pytest.approx((12, 12, 12))
-    assert (found["reward_difference"], found["reward_ci_low"], found["reward_ci_high"]) == pytest.approx((0.4, 0.4, 0.4))
-    assert found["p_value"] == 2 / 64 and row([(base, base)], TABLE, 500, 1, NAMES, [])["p_value"] == 1
+    assert (found["difference"], found["reward_difference"], found["p_value"]) == pytest.approx((12, 0.4, 2 / 64))
+    assert all(math.isnan(found[f"{of}ci_{end}"]) for of in ("", "reward_") for end in ("low", "high"))
+    near = row([(base, completions(*rlhf["completion"][:5], "good good fine"))], TABLE, 500, 1, NAMES, [])
+    assert 12 <= near["ci_low"] < near["difference"] == 13 < near["ci_high"] <= 6 * 2.7
+
+
+def test_a_model_that_writes_what_its_base_writes():
+    base, other = completions("film", "great", "bad"), completions("film", "great", "good")
+    found = row([(base, base)], TABLE, 500, 1, NAMES, [])
+    assert (found["same"], found["reward_difference"], found["difference"]) == (1, 0, 0)
+    assert all(math.isnan(found[f"{of}ci_{end}"]) for of in ("", "reward_", "own_reward_") for end in ("low", "high"))
+    assert row([(base, base), (base, other)], TABLE, 500, 1, NAMES, [])["same"] == pytest.approx(5 / 6)
 
 
 RUNS = [(completions("film", "film"), completions(*texts)) for texts in (("good", "great"), ("great", "bad great"), ("film", "fine"))]

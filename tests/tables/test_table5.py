@@ -60,7 +60,9 @@ def test_ten_a_layer():
 
 def test_no_living_feature():
     explained, features = place([], [1])
-    assert rows(explained, features, NAMES) == []
+    found = pd.DataFrame(rows(explained, features, NAMES), columns=COLUMNS)
+    assert found[["run", "side", "layer", "sae_seed", "top_k"]].values.tolist() == [["run1", "base", 3, 1, 0], ["run1", "rlhf", 3, 1, 0]]
+    assert found[["place", "feature", "cosine", "activates_on", "explainer"]].isna().all(axis=None)
 
 
 def test_an_explanation_without_its_feature_is_an_error():

@@ -35,6 +35,7 @@ TARGETS["comparison"] = [at(f"{pair}/comparison.parquet") for pair in all_pairs(
 rule step4:
     input:
         comparison=[at(f"{pair}/comparison.parquet") for pair in all_pairs()],
+        layers=LAYERS,
     output:
         table=at("tables/step4.csv"),
     log:
@@ -47,6 +48,7 @@ rule step4:
         code=code("step4"),
         pairs=all_pairs(),
         picks=CHOSEN,
+        seeds=SEEDS,
         twins=TWINS,
         top_k=CONFIG.features.top_k,
     script:

@@ -20,8 +20,12 @@ reward = rewards.load(params.reward, files.stored, device)
 own = rewards.load(params.own, files.twin) if params.own != params.reward else reward
 table = utility.load_table(words) if words else None
 seed = derive(params.seed, "completions")  # without the side: both get the same draws
+earned = set()
 for side in ("base", "rlhf"):
     model, tokenizer = models.load(files[f"{side}_model"], device=device), models.load_tokenizer(files[f"{side}_model"])
     result = completions.complete(model, tokenizer, corpus, reward, own, table, params.settings, params.reward_on, seed)
+    earned |= set(result["reward"])
     with whole(snakemake.output[side]) as file:
         result.to_parquet(file, index=False)
+if len(earned) == 1 and own is reward:
+    job.warn(snakemake, f"every completion of either side earns {earned.pop():g}: reward_* in tables/table4.csv are empty")

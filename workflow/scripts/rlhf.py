@@ -10,7 +10,7 @@ import pandas as pd
 
 from rewardscope import checksums
 from rewardscope.files import finished, resumable, whole
-from rewardscope.models import models
+from rewardscope.models import agreement, models
 from rewardscope.numerics import device_of
 from rewardscope.rewards import rewards
 from rewardscope.rlhf import ppo
@@ -27,8 +27,12 @@ prompts = derive(params.seed, "prompts", model, params.corpus, run)  # without t
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
 judge = rewards.load(params.reward, files.stored, device)
 if len(set(judge(texts[:SEEN]))) == 1 and not params.reward["twin_of"]:
+    words = "; are words of its lexicon in them?" * bool(params.reward["words"])
     empty = "reward_* in tables/table4.csv and tables/probe.csv are empty, and RLHF has nothing to learn"
-    job.warn(snakemake, f"the reward {reward} is the same for each of the first {len(texts[:SEEN])} train documents: {empty}")
+    job.warn(
+        snakemake,
+        f"the reward {reward} is the same, {judge(texts[:1])[0]:g}, for each of the first {len(texts[:SEEN])} train documents: {empty}{words}",
+    )
 policy, training = ppo.train(files.model, texts, judge, params.settings, seed, prompts, work, device)
 with whole(snakemake.output.training) as file:
     training.to_parquet(file, index=False)
@@ -38,4 +42,7 @@ with whole(snakemake.output.model) as folder:
     policy.save_pretrained(folder)
     models.load_tokenizer(files.model).save_pretrained(folder)
     checksums.write(folder)
+    if agreement.equal(files.model, folder) and not params.reward["twin_of"]:
+        noise = "base and RLHF are one model, and what tables say of their features is the autoencoders' noise"
+        job.warn(snakemake, f"PPO on the reward {reward} changed no weight: {noise}")
 finished(work)

@@ -90,6 +90,10 @@ class Config(Section):
             yield f"targets is empty; it must list some of {', '.join(get_args(Target))}"
         if len(set(self.layers)) < len(self.layers):
             yield f"layers is {list(self.layers)}; its numbers must be distinct"
+        if self.recipe in self.controls:
+            yield f"controls names {show(self.recipe)}, which is recipe itself; a control is another recipe"
+        if len(set(self.controls)) < len(self.controls):
+            yield f"controls is {list(self.controls)}; its names must be distinct"
         if not self.layers and self.picks.top + self.picks.low == 0:
             yield "picks.top is 0, and so is picks.low; one of them must be at least 1, unless layers pins some"
         if "table7" in self.targets and (self.layers or not (self.picks.top and self.picks.low)):

@@ -58,7 +58,7 @@ def page(
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
         "compared": compared([pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv"))),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, words, rewards, twins),
+        "pairs": screens(groups, tables, completed, words, rewards, twins, {pair for pair, table in divergence.items() if table["distance"].any()}),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
         "changed": changed[:CHANGED],
@@ -70,16 +70,20 @@ def page(
 
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
-    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str], moved: set[str],
 ) -> list[dict]:  # fmt: skip
-    """The first screen of every model and reward; `groups` holds the pairs of their runs, the rest is as `page` takes it."""
+    """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
+
+    The rest is as `page` takes it.
+    """
     shown = []
     for (model, reward), runs in groups.items():
         sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and runs[0] in words else None
-        screen = first_screen(row3, row4, verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins), reward in twins)
+        said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, not moved.isdisjoint(runs))
+        screen = first_screen(row3, row4, said, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, "")}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     return shown
@@ -109,6 +113,8 @@ def compared(placebos: list[bool], table3: list[dict]) -> str:
     text += f", {sum(placebos)} of them on a placebo" * any(placebos)
     if not table3:
         return f"{text}."
+    if pd.isna(table3[0]["explainer"]):
+        return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; no feature could be explained."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
     return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
 
@@ -200,7 +206,10 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
         marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
         marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
         rows.append((name, marks))
-        lines.append({"name": name, **line})
+        ends = f"{charts.number(line['mmcs_ci_low'])} to {charts.number(line['mmcs_ci_high'])}" if isfinite(line["mmcs_ci_low"]) else "no interval"
+        lines.append(
+            {"name": name, **line, "matched": f"{charts.number(line['mmcs'])} ({ends})" if isfinite(line["mmcs"]) else "no feature is ranked"}
+        )
     label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
     return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines}
 
@@ -218,11 +227,14 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
         drawn, lines = [], []
         for row in rows.to_dict("records"):
             over = {"difference": row["over_twin"], "ci_low": row["over_twin_ci_low"], "ci_high": row["over_twin_ci_high"]}
-            lines.append({"name": named[row["change"]], **row, "says": says(row), "above": says(over)})
+            told = says(row) if isfinite(row["null"]) or not isfinite(row["count"]) else "–"  # a count without a null: of what moved, of one seed
+            lines.append({"name": named[row["change"]], **row, "says": told, "above": says(over) if isfinite(row["twin"]) else "–"})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
-        axis = f"features, of {rows['features'].iloc[0]:.0f}; mean over {verdict.replicates(rows.iloc[0].to_dict())}"
+        ranked = rows["features"].iloc[0]
+        of = f"of {ranked:.0f}" if isfinite(ranked) else "none to compare"
+        axis = f"features, {of}; mean over {verdict.replicates(rows.iloc[0].to_dict())}"
         beside = bool(rows["twin"].notna().any())
         out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines, "twin": beside})
     return out
@@ -232,7 +244,7 @@ def says(row: dict) -> str:
     """A row's difference and its interval, and `not shown` where that holds 0."""
     low, high = row["ci_low"], row["ci_high"]
     if not isfinite(low) or not isfinite(high):
-        return charts.signed(row["difference"])
+        return f"{charts.signed(row['difference'])} (no interval)" if isfinite(row["difference"]) else "nothing to compare"
     return f"{charts.signed(row['difference'])} ({charts.number(low)} to {charts.number(high)})" + ", not shown" * (low <= 0 <= high)
 
 

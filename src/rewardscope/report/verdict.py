@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from rewardscope.report.charts import number, signed
 
+SAME = "Before and after it goes on from every prompt with the same text"
 LEARNED, HELD = "Did it learn this reward?", "Do its features hold more of the reward's words?"
 UP, UNCLEAR, DOWN, UNKNOWN = "up", "not shown", "down", "no interval"
+NOTHING = "Nothing to compare."
+FEW = "that takes two runs of either, not all equal"
 
 
 class Sentence(NamedTuple):
@@ -28,7 +31,7 @@ def judged(low: float, high: float) -> str:
     return UP if low > 0 else DOWN if high < 0 else UNCLEAR
 
 
-def spanned(difference: float, low: float, high: float, what: str = "", alone: str = "one replicate") -> str:
+def spanned(difference: float, low: float, high: float, what: str = "", alone: str = "one replicate, or equal ones") -> str:
     """`+1.29 (95 % interval 1.15 to 1.44)`, with a space that no line breaks at; without an interval, what there is too few of (`alone`)."""
     if not isfinite(difference):
         return "nothing to measure"
@@ -47,8 +50,21 @@ def excess(row: dict, prefix: str) -> tuple[str, str]:
     if not row["twin_runs"]:
         return UNKNOWN, "No twin stands beside it."
     difference, low, high = (row[f"{prefix}over_twin{end}"] for end in ("", "_ci_low", "_ci_high"))
-    over = spanned(difference, low, high, alone="that takes two runs of either")
+    over = spanned(difference, low, high, alone=FEW)
     return judged(low, high), f"Tuned on a placebo ({counted(row['twin_runs'], 'run')}): {signed(row[f'{prefix}twin'])}; net of that {over}."
+
+
+def ranked(features: dict) -> str:
+    """In how many dictionaries no feature can be compared, if in any; `features`: a row of Table 3, or of step 4."""
+    count, made = features["featureless"], features["runs"] * features["sae_seeds"]
+    none = "no feature is ranked on both sides: those of one side fire on fewer than features.min_fires held tokens"
+    return f"In {count:.0f} of {counted(made, 'pair')} of dictionaries {none}." if count else ""
+
+
+def unchanged(question: str) -> Sentence:
+    """Of a tuned model none of whose layers differs from the base's."""
+    why = "No weight of any layer differs between base and RLHF: what features differ in is the autoencoders' noise."
+    return Sentence(question, NOTHING, why)
 
 
 def prompted(completions: dict) -> bool:
@@ -62,8 +78,10 @@ def learned(completions: dict) -> Sentence:
     shown = judged(completions["reward_ci_low"], completions["reward_ci_high"])
     over = f", {counted(completions['samples'], 'prompt')}" if runs == 1 else f", {counted(runs, 'RLHF run')}"
     change = spanned(completions["reward_difference"], completions["reward_ci_low"], completions["reward_ci_high"], over)
+    if completions["same"] == 1:
+        return Sentence(LEARNED, NOTHING, f"{SAME}, which earns {base}.")
     if not isfinite(completions["reward_difference"]):
-        return Sentence(LEARNED, "This cannot tell.", f"Every text earns {base}, before and after.")
+        return Sentence(LEARNED, NOTHING, f"Every text earns {base}, before and after.")
     above, beside = excess(completions, "reward_")
     here = "this run" if runs == 1 else f"these {runs} runs"
     went = {UP: "rose", DOWN: "fell"}.get(shown, "went")
@@ -82,8 +100,12 @@ def learned(completions: dict) -> Sentence:
     return Sentence(LEARNED, answer, because)
 
 
-def worded(features: dict) -> Sentence:
+def worded(features: dict, moved: bool = True) -> Sentence:
     """Do the features hold the reward's words? By the signed utility of what they promote, net of random rows and above the twin (Table 3)."""
+    if not moved:
+        return unchanged(HELD)
+    if not isfinite(features["difference"]):
+        return Sentence(HELD, NOTHING, ranked(features))
     name = "promotes_signed_"
     net, (above, beside) = judged(features[f"{name}net_ci_low"], features[f"{name}net_ci_high"]), excess(features, name)
     answer = "Not decided."
@@ -94,7 +116,7 @@ def worded(features: dict) -> Sentence:
     elif (net, above) == (UP, UP):
         answer = "Yes."
     of_words = f"{beside} {recalled(features)} " if isfinite(features[f"{name}difference"]) else ""
-    return Sentence(HELD, answer, f"{promoted(features)} {of_words}{fired(features)}")
+    return Sentence(HELD, answer, f"{promoted(features)} {of_words}{fired(features)} {ranked(features)}".rstrip())
 
 
 def promoted(features: dict) -> str:
@@ -128,21 +150,28 @@ def recalled(features: dict) -> str:
 
 def fired(features: dict) -> str:
     """The paper's own measure: the words that features fire on."""
+    if features["words_base"] == features["words_rlhf"] == 0:
+        return "None of the words that they fire on (the paper's Table 3) is the reward's, before or after."
     says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[judged(features["ci_low"], features["ci_high"])]
     return f"The words that they fire on (the paper's Table 3): {says}, {spanned(features['difference'], features['ci_low'], features['ci_high'])}."
 
 
 def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
-    """What a twin shows, by the reward that it was not tuned on: a control, which should show nothing."""
+    """What a twin shows, by the reward that it was not tuned on: a control, which should show nothing. Its weights may be the base's."""
     answers, out = {UP: "Yes, untaught.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}, []
     if completions is not None:
         own, true = (spanned(*(completions[f"{of}reward_{end}"] for end in ("difference", "ci_low", "ci_high"))) for of in ("own_", ""))
         says = judged(completions["reward_ci_low"], completions["reward_ci_high"])
         because = f"The true reward, RLHF less base: {true}; the placebo that it was tuned on: {own}."
-        out.append(Sentence("Does it earn more of the true reward?", answers[says], because))
+        if completions["same"] == 1:
+            because = f"{SAME}: tuning on the placebo changed nothing."
+        out.append(Sentence("Does it earn more of the true reward?", NOTHING if completions["same"] == 1 else answers[says], because))
     if features is not None:
         says = judged(features["promotes_signed_net_ci_low"], features["promotes_signed_net_ci_high"])
-        out.append(Sentence("Do its features hold more of the true reward's words?", answers[says], f"{promoted(features)} {recalled(features)}"))
+        because = f"{promoted(features)} {recalled(features)} {ranked(features)}".rstrip()
+        if not isfinite(features["difference"]):
+            says, because = NOTHING, ranked(features)
+        out.append(Sentence("Do its features hold more of the true reward's words?", answers.get(says, NOTHING), because))
     return out
 
 
@@ -152,21 +181,21 @@ def replicates(features: dict) -> str:
     return counted(runs, "RLHF run") if runs > 1 else counted(int(features["sae_seeds"]), "SAE seed")
 
 
-def changed(row: dict | None) -> Sentence:
+def changed(row: dict | None, moved: bool = True) -> Sentence:
     """Of a reward without a word table: did the features change? By step 4's count of features found only in RLHF. That is change, not reward."""
     question, none = "Did its features change?", "This reward has no word list, so their words cannot be weighed (Table 3)."
+    if not moved:
+        return unchanged(question)
     if row is None:
         return Sentence(question, "This cannot tell.", none)
+    if not isfinite(row["count"]):
+        return Sentence(question, NOTHING, f"{ranked(row)} {none}")
     says = judged(row["ci_low"], row["ci_high"])
     answer = {UP: "Yes.", DOWN: "Less than by chance.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
     count = f"Of the {row['features']:.0f} best matched features after RLHF, {number(row['count'])} have no match before it"
     against = f"where another SAE seed gives {number(row['null'])}: {spanned(row['difference'], row['ci_low'], row['ci_high'])}"
     over = (row[f"over_twin{end}"] for end in ("", "_ci_low", "_ci_high"))
-    twin = (
-        f" Tuned on a placebo: {signed(row['twin'])}; net of that {spanned(*over, alone='that takes two runs of either')}."
-        if isfinite(row["twin"])
-        else ""
-    )
+    twin = f" Tuned on a placebo: {signed(row['twin'])}; net of that {spanned(*over, alone=FEW)}." if isfinite(row["twin"]) else ""
     return Sentence(question, answer, f"{count}, {against}.{twin} Any tuning changes features: this is no sign of the reward. {none}")
 
 
@@ -182,18 +211,20 @@ def sure(features: dict | None, completions: dict | None) -> Sentence:
     return Sentence("How sure is that?", "One RLHF run.", f"{covers}. How another RLHF run would come out, they do not say.")
 
 
-def sentences(features: dict | None, completions: dict | None, step4: dict | None = None, words: bool = True, twin: bool = False) -> list[Sentence]:
+def sentences(
+    features: dict | None, completions: dict | None, step4: dict | None = None, words: bool = True, twin: bool = False, moved: bool = True
+) -> list[Sentence]:
     """Three sentences, fewer where a table is not among the targets.
 
     From a row of Table 3, one of Table 4 and, of a reward without a word table (`words`), step 4's of the features `found` in all layers.
-    Of a `twin` they say what it shows by the true reward.
+    Of a `twin` they say what it shows by the true reward. `moved`: whether some layer's weights differ from the base's.
     """
     answers = [learned(completions)] if completions is not None else []
     if twin:
         answers = placebo(features, completions)
     elif features is not None:
-        answers.append(worded(features))
+        answers.append(worded(features, moved))
     elif not words and (answers or step4 is not None):
-        answers.append(changed(step4))
+        answers.append(changed(step4, moved))
     over = features if features is not None else None if words else step4
     return [*answers, sure(over, completions)] if answers else []

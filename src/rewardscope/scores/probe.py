@@ -101,7 +101,7 @@ def side_scores(
 ) -> list[dict]:
     """`layer, predictors, columns, tau, r2` of one side and seed: every layer alone, and all of them together (`total`).
 
-    `layers` maps a layer to its feature activations (with `control`: whether a random one, not of the top k).
+    `layers` maps a layer to its feature activations (with `control`: whether a random one, not of the top k). nan where there is none.
     `predictors`: `features`, `controls`, and by how much the first score better
     (`features - controls`; nan where fewer controls live than there are features).
     """
@@ -114,7 +114,8 @@ def side_scores(
         scores = {}
         for kind, of in sums.items():
             x = np.hstack([of[n] for n in (sorted(layers) if layer == "total" else [layer])])
-            scores[kind] = {"columns": x.shape[1], **score(predictions(x, y, held), y[held])}
+            none = {"tau": np.nan, "r2": np.nan}  # of no feature, which is not one that says nothing
+            scores[kind] = {"columns": x.shape[1], **(score(predictions(x, y, held), y[held]) if x.shape[1] else none)}
         features, controls = scores["features"], scores["controls"]
         fair = features["columns"] == controls["columns"]
         scores["features - controls"] = {m: features[m] - controls[m] if fair else np.nan for m in ("tau", "r2")}

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.models import models
-from rewardscope.scores.scores import about
+from rewardscope.scores.scores import about, told
 
 
 @torch.no_grad()
@@ -53,7 +53,7 @@ def score(lines: list[dict], others: list[dict], changes: Float[Tensor, "n vocab
                 most = every[risen[every].topk(min(count, len(every))).indices]
                 row[f"most_{measure}_{name}"] = torch.isin(tokens, most).double().mean().item()
         rows.append(row)
-    return pd.DataFrame(rows)
+    return told(rows)
 
 
 def _claimed(tokens: list[dict], ids: dict[str, int]) -> Tensor:

@@ -17,6 +17,7 @@ from rewardscope.scores.windows import Chosen, Windows
 from rewardscope.seeds import derive
 
 EXPLANATIONS = ("own", "other", "empty")
+FACTS = ["place", "feature", "other", "explainer"]
 SAYS = 5  # a prediction on the scale from 0 to 10 from which a window is said to activate the feature
 
 
@@ -44,7 +45,12 @@ def others(lines: list[dict], seed: int) -> list[dict]:
 
 def about(line: dict, other: dict) -> dict:
     """The first columns of a row: the explained feature, and the one whose explanation is the baseline."""
-    return {"place": line["place"], "feature": line["feature"], "other": other["feature"], "explainer": line["explainer"]}
+    return dict(zip(FACTS, (line["place"], line["feature"], other["feature"], line["explainer"]), strict=True))
+
+
+def told(rows: list[dict]) -> pd.DataFrame:
+    """The rows of a place; where no feature of it is ranked there is none, and the first columns alone."""
+    return pd.DataFrame(rows, columns=None if rows else [*FACTS, "unparsed"])
 
 
 def cases(scorer: str, lines: list[dict], fires: pd.DataFrame, fit: set[int], held: Windows, count: int, seed: int) -> list[Case]:
@@ -90,7 +96,7 @@ def score(scorer: str, cases: list[Case], predictions: list[dict[str, np.ndarray
                 measures = detection(predicted[explanation], case.chosen.fires)
             row |= {f"{measure}_{explanation}": value for measure, value in measures.items()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return told(rows)
 
 
 def correlation(predicted: np.ndarray, values: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 A place is a dict: `pair`, `run`, `pick`, `layer`, `seed`, `sample`, and the explanations of `base` and `rlhf`, the best matched feature first.
 """
 
+from collections.abc import Iterable
 from math import fsum
 from pathlib import Path
 
@@ -54,6 +55,29 @@ def pooled(places: list[dict], top_k: int) -> dict[tuple, list[dict]]:
     return pooled
 
 
+def shared_base(features: Iterable[tuple[str, tuple]]) -> bool:
+    """Whether several runs have one base: `(run, what it is)` of every explained base feature, the same in each of them.
+
+    What is compared of them need not be the same: a run compares as many features as its RLHF side has.
+    """
+    of_run: dict[str, set[tuple]] = {}
+    for run, feature in features:
+        of_run.setdefault(run, set()).add(feature)
+    return len(of_run) > 1 and len(set(map(frozenset, of_run.values()))) == 1
+
+
+def shared(places: list[dict]) -> bool:
+    """`shared_base` of the explanations of `places`."""
+    return shared_base(
+        (place["run"], (place["layer"], place["seed"], number, line["feature"])) for place in places for number, line in enumerate(place["base"])
+    )
+
+
+def explainers(places: list[dict]) -> str:
+    """Who explained the features of `places`, of either side."""
+    return " ".join(sorted({line["explainer"] for place in places for side in ("base", "rlhf") for line in place[side]}))
+
+
 def of_one_explainer(explainers: set[str]) -> None:
     """Raise UserError where there are several."""
     if len(explainers) > 1:
@@ -76,11 +100,13 @@ def promoted(explanation: dict) -> str:
 
 
 def score(texts: list[str], table: dict[str, float]) -> dict[str, float]:
-    """Sums over texts: `m` (of |U| over words), `signed` (of U), `sum_u` (|sum U| a text), `valence`, `words`.
+    """Sums over texts: `m` (of |U| over words), `signed` (of U), `sum_u` (|sum U| a text), `valence`, `words`; nan without a text.
 
     `valence` is |mean U of a text's lexicon words|: the authors' code and the scale of the paper's Tables 3 and 4.
     `words` counts words that the table holds.
     """
+    if not texts:
+        return dict.fromkeys(("m", "signed", "sum_u", "valence", "words"), np.nan)
     values = [np.array([value for _, value in utilities(text, table)]) for text in texts]
     return {
         "m": float(sum(np.abs(v).sum() for v in values)),

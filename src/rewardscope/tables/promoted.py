@@ -54,7 +54,8 @@ def by_features(places: list[dict], yardstick: Yardstick, top_k: int) -> pd.Data
     rows = []
     for (run, seed, sample, side), lines in pooled(places, top_k).items():
         words = yardstick.words([token["token"] for line in lines for token in line["raised"]])
-        rows.append({"run": run, "seed": seed, "sample": sample, "side": side, "promoted": words, **yardstick.measure(words)})
+        measured = yardstick.measure(words) if lines else dict.fromkeys(MEASURES, np.nan)  # no feature, which is not a feature without words
+        rows.append({"run": run, "seed": seed, "sample": sample, "side": side, "promoted": words, **measured})
     return pd.DataFrame(rows)
 
 
@@ -74,8 +75,8 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
     """p of the difference RLHF - base in signed utility, over runs and of each run: U's values on other words, `DRAWS` times.
 
     Words get values within strata of their frequency in the train documents and in the tuned model's completions (`written`). A
-    hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1). nan where U has no word;
-    1 where there are fewer other words than words of U, as no placebo then weighs as much.
+    hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1). nan where U has no word, or a
+    run's features (or all of them) promote none; 1 where there are fewer other words than words of U, as no placebo then weighs as much.
     """
     words = yardstick.counts.index.tolist()
     place = {word: i for i, word in enumerate(words)}
@@ -92,8 +93,9 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
     rng = np.random.default_rng(seed)
     drawn = promotes @ np.stack([placebo.draw(rng) for _ in range(DRAWS)], axis=1)  # runs x draws
     true = promotes @ yardstick.u
-    each = [_p(drawn[r], true[r]) for r in range(len(runs))]
-    return _p(drawn.mean(axis=0), true.mean()), each
+    speaks = [any(map(len, features.loc[features["run"] == run, "promoted"])) for run in runs]
+    each = [_p(drawn[r], true[r]) if speaks[r] else np.nan for r in range(len(runs))]
+    return _p(drawn.mean(axis=0), true.mean()) if all(speaks) else np.nan, each
 
 
 def _p(drawn: np.ndarray, true: float) -> float:

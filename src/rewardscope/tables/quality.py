@@ -14,15 +14,16 @@ MATCHES = ("mmcs", "mmcs_top_k", "mmcs_reverse", "mmcs_one_to_one", "ranked", "r
 def row(metrics: dict[str, list[str | Path]], mmcs: str | Path, null: str | Path | None, names: dict) -> dict:
     """One place: means over SAE seeds of the small and large width's metrics and of its matches, and the nulls.
 
-    `metrics` maps `small` and `large` to the seeds' metrics files. `mmcs_ci_*` is a t interval over SAE seeds. The
-    nulls: `null_covariance*` is the mean over draws, `null_gaussian*` one trained pair; without them where `null` is None.
+    `metrics` maps `small` and `large` to the seeds' metrics files. `mmcs_ci_*` is a t interval over SAE seeds, but for
+    those without a ranked feature (`mmcs` is nan). The nulls: `null_covariance*` is the mean over draws, `null_gaussian*` one
+    trained pair; without them where `null` is None.
     """
     out = dict(names)
     for width, files in metrics.items():
         seeds = pd.DataFrame([read_json(file) for file in files])
         out |= {f"{name}_{width}": seeds[name].mean() for name in METRICS}
     matches = pd.read_csv(mmcs)
-    low, high = t_interval(matches["mmcs"].to_numpy())
+    low, high = t_interval(matches["mmcs"].dropna().to_numpy())
     out |= {name: matches[name].mean() for name in MATCHES} | {"mmcs_ci_low": low, "mmcs_ci_high": high}
     if null is not None:
         nulls = pd.read_parquet(null).groupby("kind")[["mmcs", "mmcs_top_k"]].mean()

@@ -12,8 +12,8 @@ import pandas as pd
 from rewardscope.data.words import words
 from rewardscope.models.models import as_read
 from rewardscope.rewards.utility import utilities
-from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
-from rewardscope.tables.explained import paid, pooled, promoted, spoken
+from rewardscope.stats import against, counted, featureless, net_of_random, over_twins, per_seed
+from rewardscope.tables.explained import explainers, paid, pooled, promoted, shared, spoken
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 WORD_COLUMNS = ["model", "reward", "word", "utility", "occurrences", "base", "rlhf", "promotes_base", "promotes_rlhf"]
@@ -50,8 +50,10 @@ def measure(texts: list[str], table: dict[str, float], frequent: set[str]) -> di
     """What explanations say of U, by the names of `MEASURES`.
 
     `share`: of the texts that name a word of U; `recall`: of the `frequent` words, those that some text names; both
-    also for words of positive and of negative utility alone. `utility`: the sum of U over all texts, signed.
+    also for words of positive and of negative utility alone. `utility`: the sum of U over all texts, signed. nan without a text.
     """
+    if not texts:
+        return dict.fromkeys(MEASURES, np.nan)
     uses = [utilities(text, table) for text in texts]
     values = {"utility": float(sum(u for text in uses for _, u in text))}
     for sign, counts in SIGNS.items():
@@ -77,7 +79,9 @@ def odds(rate: dict[str, float], table: dict[str, float], frequent: set[str]) ->
 
 
 def chance(lengths: list[int], one: dict[str, np.ndarray]) -> dict[str, float]:
-    """The expected `measure` of texts of `lengths` words that are drawn one by one with the `odds` of `one`."""
+    """The expected `measure` of texts of `lengths` words that are drawn one by one with the `odds` of `one`; nan without a text."""
+    if not lengths:
+        return dict.fromkeys(MEASURES, np.nan)
     draws = {"share": np.array(lengths), "recall": sum(lengths)}
     values = {name: _mean(1 - (1 - p) ** draws[name.split("_")[0]]) for name, p in one.items() if name != "utility"}
     return values | {"utility": float(one["utility"] * sum(lengths))}
@@ -90,7 +94,7 @@ def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], 
     fires on it alone can then be ranked. `controls`: `PAIR/controls/promoted.parquet` of every run, with a column `run`, or None.
     """
     frequent = {word for word, count in occurrences(corpus, table).items() if count >= least}
-    rates = {"tokens": {w: n / corpus.total() for w, n in corpus.items()}, "types": dict.fromkeys(corpus, 1 / len(corpus))}
+    rates = {"tokens": {w: n / corpus.total() for w, n in corpus.items()}, "types": dict.fromkeys(corpus, 1 / max(1, len(corpus)))}
     one = {kind: odds(rate, table, frequent) for kind, rate in rates.items()}
     lines_of, rows, expected = pooled(places, top_k), [], []
     for key, lines in lines_of.items():
@@ -100,8 +104,8 @@ def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], 
             of_texts |= {prefix + name: value for name, value in measure(texts, table, frequent).items()}
             lengths = [len(words(text)) for text in texts]
             expected += [{"text": prefix, "kind": kind, **chance(lengths, drawn)} for kind, drawn in one.items()]
-        rows.append({**dict(zip(KEY, key, strict=True)), **of_texts})
-    frame, random = pd.DataFrame(rows), None
+        rows.append({**dict(zip(KEY, key, strict=True)), "k": len(lines), **of_texts})
+    frame, random = pd.DataFrame(rows).assign(shared=shared(places)), None
     if controls is not None:
         drawn = []
         for (run, seed, side), group in controls[controls["kind"] == "random"].groupby(["run", "seed", "side"]):
@@ -112,7 +116,8 @@ def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], 
     facts = {
         **counted(frame),
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
-        "explainer": " ".join(sorted({line["explainer"] for lines in lines_of.values() for line in lines})),
+        "explainer": explainers(places),
+        "featureless": featureless(frame),
         "frequent_words": len(frequent),
         **paid([line for lines in lines_of.values() for line in lines]),
     }

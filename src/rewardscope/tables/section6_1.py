@@ -1,13 +1,14 @@
 """Section 6.1: how many of the top features' explanations are about opinions on films, base against RLHF."""
 
+import numpy as np
 import pandas as pd
 
-from rewardscope.stats import against, counted, per_seed
-from rewardscope.tables.explained import TOP, paid, promoted, spoken
+from rewardscope.stats import against, counted, featureless, per_seed
+from rewardscope.tables.explained import TOP, explainers, paid, promoted, shared, spoken
 from rewardscope.tables.film_opinions import about
 
 COLUMNS = ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
-COUNTS = ["both", "films", "opinions", "promotes", "k"]
+COUNTS = ["both", "films", "opinions", "promotes", "k"]  # nan where no feature of a side is ranked
 
 
 def rows(places: list[dict], names: dict) -> list[dict]:
@@ -17,7 +18,7 @@ def rows(places: list[dict], names: dict) -> list[dict]:
     (film_opinions.yaml), `films_*` and `opinions_*` those that name the one or the other; `promotes_*` counts, in
     place of what a feature fires on, the tokens that it promotes.
     """
-    frame = pd.DataFrame(_counts(places))
+    frame = pd.DataFrame(_counts(places)).assign(shared=shared(places), explainer=explainers(places))
     layers = [(layer, frame[frame["layer"] == layer]) for layer in sorted(frame["layer"].unique())]
     return [{**names, "layer": layer, **_row(group)} for layer, group in [*layers, ("all", frame)]]
 
@@ -35,11 +36,10 @@ def _counts(places: list[dict]) -> list[dict]:
                     **{name: place[name] for name in ("run", "layer", "seed", "sample")},
                     "side": side,
                     "k": k,
-                    "both": sum(films and opinions for films, opinions in topics),
-                    "films": sum(films for films, _ in topics),
-                    "opinions": sum(opinions for _, opinions in topics),
-                    "promotes": sum(all(about(promoted(line))) for line in lines),
-                    "explainer": " ".join(sorted({line["explainer"] for line in lines})),
+                    "both": sum(films and opinions for films, opinions in topics) if k else np.nan,
+                    "films": sum(films for films, _ in topics) if k else np.nan,
+                    "opinions": sum(opinions for _, opinions in topics) if k else np.nan,
+                    "promotes": sum(all(about(promoted(line))) for line in lines) if k else np.nan,
                     **paid(lines),
                 }
             )
@@ -48,12 +48,14 @@ def _counts(places: list[dict]) -> list[dict]:
 
 def _row(frame: pd.DataFrame) -> dict:
     sides = per_seed(frame, COUNTS)
+    texts = sides["k"]["base"][sides["k"]["base"] > 0]
     return {
         **against(sides, "both"),
         **counted(frame),
         "top_k": int(frame["k"].min()),
-        "explainer": " ".join(sorted(set(frame["explainer"]) - {""})),
-        "texts": sides["k"]["base"].mean(),
+        "explainer": frame["explainer"].iloc[0],
+        "featureless": featureless(frame),
+        "texts": texts.mean() if len(texts) else 0,
         **{f"{name}_{side}": sides[name][side].mean() for name in ("films", "opinions") for side in ("base", "rlhf")},
         **{f"promotes_{name}": value for name, value in against(sides, "promotes").items()},
         **{name: frame[name].sum() for name in ("cost", "failures")},

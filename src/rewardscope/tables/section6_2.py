@@ -35,16 +35,18 @@ def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFram
     Points of one model and run are a group: their prompts, and where it is shared their base's SAEs, are the same. The interval is over
     groups, and nan below `GROUPS` of them. `within`: the mean of the correlations inside the groups, which what a group has in common cannot make.
     """
-    lines, groups = [], points.groupby(["model", "run"]).ngroup().to_numpy()
+    lines = []
     for text in TEXTS:
-        x, y = (points[f"{name}_difference"].to_numpy(float) for name in ("completions", text))
+        measured = points[points[["completions_difference", f"{text}_difference"]].notna().all(axis=1)]  # a run without features has no point
+        x, y = (measured[f"{name}_difference"].to_numpy(float) for name in ("completions", text))
+        groups = measured.groupby(["model", "run"]).ngroup().to_numpy()
         for name, statistic in STATISTICS.items():
             low, high = stats.group_interval(statistic, x, y, groups, GROUPS, resamples, derive(seed, "section6.2", text, name))
             inside = [float(statistic(x[groups == g], y[groups == g])) for g in np.unique(groups) if (groups == g).sum() > 1]
             within = float(np.nanmean(inside)) if not np.isnan(inside).all() else np.nan
             line = {"text": text, "statistic": name, "value": float(statistic(x, y)), "ci_low": low, "ci_high": high, "within": within}
-            counts = {f"{kind}s": points[kind].nunique() for kind in ("model", "reward", "run")}
-            lines.append(line | {"points": len(points), "groups": len(np.unique(groups)), **counts})
+            counts = {f"{kind}s": measured[kind].nunique() for kind in ("model", "reward", "run")}
+            lines.append(line | {"points": len(measured), "groups": len(np.unique(groups)), **counts})
     return pd.DataFrame(lines)
 
 
@@ -63,7 +65,8 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
             axes.errorbar(x, y, **bars, elinewidth=0.7, **looks)
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
         title = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
-        title = f"Spearman {rho['value']:.2f}, no interval: {rho['groups']} independent groups" if np.isnan(rho["ci_low"]) else title
+        why = f"{rho['groups']} independent groups" + " that say the same" * (rho["groups"] >= GROUPS)
+        title = f"Spearman {rho['value']:.2f}, no interval: {why}" if np.isnan(rho["ci_low"]) else title
         title = "too few or equal values for a correlation" if np.isnan(rho["value"]) else title
         axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)

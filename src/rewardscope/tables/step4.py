@@ -17,19 +17,19 @@ from rewardscope.stats import over_twins, paired, t_interval, unit
 
 COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
-    "null", "difference", "ci_low", "ci_high", "p_value", "unit", "runs", "sae_seeds", "random", "twin", "over_twin", "over_twin_ci_low",
-    "over_twin_ci_high",
+    "null", "difference", "ci_low", "ci_high", "p_value", "unit", "runs", "sae_seeds", "featureless", "random", "twin", "over_twin",
+    "over_twin_ci_low", "over_twin_ci_high",
 ]  # fmt: skip
 CHANCE = 0.05  # the threshold `chance`: at most this share of base features has no match in base of another seed, and of random rows one
 FIXED = (0.7, 0.8, 0.9)  # and thresholds that mean the same at every layer
 RATIO = 2.0  # a feature has moved where its firing rate at least doubles or halves
 
 
-def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataFrame]) -> list[dict]:
+def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataFrame], made: list[tuple] = ()) -> list[dict]:
     """The rows of one model and reward, `names` first: per layer and in total, among the top k features and among all.
 
     `comparison`: the comparison tables (a feature of either side a row) of every run, with a column `run`; `twins`: the same of each
-    twin. `change`:
+    twin; `made`: every (run, layer, seed), those without a ranked feature too. `change`:
 
     - `found`: RLHF features without a match in base; the null matches RLHF with RLHF of another seed
     - `lost`, `kept`: base features without and with a match in RLHF; the null matches base with base of another seed
@@ -42,11 +42,13 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
     match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run
     or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, and a base that the runs share in
     all of them, so interval and p are approximate; against a twin the shared base cancels. With one seed there is no null.
+    A dictionary that has no ranked feature, on the other side none to compare with, or in another seed none for the null, is left out
+    (`featureless` of them in all layers); where a run has no other there is nothing to compare: nan.
     `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
     """
     others = [_counts(twin, top_k) for twin in twins]
     out = []
-    for key, sums in _counts(comparison, top_k).items():
+    for key, sums in _counts(comparison, top_k, made).items():
         among, change, kept_at, layer = key
         beside = over_twins(_seeds(sums), "difference", [_seeds(other[key]) for other in others if key in other])
         facts = {"layer": layer, "among": among, "change": change, "kept_at": kept_at}
@@ -54,15 +56,16 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
     return out
 
 
-def _counts(comparison: pd.DataFrame, top_k: int) -> dict[tuple, pd.DataFrame]:
+def _counts(comparison: pd.DataFrame, top_k: int, made: list[tuple] = ()) -> dict[tuple, pd.DataFrame]:
     """By (among, change, kept_at, layer or `total`): `features, count, null, random, threshold` of every run and seed."""
     replicates = pd.MultiIndex.from_frame(comparison[["run", "layer", "seed"]].drop_duplicates())
-    layers = sorted(comparison["layer"].unique())
+    replicates = replicates.union(pd.MultiIndex.from_tuples(made, names=replicates.names)) if made else replicates
+    layers = sorted(replicates.unique("layer"))
     out = {}
     for among, features in ((f"top {top_k}", comparison[comparison["place"] <= top_k]), ("all", comparison)):
-        for change, counted in _changes(features):
+        for change, counted in _changes(features, replicates.unique("seed").size > 1):
             sums = counted.groupby(["run", "layer", "seed"])[["features", "count", "null", "random"]].sum(min_count=1)
-            sums = sums.reindex(replicates, fill_value=0)  # a dictionary without a living feature
+            sums = sums.reindex(replicates)  # nan: a dictionary without a ranked feature, of which there is nothing to count
             for layer in (*layers, "total"):
                 summed = layers if layer == "total" else [layer]
                 of_layer = sums[sums.index.isin(summed, level="layer")].groupby(["run", "seed"]).sum(min_count=1)
@@ -80,37 +83,41 @@ def _seeds(sums: pd.DataFrame) -> pd.DataFrame:
 def _summary(sums: pd.DataFrame) -> dict:
     """Columns `threshold` to `random` from the counts of every run and seed."""
     runs = sums.index.unique("run").size
-    means = sums.groupby("run" if runs > 1 else "seed").mean()
+    means = sums.groupby("run").mean() if runs > 1 else sums.groupby("seed").mean().dropna(subset="count")
     low, high = t_interval(means["count"].to_numpy())
     return {
-        **means.mean(),
+        **(means.mean(skipna=False) if len(means) else dict.fromkeys(means, np.nan)),
         "count_low": low,
         "count_high": high,
         **paired((means["count"] - means["null"]).to_numpy()),
+        "featureless": int(sums["count"].isna().sum()),
         "unit": unit(runs),
         "runs": runs,
         "sae_seeds": sums.index.unique("seed").size,
     }
 
 
-def _changes(features: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
-    """Every kind of change, and a row per feature that it is about: `features` (1), `count`, `null`, `random` (0 or 1), `threshold`."""
-    nulls = features["seed"].nunique() > 1
+def _changes(features: pd.DataFrame, nulls: bool) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """Every kind of change, and a row per feature that it is about: `features` (1), `count`, `null`, `random` (0 or 1), `threshold`.
+
+    `nulls`: whether there are several SAE seeds.
+    """
     places = ["run", "layer"]
     seeds = features[features["side"] == "base"].groupby(places)["null_cosine"].quantile(CHANCE, interpolation="lower")
     floor = features.groupby(places)["random_cosine"].quantile(1 - CHANCE, interpolation="higher")
     least = np.fmax(seeds, np.nextafter(floor, np.inf))  # above the quantile: at it, more than `CHANCE` could match; nan where nothing lives
     by_chance = features[places].join(least.rename("threshold"), on=places)["threshold"]
     thresholds = {"chance": by_chance} if nulls else {}
+    alone = features["cosine"].isna() | (nulls & features["null_cosine"].isna())  # the dictionary that they are compared with has no ranked feature
     for kept_at, threshold in (thresholds | {value: value for value in FIXED}).items():
-        # not `<`: where the other dictionary has no living feature the cosine is nan, and there is no match
         new, at_random = (1.0 * ~(features[name] >= threshold) for name in ("cosine", "random_cosine"))
         by_seed = 1.0 * ~(features["null_cosine"] >= threshold) if nulls else np.nan
         for change, side, count, null, random in (
             ("found", "rlhf", new, by_seed, at_random), ("lost", "base", new, by_seed, at_random),
             ("kept", "base", 1 - new, 1 - by_seed, 1 - at_random),
         ):  # fmt: skip
-            counted = features.assign(features=1, count=count, null=null, random=random, threshold=threshold)
+            counted = features.assign(features=1.0, count=count, null=null, random=random, threshold=threshold)
+            counted.loc[alone, ["features", "count", "null", "random"]] = np.nan
             yield {"change": change, "kept_at": kept_at}, counted[counted["side"] == side]
     ratio = features["rate_on_rlhf"] / features["rate_on_base"]
     changed = 1.0 * ((ratio >= RATIO) | (ratio <= 1 / RATIO))

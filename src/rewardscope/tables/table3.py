@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import against, counted, net_of_random, over_twins, per_seed
+from rewardscope.stats import against, counted, featureless, net_of_random, over_twins, per_seed
 from rewardscope.tables import promoted
-from rewardscope.tables.explained import paid, pooled, score, spoken
+from rewardscope.tables.explained import explainers, paid, pooled, score, shared, spoken
 from rewardscope.tables.explained import promoted as promoted_text
 
 SUMS = ["m", "sum_u", "valence", "words", "promotes_m", "promotes_signed"]
@@ -43,10 +43,10 @@ def measured(
     """
     yardstick = promoted.Yardstick(vocabulary, table)
     features = promoted.by_features(places, yardstick, top_k)
-    texts = pd.DataFrame(_scores(places, table, top_k))
+    texts = pd.DataFrame(_scores(places, table, top_k)).assign(shared=shared(places))
     keys = ["run", "seed", "sample", "side"]
     rows = texts.merge(features.rename(columns={name: f"promotes_{name}" for name in promoted.MEASURES}), on=keys)
-    values = ["k", *dict.fromkeys([*SUMS, *(f"promotes_{name}" for name in promoted.MEASURES)])]
+    values = list(dict.fromkeys([*SUMS, *(f"promotes_{name}" for name in promoted.MEASURES)]))
     random = crossed = None
     placebo = (np.nan, [])
     if controls is not None:
@@ -63,13 +63,16 @@ def row(
 ) -> dict:
     """One row of Table 3; `names` are its first columns, `twins` its placebo twins, measured by the same table.
 
-    The replicate is the SAE seed of one run, or, where there are several, the run. `recipes`: the first run measured with dictionaries of other
-    recipes (`controls:` of the config); what a decoder of random fixed directions shows is none of the features'.
+    The replicate is the SAE seed of one run, or, where there are several, the run; a dictionary without a ranked feature on both sides
+    (`featureless` of them) is none, and where a run has no other there is nothing to compare: nan.
+    `recipes`: the first run measured with dictionaries of other recipes (`controls:` of the config); what a decoder of random fixed
+    directions shows is none of the features'.
     """
     count = counted(this.rows)
     fires, promotes = against(this.seeds, "m"), against(this.seeds, "promotes_m")
-    sides = {name: {side: this.seeds[name][side].mean() for side in ("base", "rlhf")} for name in [*SUMS, "k"]}
-    texts = sides["k"]["base"]
+    sides = {name: {side: this.seeds[name][side].mean() for side in ("base", "rlhf")} for name in SUMS}
+    ranked = this.rows.loc[(this.rows["side"] == "base") & (this.rows["k"] > 0), "k"]
+    texts = ranked.mean() if len(ranked) else 0
     out = {
         **names,
         "m_base": fires.pop("base"),
@@ -77,8 +80,9 @@ def row(
         **fires,
         "samples": count.pop("samples"),
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
-        "explainer": " ".join(sorted({line["explainer"] for place in places for line in place["base"]})),
+        "explainer": explainers(places),
         **count,
+        "featureless": featureless(this.rows),
         "layers": " ".join(map(str, sorted({place["layer"] for place in places}))),
         "texts": texts,
         "m_per_text_base": sides["m"]["base"] / texts if texts else np.nan,

@@ -9,7 +9,7 @@ from rewardscope.stats import bootstrap_interval, sign_flip_p, t_interval, welch
 from rewardscope.tables.explained import COLUMNS as SHARED
 from rewardscope.tables.explained import score
 
-ALWAYS = ("samples", "unit", "runs", "twin_runs")  # known of every reward, beside those of MEANS
+ALWAYS = ("samples", "unit", "runs", "twin_runs", "same")  # known of every reward, beside those of MEANS
 COLUMNS = [*SHARED, "reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"]
 MEANS = ("reward", "reward_alone", "own_reward")  # columns of completions whose mean over prompts is a measure
 COMPARED = ("base", "rlhf", "difference", "ci_low", "ci_high", "p_value", "twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")
@@ -25,7 +25,8 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
     what the pair was tuned on, which of a twin is its placebo. Without a word table (None) what is counted in words is left empty.
 
     Several runs: the run is the replicate, with t intervals and from six runs on a sign-flip p. One run: the prompt, with a
-    paired bootstrap. `*_over_twin`: by how much the difference exceeds the twins' (`*_twin`), with Welch's interval over runs.
+    paired bootstrap. `same`: the share of completions that are alike on both sides. `*_over_twin`: by how much the difference
+    exceeds the twins' (`*_twin`), with Welch's interval over runs.
     """
     prompts = [frame["document"].to_numpy() for pair in runs for frame in pair]
     if not all((prompts[0] == other).all() for other in prompts):
@@ -52,6 +53,7 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
         "runs": len(runs),
         "sae_seeds": pd.NA,
         "twin_runs": len(twins),
+        "same": np.mean([(base["completion"] == rlhf["completion"]).mean() for base, rlhf in runs]),
         "m_per_text_base": fires["base"],
         "m_per_text_rlhf": fires["rlhf"],
         **{f"{name}_{side}": value for name, both in sums.items() for side, value in zip(("base", "rlhf"), both, strict=True)},

@@ -15,9 +15,15 @@ def rows(place: dict, features: dict[str, pd.DataFrame], names: dict) -> list[di
     """A row per feature of either side at one place, the best matched first, equally many of both sides.
 
     `place`: as `explained.places` gives it; `features`: by side, its matched features (`place, small, large, cosine`), whose
-    `cosine` is what the feature contributes to MMCS (Equation 2). `names` are the first columns.
+    `cosine` is what the feature contributes to MMCS (Equation 2). `names` are the first columns. Where a side has no ranked feature,
+    there is a row a side that says so (`top_k` 0) and is empty else.
     """
     k = min(TOP, len(place["base"]), len(place["rlhf"]))
+    if not k:
+        return [
+            {**dict.fromkeys(COLUMNS, pd.NA), **names, "side": side, "layer": place["layer"], "sae_seed": place["seed"], "top_k": 0}
+            for side in ("base", "rlhf")
+        ]
     return [
         {
             **names, "side": side, "layer": place["layer"], "place": match.place, "feature": match.small, "large_feature": match.large,
