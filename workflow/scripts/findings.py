@@ -5,7 +5,6 @@ from rewardscope.run import job
 job.start(snakemake)
 
 import json
-from pathlib import Path
 
 import pandas as pd
 from safetensors.torch import load_file
@@ -13,7 +12,7 @@ from safetensors.torch import load_file
 from rewardscope.activations import moments
 from rewardscope.checksums import intact
 from rewardscope.errors import UserError
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.findings import findings, samples
 from rewardscope.models import models
 from rewardscope.numerics import device_of
@@ -21,8 +20,8 @@ from rewardscope.rewards import rewards
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
-params, files, settings = snakemake.params, snakemake.input, snakemake.params.settings
-layers, device = json.loads(Path(files.layers).read_text()), device_of(params.device)
+params, files = snakemake.params, snakemake.input
+layers, device, settings = read_json(files.layers), device_of(params.device), params.settings
 base, tuned = (models.load(folder, device=device) for folder in (files.base_model, files.rlhf_model))
 tokenizer = models.load_tokenizer(files.base_model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])

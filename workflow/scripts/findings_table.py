@@ -7,7 +7,7 @@ job.start(snakemake)
 import pandas as pd
 
 from rewardscope.files import whole
-from rewardscope.tables import findings_table
+from rewardscope.findings import findings_table
 
 params = snakemake.params
 runs: dict[tuple, list[pd.DataFrame]] = {}

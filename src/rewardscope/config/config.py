@@ -12,25 +12,8 @@ from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from rewardscope.config.sections import (
-    Activations,
-    Completions,
-    Corpus,
-    Explain,
-    Features,
-    Findings,
-    Llm,
-    Model,
-    Pair,
-    Picks,
-    Recipe,
-    Report,
-    Reward,
-    Rlhf,
-    Scores,
-    Sweeps,
-    Threads,
-)
+from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf
+from rewardscope.config.sections import Activations, Completions, Explain, Features, Findings, Llm, Pair, Picks, Report, Scores, Sweeps, Threads
 from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError

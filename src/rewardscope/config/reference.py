@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from rewardscope.config.config import Config
-from rewardscope.config.sections import Rlhf
+from rewardscope.config.entries import Rlhf
 
 README, SCHEMA = "config/README.md", "workflow/schemas/config.schema.yaml"
 NULL = {"type": "null"}

@@ -25,7 +25,6 @@ from rewardscope.sae.model import SAE
 MODES = ("with the reward", "two checkpoints")
 KINDS = ("features", "random directions", "last words", "tokens", "activation difference")
 POOL = 3  # times as many candidates are read as are kept: one that says what another says is counted there
-ALIKE = 0.5  # of the tokens that two say are more likely, from which they say the same
 COLUMNS = [
     "mode", "contexts", "pick", "layer", "seed", "context", "rank", "score", "firings", "gain", "alike", "fires_on", "more", "less", "first",
     "last", "examples", "sentence",
@@ -142,7 +141,7 @@ def _distinct(read: list[dict], kept: int) -> Iterator[tuple[int, dict]]:
     chosen: list[tuple[int, dict, set[str]]] = []
     for i, row in enumerate(read):
         says = {token["token"] for token in row["more"]}
-        same = next((other for _, other, said in chosen if len(says & said) >= ALIKE * max(1, min(len(says), len(said)))), None)
+        same = next((other for _, other, said in chosen if score.same(says, said)), None)
         if same:
             same["alike"] += 1
         elif says or row["less"]:

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 CAP = 0.9  # quantile of a context's activations above zero at which they are capped: a few outliers would be all of its score
+ALIKE = 0.5  # of the tokens that two findings say are more likely, from which they say the same
 FIRINGS = 25  # a context that fires on fewer sampled tokens has no score
 
 
@@ -31,3 +32,8 @@ def without_reward(a: Float[Tensor, "T C"], kl: Float[Tensor, "T"]) -> Float[Ten
 def _ratio(a: Float[Tensor, "T C"], terms: Float[Tensor, "T C"]) -> Float[Tensor, "C"]:
     ratio = terms.sum(dim=0) / terms.square().sum(dim=0).sqrt()
     return ratio.where((a > 0).sum(dim=0) >= FIRINGS, torch.nan)
+
+
+def same(one: set[str], other: set[str]) -> bool:
+    """Whether two findings say the same: half of the tokens that the shorter list holds."""
+    return len(one & other) >= ALIKE * max(1, min(len(one), len(other)))

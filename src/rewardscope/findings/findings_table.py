@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rewardscope.findings.findings import ALIKE
+from rewardscope.findings.score import same
 
 COLUMNS = [
     "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",
@@ -47,8 +47,3 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
                 }
             )  # fmt: skip
     return out
-
-
-def same(one: set[str], other: set[str]) -> bool:
-    """Whether two findings say the same: half of the tokens that the shorter list has."""
-    return len(one & other) >= ALIKE * max(1, min(len(one), len(other)))

@@ -1,0 +1,60 @@
+"""The table of findings, by hand: what is shown, beside which twin, and how many runs and seeds say the same."""
+
+import pandas as pd
+import pytest
+
+from rewardscope.findings import findings_table
+from rewardscope.report.findings import findings as reported
+
+WITH, BLIND = "with the reward", "two checkpoints"
+
+
+def row(score: float, more: str, run: str = "run1", seed: int = 1, kind: str = "features", mode: str = WITH) -> dict:
+    return {
+        "mode": mode, "contexts": kind, "pick": "top1", "layer": 3, "seed": seed, "context": "5", "score": score, "firings": 40, "gain": 0.5, "run": run,
+        "fires_on": ["a"], "more": [{"token": token, "before": 0.1, "after": 0.2} for token in more.split()], "less": [], "examples": ["a «b»"],
+        "sentence": f"writes {more}",
+    }  # fmt: skip
+
+
+FOUND = [
+    row(9, "love hate"),
+    row(8, "love war", seed=2),
+    row(6, "film", run="run2"),
+    row(5, "love", run="run2"),
+    row(2, "love", run="run3"),
+    row(3, "x y"),
+]
+
+
+def table(twins: list[dict] | None, threshold: float = 4.5, found=FOUND) -> pd.DataFrame:
+    rows = findings_table.rows(pd.DataFrame(found), pd.DataFrame(twins) if twins else None, 3, threshold, {"model": "m", "reward": "r"})
+    return pd.DataFrame(rows, columns=findings_table.COLUMNS)
+
+
+def test_the_strongest_of_those_that_say_the_same():
+    found = table(None)
+    assert found["more"].tolist() == ["love hate", "film", "x y"] and found["rank"].tolist() == [1, 2, 3]
+    assert found["shown"].tolist() == [True, True, False] and found["threshold"].tolist() == [4.5] * 3 and found["twin"].isna().all()
+    first = found.iloc[0]  # run 3 says it too, below the threshold
+    assert (first["runs"], first["of_runs"], first["seeds"], first["of_seeds"]) == (2, 3, 3, 4)
+
+
+@pytest.mark.parametrize(("mode", "threshold", "shown"), [(WITH, 7.0, [True, False, False]), (BLIND, 4.5, [True, True, False])])
+def test_a_twin_sets_the_threshold_where_there_is_a_reward(mode, threshold, shown):
+    found = table([row(7, "b", mode=mode), row(12, "b", kind="tokens", mode=mode)], found=[{**one, "mode": mode} for one in FOUND])
+    assert found["twin"].tolist() == [7.0] * 3 and found["threshold"].tolist() == [threshold] * 3 and found["shown"].tolist() == shown
+
+
+def test_the_report_tells_what_is_shown_and_whether_a_dictionary_was_needed():
+    mixed = table([row(1, "b")], found=[*FOUND, row(9.5, "love", kind="tokens")])
+    (section,) = reported(pd.concat([mixed, mixed.assign(reward="placebo")]), {"placebo": "r"})
+    assert section["title"] == "m, tuned on r" and section["mode"].startswith("Where tuning and the reward")
+    assert [one["sentence"] for one in section["told"]] == ["writes love hate", "writes film"] and not section["none"]
+    assert section["told"][0]["evidence"].endswith("the twins' largest 1.00; in 2 of 3 runs, 3 of 4 SAE seeds")
+    assert [line["kind"] for line in section["beside"]] == ["features", "tokens"]
+    assert section["says"] == "Tokens reach a score as high as features do: no dictionary was needed for this."
+    (alone,) = reported(table(None, threshold=20.0), {})
+    assert not alone["told"] and "nothing is claimed" in alone["none"] and alone["says"] == ""
+    (ahead,) = reported(table(None, found=[*FOUND, row(8.5, "love", kind="last words")]), {})
+    assert ahead["says"].startswith("Features reach the highest score, 9.00; next are last words with 8.50")
