@@ -131,7 +131,7 @@ def test_what_a_reward_function_imports_counts(tmp_path, package):
     reward = tmp_path / "reward.py"
     reward.write_text("def score(texts):\n    from rewardscope.rewards import utility\n    return [0.0] * len(texts)\n")
     script = ROOT / "workflow" / "scripts" / "divergence.py"
-    assert code.closure(script, reward) - code.closure(script) == {"rewards.utility"}
+    assert code.closure(script, reward) - code.closure(script) == {"rewards.utility", "data.rows", "data.words"}
     assert code.digest(script, reward) != code.digest(script)
 
 
