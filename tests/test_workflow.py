@@ -232,8 +232,8 @@ MISTAKES = [
     ("picks: {top: 9}", "picks.top"),
     ("pairs: [{model: tini, reward: utility, corpus: reviews}]", "did you mean tiny"),
     ("pairs: [{model: tiny, reward: utilty, corpus: reviews}]", "did you mean utility"),
-    ("rewards: {utility: {words: broken.csv}}", "broken.csv, line 3: the utility of 'bad' is 'none', not a number"),
-    ("rewards: {utility: {words: nowhere.csv}}", "nowhere.csv: cannot be read"),
+    ("rewards: {utility: {words: broken.csv}}", "broken.csv, row 3: the utility of 'bad' is 'none', not a number"),
+    ("rewards: {utility: {words: nowhere.csv}}", "nowhere.csv: there is no such file"),
 ]
 
 

@@ -32,7 +32,7 @@ def bounds(row: dict, **intervals: str) -> dict:
 
 
 def test_the_made_up_rows_have_the_columns_of_the_tables():
-    line = {"explainer": "tokens", "words": ["love"], "raised": [{"token": " love", "logit": 1.0}]}
+    line = {"explainer": "tokens", "feature": 7, "words": ["love"], "raised": [{"token": " love", "logit": 1.0}]}
     place = {"pair": "p", "run": "run1", "pick": "top1", "layer": 0, "seed": 1, "sample": 1, "base": [line], "rlhf": [line]}
     vocabulary = pd.DataFrame({"token": [1], "text": [" love"], "word": ["love"], "occurrences": [30], "whole": [30]})
     measured = table3.measured([place], {"love": 2.0}, 1, vocabulary)
@@ -124,6 +124,7 @@ def test_a_reward_that_is_the_same_for_every_text():
 def test_a_model_that_writes_what_its_base_writes():
     none = {f"{of}{end}": np.nan for of in ("reward_", "own_reward_") for end in ("ci_low", "ci_high")}
     learned = verdict.sentences(None, TABLE4 | none | {"same": 1.0})[0]
+    assert len(verdict.sentences(None, TABLE4 | none | {"same": 1.0})) == 1  # and nothing to be sure of
     assert learned[1:] == ("Nothing to compare.", "Before and after it goes on from every prompt with the same text, which earns −0.06.")
     control = verdict.sentences(None, TWIN4 | none | {"same": 1.0}, twin=True)[0]
     assert control.answer == "Nothing to compare." and control.because.endswith("the same text: tuning on the placebo changed nothing.")

@@ -1,4 +1,4 @@
-"""A run with nothing to compare: a lexicon whose words occur nowhere, PPO that therefore changes nothing, and no ranked feature."""
+"""A run with nothing to compare: a lexicon whose words occur nowhere, PPO whose steps are too small to change a weight, and no ranked feature."""
 
 import re
 
@@ -21,7 +21,7 @@ def nothing(tmp_path_factory):
     (folder / "words.csv").write_text("word,utility\nzyzzyva,3\nqoph,-2\n")
     overlay = {
         "rewards": {"nowhere": {"words": "words.csv"}}, "pairs": [{"model": "tiny", "reward": "nowhere", "corpus": "reviews"}],
-        "features": {"min_fires": 10**9}, "targets": TARGETS,
+        "features": {"min_fires": 10**9}, "rlhf": {"learning_rate": 1e-30}, "targets": TARGETS,
     }  # fmt: skip
     (folder / "nothing.yaml").write_text(yaml.safe_dump(overlay))
     run = snakemake(folder, str(folder / "nothing.yaml"))

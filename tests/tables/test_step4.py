@@ -71,7 +71,7 @@ def test_total_sums_layers_inside_a_seed():
     for change in ("found", "lost", "kept"):
         layer, total = found.loc[(3, "all", change, 0.8)], found.loc[("total", "all", change, 0.8)]
         keys = ["features", "count", "null", "difference", "ci_low", "ci_high", "count_low", "random"]
-        assert total[keys].tolist() == pytest.approx((2 * layer[keys]).tolist())  # layers are summed before the interval
+        assert total[keys].tolist() == pytest.approx((2 * layer[keys]).tolist(), nan_ok=True)  # layers are summed before the interval
     everything = found.reset_index()
     assert set(everything["layer"]) == {3, 5, "total"}
 

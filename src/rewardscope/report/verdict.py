@@ -227,4 +227,5 @@ def sentences(
     elif not words and (answers or step4 is not None):
         answers.append(changed(step4, moved))
     over = features if features is not None else None if words else step4
-    return [*answers, sure(over, completions)] if answers else []
+    compared = any(sentence.answer != NOTHING for sentence in answers)  # else there is nothing to be sure of
+    return [*answers, sure(over, completions)] if compared else answers

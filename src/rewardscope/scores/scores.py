@@ -50,7 +50,7 @@ def about(line: dict, other: dict) -> dict:
 
 def told(rows: list[dict]) -> pd.DataFrame:
     """The rows of a place; where no feature of it is ranked there is none, and the first columns alone."""
-    return pd.DataFrame(rows, columns=None if rows else [*FACTS, "unparsed"])
+    return pd.DataFrame(rows, columns=None if rows else [*FACTS, "unparsed", "cost"])
 
 
 def cases(scorer: str, lines: list[dict], fires: pd.DataFrame, fit: set[int], held: Windows, count: int, seed: int) -> list[Case]:

@@ -84,8 +84,9 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
     runs = sorted(features["run"].unique())
     if not placebo.values:
         return np.nan, [np.nan] * len(runs)
+    speaks = [any(map(len, features.loc[features["run"] == run, "promoted"])) for run in runs]
     if placebo.short:
-        return 1.0, [1.0] * len(runs)
+        return 1.0 if all(speaks) else np.nan, [1.0 if speaks[r] else np.nan for r in range(len(runs))]
     promotes = np.zeros((len(runs), len(words)))  # RLHF - base: promoted tokens of each word, a mean over SAE seeds and samples
     for (run, side), group in features.groupby(["run", "side"]):
         for words_of_seed in group["promoted"]:
@@ -93,7 +94,6 @@ def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str
     rng = np.random.default_rng(seed)
     drawn = promotes @ np.stack([placebo.draw(rng) for _ in range(DRAWS)], axis=1)  # runs x draws
     true = promotes @ yardstick.u
-    speaks = [any(map(len, features.loc[features["run"] == run, "promoted"])) for run in runs]
     each = [_p(drawn[r], true[r]) if speaks[r] else np.nan for r in range(len(runs))]
     return _p(drawn.mean(axis=0), true.mean()) if all(speaks) else np.nan, each
 

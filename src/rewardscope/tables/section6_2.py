@@ -44,7 +44,14 @@ def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFram
             low, high = stats.group_interval(statistic, x, y, groups, GROUPS, resamples, derive(seed, "section6.2", text, name))
             inside = [float(statistic(x[groups == g], y[groups == g])) for g in np.unique(groups) if (groups == g).sum() > 1]
             within = float(np.nanmean(inside)) if not np.isnan(inside).all() else np.nan
-            line = {"text": text, "statistic": name, "value": float(statistic(x, y)), "ci_low": low, "ci_high": high, "within": within}
+            line = {
+                "text": text,
+                "statistic": name,
+                "value": float(statistic(x, y)) if len(x) else np.nan,
+                "ci_low": low,
+                "ci_high": high,
+                "within": within,
+            }
             counts = {f"{kind}s": measured[kind].nunique() for kind in ("model", "reward", "run")}
             lines.append(line | {"points": len(measured), "groups": len(np.unique(groups)), **counts})
     return pd.DataFrame(lines)
@@ -65,7 +72,7 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
             axes.errorbar(x, y, **bars, elinewidth=0.7, **looks)
         rho = correlations[(correlations["text"] == text) & (correlations["statistic"] == "spearman")].iloc[0]
         title = f"Spearman {rho['value']:.2f} ({rho['ci_low']:.2f} to {rho['ci_high']:.2f})"
-        why = f"{rho['groups']} independent groups" + " that say the same" * (rho["groups"] >= GROUPS)
+        why = f"{rho['groups']} independent groups" + " that say the same" * bool(rho["groups"] >= GROUPS)
         title = f"Spearman {rho['value']:.2f}, no interval: {why}" if np.isnan(rho["ci_low"]) else title
         title = "too few or equal values for a correlation" if np.isnan(rho["value"]) else title
         axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
