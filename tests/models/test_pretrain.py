@@ -13,7 +13,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from rewardscope.errors import UserError
 from rewardscope.models import checkpoints, models
-from rewardscope.models.pretrain import LONGEST, pretrain, short_words, stream, train_tokenizer
+from rewardscope.models.models import LONGEST, short_words
+from rewardscope.models.pretrain import pretrain, stream, train_tokenizer
 from rewardscope.rewards.classifier import train_tokenizer as train_wordpiece
 
 SETTINGS = {

@@ -1,6 +1,7 @@
-"""Language models read from their module tree, so that no architecture needs a name here."""
+"""Language models read from their module tree, so that no architecture needs a name here, and what their tokens are in a text."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError
 
 if TYPE_CHECKING:  # its import takes two seconds, which jobs that only want a tokenizer are spared
+    from tokenizers.pre_tokenizers import PreTokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 transformers_logging.disable_progress_bar()
@@ -44,6 +46,8 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
     return AutoTokenizer.from_pretrained(intact_folder(folder), trust_remote_code=False, local_files_only=True)
 
 
+LONGEST = 1000  # characters of a "word" that a tokenizer is trained on
+UNBROKEN = re.compile(rf"(?<!\S)\S{{{LONGEST}}}|(?<!\s)\s{{{LONGEST}}}")  # what has no such run has no longer word
 CHUNK = 1000  # documents tokenized at a time: Python lists of offsets take much memory
 
 
@@ -100,6 +104,20 @@ def continued(tokenizer: "PreTrainedTokenizerBase", before: list[list[int]], aft
     openings = decoded(tokenizer, before)
     both = decoded(tokenizer, [[*first, *then] for first, then in zip(before, after, strict=True)])
     return openings, both, [whole[len(os.path.commonprefix([opening, whole])) :] for opening, whole in zip(openings, both, strict=True)]
+
+
+def short_words(texts: list[str], split: "PreTokenizer") -> Iterator[str]:
+    """The texts, cut inside of "words", as `split` sees them, of more than LONGEST characters.
+
+    The trainers of `tokenizers` take time that grows with the square of a word. Other words, and so texts without such a word, are as they were.
+    """
+    for text in texts:
+        start = 0
+        for _, (begin, end) in split.pre_tokenize_str(text) if UNBROKEN.search(text) else ():
+            for cut in range(begin, end, LONGEST) if end - begin > LONGEST else ():
+                yield text[start:cut]
+                start = cut
+        yield text[start:]
 
 
 def blocks(model: "PreTrainedModel") -> nn.ModuleList:

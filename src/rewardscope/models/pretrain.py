@@ -1,8 +1,6 @@
 """The base model: trained from scratch on a corpus (`pretrain:`)."""
 
 import math
-import re
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,28 +8,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
 from rewardscope.errors import UserError
-from rewardscope.models.models import blocks
+from rewardscope.models.models import blocks, short_words
 from rewardscope.models.muon import Muon
 from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
 
 END, PAD = "<|endoftext|>", "<|padding|>"
-LONGEST = 1000  # characters of a "word" that a tokenizer is trained on
-UNBROKEN = re.compile(rf"(?<!\S)\S{{{LONGEST}}}|(?<!\s)\s{{{LONGEST}}}")  # what has no such run has no longer word
-
-
-def short_words(texts: list[str], split: pre_tokenizers.PreTokenizer) -> Iterator[str]:
-    """The texts, cut inside of "words", as `split` sees them, of more than LONGEST characters.
-
-    The trainers of `tokenizers` take time that grows with the square of a word. Other words, and so texts without such a word, are as they were.
-    """
-    for text in texts:
-        start = 0
-        for _, (begin, end) in split.pre_tokenize_str(text) if UNBROKEN.search(text) else ():
-            for cut in range(begin, end, LONGEST) if end - begin > LONGEST else ():
-                yield text[start:cut]
-                start = cut
-        yield text[start:]
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:

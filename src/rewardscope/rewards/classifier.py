@@ -10,7 +10,7 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification, 
 
 from rewardscope.errors import UserError, brief
 from rewardscope.models import checkpoints
-from rewardscope.models.pretrain import short_words
+from rewardscope.models.models import short_words
 from rewardscope.rewards import logits
 from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
