@@ -212,6 +212,8 @@ AFTER_SAES = {
     "quality",
     "table2",
     "step4",
+    "findings",
+    "findings_table",
     "probe",
 } | AFTER_EXPLANATIONS
 
