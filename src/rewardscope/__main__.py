@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rewardscope.errors import UserError, plain
 
+FINDINGS = "results/tables/findings.csv"
+
 
 def show(file: str) -> None:
     """Print the rows of a CSV table, turned so that the columns fit."""
@@ -29,8 +31,10 @@ def parser() -> Parser:
     """The command line."""
     top = Parser(prog="python -m rewardscope", description="Looks at what the workflow has made.")
     commands = top.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("show", help="print CSV tables, one field a line, or features: show feature ADDRESS...")
-    command.add_argument("what", nargs="+", metavar="FILE", help="tables; or `feature` and addresses as the report has them")
+    command = commands.add_parser(
+        "show", help="print CSV tables, one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
+    )
+    command.add_argument("what", nargs="+", metavar="FILE", help="tables; `feature` and addresses as the report has them; `findings` and their table")
     command.add_argument("--report", default="results/report.html", help="the report that features are read from")
     command = commands.add_parser("lineage", help="print what an artifact was made from, and whether that still holds; status 1 where not")
     command.add_argument("path", help="a result: a file, a folder, a file in a folder")
@@ -61,6 +65,11 @@ def main(arguments: list[str]) -> int:
             from rewardscope.report.report import features
 
             print(features(asked.what[1:], asked.report))
+            return 0
+        if asked.what[0] == "findings":
+            from rewardscope.findings.findings_table import told
+
+            print("\n".join(line for file in asked.what[1:] or [FINDINGS] for line in told(file)))
             return 0
         for file in asked.what:
             show(file)

@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from rewardscope.__main__ import main
+from rewardscope.errors import UserError
 from rewardscope.findings import findings_table
 from rewardscope.report.findings import findings as reported
 
@@ -58,3 +60,16 @@ def test_the_report_tells_what_is_shown_and_whether_a_dictionary_was_needed():
     assert not alone["told"] and "nothing is claimed" in alone["none"] and alone["says"] == ""
     (ahead,) = reported(table(None, found=[*FOUND, row(8.5, "love", kind="last words")]), {})
     assert ahead["says"].startswith("Features reach the highest score, 9.00; next are last words with 8.50")
+
+
+def test_findings_in_the_terminal(tmp_path, capsys):
+    found = pd.concat([table(None), table(None, threshold=20.0).assign(reward="q")])
+    found.to_csv(tmp_path / "findings.csv", index=False)
+    assert main(["show", "findings", str(tmp_path / "findings.csv")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "m, tuned on r; with the reward:", "  1. writes love hate", "     score 9.0 of 4.5; 2 of 3 runs", "  2. writes film",
+        "     score 6.0 of 4.5; 1 of 3 runs", "m, tuned on q; with the reward:", "  nothing above 20.0; the highest score is 9.0",
+    ]  # fmt: skip
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="cannot be read as the table of findings"):
+        main(["show", "findings", str(tmp_path / "other.csv")])

@@ -1,7 +1,11 @@
 """The table of findings: over all runs of a reward the best of each kind of context, with the runs and SAE seeds that say the same."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pandas as pd
 
+from rewardscope.errors import UserError, brief, plain
 from rewardscope.findings.score import same
 
 COLUMNS = [
@@ -47,3 +51,22 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
                 }
             )  # fmt: skip
     return out
+
+
+def told(file: str | Path) -> Iterator[str]:
+    """The findings of features that a table shows, as lines for a terminal: sentence, score, who says the same.
+
+    Raises UserError where the file is no such table.
+    """
+    try:
+        table = pd.read_csv(file)
+        groups = list(table[table["contexts"] == "features"].groupby(["model", "reward", "mode"], sort=False))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{file}: cannot be read as the table of findings ({brief(error)}); `snakemake {file}` makes it") from error
+    for (model, reward, mode), rows in groups:
+        yield plain(f"{model}, tuned on {reward}; {mode}:")
+        for row in rows[rows["shown"]].to_dict("records"):
+            yield plain(f"  {row['rank']}. {row['sentence']}")
+            yield f"     score {row['score']:.1f} of {row['threshold']:.1f}; {row['runs']} of {row['of_runs']} runs"
+        if not rows["shown"].any():
+            yield f"  nothing above {rows['threshold'].iloc[0]:.1f}; the highest score is {rows['score'].max():.1f}"
