@@ -8,7 +8,7 @@ import pytest
 import yaml
 from workflow_runs import snakemake
 
-from rewardscope.report import page
+from rewardscope.report import report
 
 TARGETS = ["table3", "table4", "table5", "section5.3", "section6.1", "step4", "scores", "quality", "probe", "section6.2", "figure3", "report"]
 WARNED = "the reward nowhere is the same, 0, for each of the first 200 train documents: reward_* in tables/table4.csv"
@@ -57,5 +57,5 @@ def test_the_report_says_why(nothing):
     screen = re.sub(r"<svg.*?</svg>|<[^>]+>", "", text.split('<section id="verdict"')[1].split("</section>")[0])
     assert screen.count("Nothing to compare.") == 2 and "no change shown" not in screen and "nan" not in screen.lower()
     assert "with the same text" in screen and "No weight of any layer differs" in screen and "no feature could be explained" in screen
-    assert page.read(nothing[0] / "results/report.html")["features"] == []
+    assert report.read(nothing[0] / "results/report.html")["features"] == []
     assert not np.isfinite(pd.read_csv(nothing[0] / "results/tables/section6.2.csv")["value"]).any()
