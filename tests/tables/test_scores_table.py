@@ -90,6 +90,13 @@ def test_a_run_without_features_is_not_left_out():
     assert (missing["runs"], missing["featureless"]) == (3, 1) and math.isnan(missing["difference"]) and math.isnan(missing["rlhf_low"])
 
 
+def test_a_place_that_both_sides_made_counts_once():
+    both = pd.concat([frame(side, [0.1, 0.3], run=run) for run in ("run1", "run2") for side in ("base", "rlhf")])
+    twice = 2 * [(run, 2, 1, 1) for run in ("run1", "run2")]
+    once, again = (picked(rows(both.assign(cost=1.0, unparsed=2), "simulation", NAMES, made), "all", "own") for made in ((), twice))
+    assert (again["cost"], again["unparsed"], again["top_k"]) == (once["cost"], once["unparsed"], once["top_k"]) == (8, 16, 2)
+
+
 def test_runs_that_share_the_base():
     """The third feature of RLHF has no counterpart in run 2, so that fewer of the same base's count."""
     rlhf = {"run1": [[0.5, 0.9], [0.6, 0.6]], "run2": [[0.9], [0.7]]}

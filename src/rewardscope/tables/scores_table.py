@@ -27,7 +27,7 @@ def rows(scores: pd.DataFrame, scorer: str, names: dict, made: list[tuple] = ())
     keys, scored = ["run", "layer", "seed", "sample"], [f"{measure}_{of}" for measure in MEASURES[scorer] for of in ("own", "other", "empty")]
     scores = scores if len(scores) else scores.reindex(columns=[*dict.fromkeys([*scores, *scored])])
     places = pd.MultiIndex.from_frame(scores[keys].drop_duplicates())
-    places = places.union(pd.MultiIndex.from_tuples(made, names=keys)) if made else places
+    places = places.union(pd.MultiIndex.from_tuples(set(made), names=keys)) if made else places  # of both sides: each once
     sizes = scores.groupby([*keys, "side"]).size().unstack("side").reindex(index=places, columns=["base", "rlhf"]).fillna(0)
     sizes = sizes.min(axis=1).astype(int).rename("k").reset_index()
     base = scores[scores["side"] == "base"]
