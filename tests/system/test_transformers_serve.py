@@ -77,7 +77,7 @@ def test_a_local_model_explains(checkpoint, tmp_path, monkeypatch):
     scored = llm_simulator.simulate(prompt, "good films", [" good", " film"], 1)
     with served(checkpoint, tmp_path / "serve.log") as url:
         found = explain(features, own, [1, 2], {**settings, "base_url": url}, 0, tmp_path / "cache")
-        [answer] = client.ask([{"model": str(checkpoint), **scored}], {**settings, "base_url": url}, tmp_path / "cache")
+        [(answer, _)] = client.ask([{"model": str(checkpoint), **scored}], {**settings, "base_url": url}, tmp_path / "cache")
     assert len(llm_simulator.numbers(answer, 2)) == 2  # it gives no log-probabilities and minds no request for them
     lines = [line for samples in found for line in samples]
     assert [line["feature"] for line in lines] == [0, 0, 1, 1]
