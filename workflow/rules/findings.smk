@@ -31,7 +31,7 @@ rule findings:
         at=CONFIG.activations.at,
         reward=lambda w: source_of(true(w)),
         reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
-        settings=section(CONFIG.findings),
+        settings={key: value for key, value in section(CONFIG.findings).items() if key != "threshold"},  # which is the table's
     script:
         "../scripts/findings.py"
 
