@@ -9,7 +9,7 @@ import pytest
 from mutants import IDS, MUTANTS, ROOT
 
 
-def tested(source, test: str) -> subprocess.CompletedProcess:
+def outcome(source, test: str) -> subprocess.CompletedProcess:
     """A test file run against the package in the folder `source`."""
     path = os.pathsep.join([str(source), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not workflow", "-p", "no:cacheprovider", test]
@@ -26,11 +26,11 @@ def source(tmp_path):
 def test_a_mutant_is_noticed(mutant, source):
     file = mutant.file(source)
     file.write_text(file.read_text(encoding="utf-8").replace(mutant.line, mutant.mutant), encoding="utf-8")
-    run = tested(source, mutant.test)
+    run = outcome(source, mutant.test)
     assert run.returncode == 1, run.stdout + run.stderr  # 2 and more: no test was run
 
 
 @pytest.mark.parametrize("test", sorted({mutant.test for mutant in MUTANTS}))
 def test_the_same_tests_pass_on_an_unchanged_copy(test, source):
-    run = tested(source, test)
+    run = outcome(source, test)
     assert run.returncode == 0, run.stdout + run.stderr
