@@ -2,8 +2,9 @@
 
     python benchmarks/claims.py --seeds 1 2 --cores 2
 
-FOLDER/PATH-seedS is a run of the default experiment; after a kill the same command goes on. The first path is what this CPU does by itself,
-the second the next lower one. Prints a row per statement, and what the twins (placebo rewards) say of false alarms.
+FOLDER/PATH-seedS is a run of config/twins.yaml, the default experiment with twins (placebo rewards) of two kinds; after a kill the same
+command goes on. The first path is what this CPU does by itself, the second the next lower one. Prints a row per statement, and what the
+twins say of false alarms.
 """
 
 import argparse
@@ -26,7 +27,7 @@ class Statement(NamedTuple):
     sentence: str
     table: str
     row: dict[str, str]  # columns and their values, which one row of the table has
-    prefix: str  # of its columns `ci_low`, `ci_high` and `difference` (or the prefix alone, without its last `_`)
+    prefix: str  # of its columns `ci_low`, `ci_high` and `difference` (or the prefix alone, without its last `_`); or a column without an interval
     must: str  # what the interval must be: a key of `MUST`
 
 
@@ -36,9 +37,13 @@ MUST = {  # nothing is true of nan
     "not above": lambda low, high: low <= 0,
     "holds 0": lambda low, high: low <= 0 <= high,
 }
-TRUE, TWIN = {"reward": "utility"}, {"reward": "utility-placebo"}
-ALARM = Statement("a twin's features do not", "table3", TWIN, "promotes_signed_net_", "not above")
+TRUE, WORDS, NOISE = ({"reward": reward} for reward in ("utility", "utility-placebo", "utility-noise"))
+ALARMS = [
+    Statement(f"a twin's features do not ({kind})", "table3", twin, "promotes_signed_net_", "not above")
+    for kind, twin in (("words", WORDS), ("noise", NOISE))
+]
 FOUND = TRUE | {"change": "found", "kept_at": "chance", "layer": "total", "among": "top 30"}
+FIRST = {"mode": "with the reward", "contexts": "features", "rank": "1"}
 STATEMENTS = [  # what README quotes
     Statement("the reward of completions rises", "table4", TRUE, "reward_", "above"),
     Statement("more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
@@ -47,9 +52,11 @@ STATEMENTS = [  # what README quotes
     Statement("but not more than random rows do", "table3", TRUE, "promotes_signed_net_", "not above"),
     Statement("what features fire on shows nothing", "table3", TRUE, "", "holds 0"),
     Statement("step 4 counts no more change than with a twin", "step4", FOUND, "over_twin_", "holds 0"),
-    ALARM,
+    *ALARMS,
+    Statement("the first finding is above its threshold", "findings", TRUE | FIRST, "shown", "above"),
+    *(Statement(f"a twin's is not ({kind})", "findings", twin | FIRST, "shown", "not above") for kind, twin in (("words", WORDS), ("noise", NOISE))),
 ]
-TABLES = ["table3", "table4", "section5.3", "step4"]  # those that statements may name
+TABLES = ["table3", "table4", "section5.3", "step4", "findings"]  # those that statements may name
 LOWER = {  # torch's capability of a CPU -> the variables of the next lower path
     "avx512": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
     "avx2": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
@@ -77,20 +84,21 @@ def this_machine() -> dict:
 
 
 def run(results: Path, seed: int, variables: dict[str, str], cores: int) -> None:
-    targets = [f"{results}/tables/{name}.csv" for name in TABLES]
-    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", f"{Path(__file__).parents[1]}/Snakefile", "--cores", str(cores)]
-    command += ["--config", f"seed={seed}", f"results={results}", "device=cpu"]
+    targets, root = [f"{results}/tables/{name}.csv" for name in TABLES], Path(__file__).parents[1]
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", f"{root}/Snakefile", "--cores", str(cores)]
+    command += ["--configfile", f"{root}/config/twins.yaml", "--config", f"seed={seed}", f"results={results}", "device=cpu"]
     if subprocess.run(command, env=environment(variables)).returncode:
         raise SystemExit(f"{results}: the run failed; the same command goes on from there")
 
 
 def interval(results: Path, statement: Statement) -> tuple[float, float, float]:
-    """The difference that a statement is about, and its interval."""
+    """The difference that a statement is about, and its interval; a column without one is its own."""
     file, prefix = results / f"tables/{statement.table}.csv", statement.prefix
     if not file.exists():
         raise SystemExit(f"{file} is not there")
     table = pd.read_csv(file)
     columns = [f"{prefix}difference" if f"{prefix}difference" in table else prefix.removesuffix("_"), f"{prefix}ci_low", f"{prefix}ci_high"]
+    columns = 3 * [prefix] if prefix in table else columns
     if missing := {*columns, *statement.row} - {*table}:
         raise SystemExit(f"{file} has no column {' or '.join(sorted(missing))}")
     rows = table.loc[(table[[*statement.row]].astype(str) == pd.Series(statement.row)).all(axis=1), columns].astype(float)
@@ -110,15 +118,15 @@ def at_most(alarms: int, of: int) -> float:
     return 1.0 if alarms == of else float(betaincinv(alarms + 1, of - alarms, 0.95))
 
 
-def false_alarms(found: dict[tuple[str, int], tuple[float, float, float]]) -> str:
-    """What the twins' intervals, by path and seed, say of them. By table, over its runs: no table has the interval of one twin run."""
+def false_alarms(found: dict[tuple[str, int, str], tuple[float, float, float]]) -> str:
+    """What the twins' intervals, by path, seed and twin, say of them. By row, over its runs: no table has the interval of one twin run."""
     heard = {place: MUST["above"](*ends) for place, (_, *ends) in found.items() if not math.isnan(ends[0])}
-    seeds = {seed: any(alarm for (_, of), alarm in heard.items() if of == seed) for _, seed in heard}
+    seeds = {place[1:]: any(alarm for other, alarm in heard.items() if other[1:] == place[1:]) for place in heard}
     said = [
         f"in {sum(counted.values())} of {len(counted)} {what}, so their rate is at most {at_most(sum(counted.values()), len(counted)):.2f} (95 %)"
-        for what, counted in (("tables, counted as if independent", heard), ("seeds, the paths of a seed taken together", seeds))
+        for what, counted in (("rows, counted as if independent", heard), ("seeds and kinds, the paths of a seed taken together", seeds))
     ]
-    return f"False alarms of the twins, by table (none has the interval of a single twin run): {'; '.join(said)}."
+    return f"False alarms of the twins, by row of Table 3 (none has the interval of a single twin run): {'; '.join(said)}."
 
 
 def main() -> None:
@@ -148,10 +156,10 @@ def main() -> None:
     for statement in STATEMENTS:
         found = {f"{path}, seed {seed}": interval(results, statement) for (path, seed), results in places.items()}
         against = "; ".join(name for name, (_, *ends) in found.items() if not MUST[statement.must](*ends))
-        cells = ["{:.3g} ({:.3g} to {:.3g})".format(*numbers) for numbers in found.values()]
+        cells = [("{:.3g} ({:.3g} to {:.3g})" if statement.prefix != "shown" else "{:.0f}").format(*numbers) for numbers in found.values()]
         print("|", " | ".join([statement.sentence, statement.must, *cells, f"not in {against}" if against else "yes"]), "|")
         failed += [f"does not hold: {statement.sentence} (in {against})"] if against else []
-    print("\n" + false_alarms({place: interval(results, ALARM) for place, results in places.items()}))
+    print("\n" + false_alarms({(*place, alarm.sentence): interval(results, alarm) for place, results in places.items() for alarm in ALARMS}))
     for seed in arguments.seeds:
         weights = [places[path, seed] / "models/tiny/model/model.safetensors" for path in machine["paths"]]
         if arguments.read and not all(file.exists() for file in weights):

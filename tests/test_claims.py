@@ -24,7 +24,9 @@ STATED = [  # whatever README says, the tables below are made for these
     claims.Statement("it rises more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
     claims.Statement("features promote more of the reward's words, net of random rows", "table3", TRUE, "promotes_signed_net_", "above"),
     claims.Statement("they do so more than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
-    claims.ALARM,
+    claims.ALARMS[0],
+    claims.Statement("the first finding is shown", "findings", TRUE | claims.FIRST, "shown", "above"),
+    claims.Statement("a twin's is not", "findings", claims.WORDS | claims.FIRST, "shown", "not above"),
 ]
 MACHINE = {"cpu": "Zeta 9", "torch": "2.0", "paths": {"avx2": {}, "default": {"ATEN_CPU_CAPABILITY": "default"}}}
 PLACES = [(path, seed) for path in ("avx2", "default") for seed in (1, 2)]
@@ -42,6 +44,8 @@ def made(results: Path, weight: float, *changes: tuple[str, int, str, float]) ->
         name: pd.DataFrame([{"reward": "utility", **true}, {"reward": "utility-placebo", **twin}])
         for name, true in (("table3", table3), ("table4", table4))
     }
+    first = {"mode": "with the reward", "contexts": "features", "rank": 1}
+    tables["findings"] = pd.DataFrame([{"reward": reward, **first, "shown": shown} for reward, shown in (("utility", True), ("utility-placebo", False))])
     for table, row, column, value in changes:
         tables[table].loc[row, column] = value
     (results / "tables").mkdir(parents=True, exist_ok=True)
@@ -55,10 +59,11 @@ def made(results: Path, weight: float, *changes: tuple[str, int, str, float]) ->
 @pytest.fixture(autouse=True)
 def stated(monkeypatch):
     monkeypatch.setattr(claims, "STATEMENTS", STATED)
+    monkeypatch.setattr(claims, "ALARMS", claims.ALARMS[:1])
 
 
 def test_readme_s_statements_are_of_tables_that_are_made():
-    assert {said.table for said in SAID} <= {*claims.TABLES} and {said.must for said in SAID} <= {*claims.MUST} and claims.ALARM in SAID
+    assert {said.table for said in SAID} <= {*claims.TABLES} and {said.must for said in SAID} <= {*claims.MUST} and all(alarm in SAID for alarm in claims.ALARMS)
 
 
 @pytest.fixture
@@ -87,9 +92,10 @@ def test_a_row_per_statement_with_every_interval(folder, monkeypatch, capsys):
     assert lines[0] == "Zeta 9, torch 2.0, capability avx2"
     assert lines[2] == "| statement | interval | avx2, seed 1 | avx2, seed 2 | default, seed 1 | default, seed 2 | holds |"
     assert lines[4] == "| the reward of completions rises | above |" + 4 * " 2 (1 to 3.25) |" + " yes |"
-    assert lines[8] == "| a twin's features do not | not above |" + 4 * " 0.5 (-1 to 2) |" + " yes |"
-    assert "in 0 of 4 tables" in lines[10] and "at most 0.53" in lines[10] and "0 of 2 seeds" in lines[10] and "at most 0.78" in lines[10]
-    assert lines[11:] == [f"Seed {seed}: 25% of the base model's tensors differ between the paths." for seed in (1, 2)]
+    assert lines[8] == "| a twin's features do not (words) | not above |" + 4 * " 0.5 (-1 to 2) |" + " yes |"
+    assert lines[9:11] == ["| the first finding is shown | above |" + 4 * " 1 |" + " yes |", "| a twin's is not | not above |" + 4 * " 0 |" + " yes |"]
+    assert "in 0 of 4 rows" in lines[12] and "at most 0.53" in lines[12] and "0 of 2 seeds" in lines[12] and "at most 0.78" in lines[12]
+    assert lines[13:] == [f"Seed {seed}: 25% of the base model's tensors differ between the paths." for seed in (1, 2)]
 
 
 @pytest.mark.parametrize("change, sentence", [
@@ -97,8 +103,10 @@ def test_a_row_per_statement_with_every_interval(folder, monkeypatch, capsys):
     (("table4", 0, "reward_over_twin_ci_low", -0.1), "it rises more than that of a twin's completions"),
     (("table3", 0, f"{NET}_ci_low", np.nan), "features promote more of the reward's words, net of random rows"),
     (("table3", 0, f"{OVER}_ci_low", -2.0), "they do so more than a twin's"),
-    (("table3", 1, f"{NET}_ci_low", 0.1), "a twin's features do not"),
-    (("table3", 1, f"{NET}_ci_low", np.nan), "a twin's features do not"),
+    (("table3", 1, f"{NET}_ci_low", 0.1), "a twin's features do not (words)"),
+    (("table3", 1, f"{NET}_ci_low", np.nan), "a twin's features do not (words)"),
+    (("findings", 0, "shown", False), "the first finding is shown"),
+    (("findings", 1, "shown", True), "a twin's is not"),
 ])  # fmt: skip
 def test_one_run_against_a_statement_is_a_line_that_names_both(folder, monkeypatch, change, sentence):
     made(folder / "default-seed2", 2.0, change)
@@ -165,8 +173,8 @@ def test_at_the_bound_so_few_alarms_are_five_percent(alarms, of):
 
 def test_an_alarm_is_counted_once_for_a_seed_and_no_interval_is_no_trial():
     loud, quiet, none = (2.0, 1.0, 3.0), (2.0, -1.0, 3.0), (2.0, np.nan, np.nan)
-    said = claims.false_alarms({("a", 1): loud, ("b", 1): quiet, ("a", 2): quiet, ("b", 2): none})
-    assert "in 1 of 3 tables" in said and "in 1 of 2 seeds" in said
+    said = claims.false_alarms({("a", 1, "x"): loud, ("b", 1, "x"): quiet, ("a", 2, "x"): quiet, ("b", 2, "x"): none, ("a", 1, "y"): quiet})
+    assert "in 1 of 4 rows" in said and "in 1 of 3 seeds" in said
 
 
 def test_each_path_and_seed_is_run_in_its_environment(tmp_path, monkeypatch):
@@ -186,8 +194,9 @@ def test_each_path_and_seed_is_run_in_its_environment(tmp_path, monkeypatch):
     assert all("MKL_ENABLE_INSTRUCTIONS" not in env and "PATH" in env for _, env in calls)
     command = calls[3][0][3:]
     results = tmp_path / "default-seed2"
-    assert command[:4] == [f"{results}/tables/{name}.csv" for name in ("table3", "table4", "section5.3", "step4")]
-    assert command[6:] == ["--cores", "3", "--config", "seed=2", f"results={results}", "device=cpu"]
+    assert command[:5] == [f"{results}/tables/{name}.csv" for name in claims.TABLES]
+    assert command[7:11] == ["--cores", "3", "--configfile", f"{FILE.parents[1]}/config/twins.yaml"]
+    assert command[11:] == ["--config", "seed=2", f"results={results}", "device=cpu"]
     monkeypatch.setattr(claims, "this_machine", lambda: MACHINE | {"cpu": "Eta 1"})
     with pytest.raises(SystemExit, match="is of another machine .Zeta 9, torch 2.0."):
         main(monkeypatch, tmp_path)
