@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from scipy.stats import t
 
 from rewardscope.errors import UserError
 from rewardscope.findings import findings, samples
+from rewardscope.findings.families import Joint, Place, families
+from rewardscope.findings.samples import Samples
+from rewardscope.findings.score import capped
 from rewardscope.models import models
 from rewardscope.sae.model import new
 
@@ -33,14 +37,16 @@ def planted():
     sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, seed=5)
     read = samples.read(base, tuned, sequences, PROMPT, [1], "mlp")
     pieces = samples.pieces(tokenizer, sequences)
-    place = findings.Place("top1", 1, {1: new(24, tiny.WIDTH, [3], True)}, torch.randn(24, tiny.WIDTH, generator=torch.Generator().manual_seed(2)))
+    random_rows = torch.randn(24, tiny.WIDTH, generator=torch.Generator().manual_seed(2))
+    saes = [new(24, tiny.WIDTH, [seed], True) for seed in (3, 4, 5)]
+    place = Place("top1", 1, {1: saes[0]}, random_rows, (Joint("shared", saes[1], 1.0), Joint("difference", saes[2], 3.0)))
     return base, tuned, tokenizer, read, side, pieces, place, good
 
 
 def found(planted, reward):
     base, tuned, tokenizer, read, side, pieces, place, _ = planted
     gained, credit, problem = findings.credits(read, reward, tokenizer, "both")
-    return findings.find(base, tuned, read, side, pieces, [place], credit, gained, kept=4), problem
+    return findings.find(findings.Run(base, tuned, read, side, pieces, [place]), credit, gained, kept=4), problem
 
 
 def test_the_first_finding_of_every_kind_names_the_planted_token(planted):
@@ -49,7 +55,8 @@ def test_the_first_finding_of_every_kind_names_the_planted_token(planted):
     best = table[(table["mode"] == "with the reward") & (table["rank"] == 1)].set_index("contexts")
     whole = {token["token"] for token in best.loc["features", "more"]}
     assert best.loc["features", "score"] > 4.5 and any(piece(planted).strip() in word for word in whole)
-    assert set(table["contexts"]) >= {"features", "random directions", "tokens"}
+    assert set(best.index) >= {"features", "shared features", "random directions", "tokens"}  # no difference: the MLP is the base's
+    assert set(table["contexts"]) - set(best.index) == {"log-odds of words", "logit difference", "logit topics"}
     assert (table.groupby(["mode", "contexts"])["score"].diff().dropna() <= 1e-6).all()  # the strongest first
 
 
@@ -80,4 +87,34 @@ def test_equal_models_have_no_findings(planted):
     base, _, tokenizer, read, side, pieces, place, _ = planted
     same = samples.read(base, base, read.sequences, PROMPT, [1], "mlp")
     with pytest.raises(UserError, match="say the same of every token"):
-        findings.find(base, base, same, side, pieces, [place], None, torch.zeros(len(same.token)), kept=4)
+        findings.Run(base, base, same, side, pieces, [place])
+
+
+def test_what_needs_no_contexts_finds_a_change_that_is_everywhere(planted):
+    table, _ = found(planted, lambda texts: [1.0] * len(texts))
+    for kind in ("logit difference", "log-odds of words"):
+        first = table[(table["contexts"] == kind) & (table["rank"] == 1)].iloc[0]
+        (token,) = first["more"]
+        assert piece(planted).strip() in token["token"] and token["after"] > token["before"] and first["sentence"].startswith("Anywhere the tuned")
+
+
+def test_difference_features_read_the_difference_of_both_sides(planted):
+    _, _, _, read, side, _, place, _ = planted
+    moved = torch.randn(read.rows[1].shape, generator=torch.Generator().manual_seed(6))
+    read = read._replace(base_rows={1: read.rows[1] + moved})  # the tuned model's MLP is the base's own
+    of = {family.kind: family for family in families(read, side, [place], ["x"] * len(read.token))}
+    rows = 3.0 * (read.rows[1] - read.base_rows[1])
+    expected = capped(place.joint[1].sae.encode(rows[None])[0])
+    torch.testing.assert_close(of["difference features"].a, expected)
+    torch.testing.assert_close(of["shared features"].a, capped(place.joint[0].sae.encode(read.rows[1][None])[0]))
+
+
+def test_the_gain_of_reward_has_an_interval():
+    """By hand: completions of 1 and 3 (base), 4 and 8 (tuned); Welch's degrees of freedom 25 / 17."""
+    read = Samples([[0, 1]] * 4, 1, torch.arange(4), torch.zeros(4), torch.ones(4), torch.zeros(4), torch.ones(4), {}, {})
+    said = findings.facts(read, torch.tensor([0, 0, 1, 1]), torch.tensor([1.0, 3.0, 4.0, 8.0]), "")
+    half = float(t.ppf(0.975, 25 / 17)) * 5**0.5
+    assert said["added"] == {"base": 2.0, "rlhf": 6.0} and said["added_sd"] == {"base": 1.0, "rlhf": 2.0}
+    assert said["gain"] == pytest.approx({"difference": 4.0, "ci_low": 4 - half, "ci_high": 4 + half})
+    unknown = findings.facts(read, torch.tensor([0, 0, 1, 1]), torch.full((4,), torch.nan), "no reward")
+    assert unknown["gain"] == {"difference": None, "ci_low": None, "ci_high": None} and unknown["added"] == {"base": None, "rlhf": None}

@@ -10,7 +10,9 @@ from rewardscope.findings.samples import Samples
 
 def of(token: list[int], sequence: list[int]) -> Samples:
     n = len(token)
-    return Samples([[0, t] for t in token], 1, torch.tensor(sequence), torch.zeros(n).long(), torch.tensor(token), torch.zeros(n), torch.zeros(n), {})
+    return Samples(
+        [[0, t] for t in token], 1, torch.tensor(sequence), torch.zeros(n).long(), torch.tensor(token), torch.zeros(n), torch.zeros(n), {}, {}
+    )
 
 
 def test_changes_are_in_standard_errors_and_paid_for():
@@ -53,4 +55,5 @@ def test_the_sentence():
         'After "a" (mostly tokens 3 to 10 of a completion) the tuned model writes more often "love" (1 % to 20 %) '
         'and less often "war"; 46% of the gain in reward is made there.'
     )
+    assert reading.sentence([], more, [], None, math.nan) == 'Anywhere the tuned model writes more often "love" (1 % to 20 %).'
     assert reading.sentence([], [], less, (0, 0), math.nan).endswith('the tuned model writes less often "war".')

@@ -39,15 +39,17 @@ def test_changes_and_kl_are_those_of_the_models_alone(read):
     torch.testing.assert_close(found.kl.double(), torch.stack(kls), rtol=1e-4, atol=1e-5)
 
 
-def test_rows_are_of_the_tuned_model_at_the_token_before(read):
-    _, tuned, sequences, found = read
-    seen = []
-    models.mlp(models.blocks(tuned)[1], tiny.WIDTH).register_forward_hook(lambda _module, _inputs, output: seen.append(output[0]))
-    with torch.no_grad():
-        for row in sequences:
-            tuned(input_ids=torch.tensor([row]))
-    expected = torch.cat([x[PROMPT - 1 : -1] for x in seen])
-    torch.testing.assert_close(found.rows[1], expected, rtol=1e-4, atol=1e-5)
+def test_rows_are_of_either_model_at_the_token_before(read):
+    base, tuned, sequences, found = read
+    for model, rows in ((base, found.base_rows), (tuned, found.rows)):
+        seen = []
+        hook = models.mlp(models.blocks(model)[1], tiny.WIDTH).register_forward_hook(lambda _m, _i, output, seen=seen: seen.append(output[0]))
+        with torch.no_grad():
+            for row in sequences:
+                model(input_ids=torch.tensor([row]))
+        hook.remove()
+        expected = torch.cat([x[PROMPT - 1 : -1] for x in seen])
+        torch.testing.assert_close(rows[1], expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

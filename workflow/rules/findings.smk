@@ -1,6 +1,34 @@
 # What the reward taught, in words: contexts where tuning and reward go together, beside what needs no dictionary.
 
 
+# One dictionary on the rows of both sides, and one on what tuning added to them, beside the tuned side's own.
+rule joint:
+    input:
+        base=lambda w: shard_folders(at(f"{site_of(w.pair, 'base')}/activations/{w.pick}")),
+        rlhf=shard_folders(at("{pair}/rlhf/activations/{pick}")),
+        moments=at("{pair}/rlhf/activations/{pick}.moments.safetensors"),
+    output:
+        shared=at("{pair}/joint/{recipe}/{pick}/shared.safetensors"),
+        difference=at("{pair}/joint/{recipe}/{pick}/difference.safetensors"),
+        checksums=at("{pair}/joint/{recipe}/{pick}/checksums.json"),
+    log:
+        at("logs/joint/{pair}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/joint/{pair}/{recipe}.{pick}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
+    params:
+        code=code("joint"),
+        torch_threads=threads_of("saes"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        width=lambda w: CONFIG.models[parts(w)["model"]].sae.widths[0],
+        recipe=recipe_of,
+    script:
+        "../scripts/joint.py"
+
+
 rule findings:
     input:
         layers=at("{pair}/layers.json"),
@@ -10,6 +38,7 @@ rule findings:
         corpus=corpus_file("test"),
         saes=small_of_every_pick("rlhf"),
         moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
+        joint=lambda w: [at(f"{w.pair}/joint/{CONFIG.recipe}/{pick}/{kind}.safetensors") for pick in CHOSEN for kind in ("shared", "difference")],
         reward=lambda w: reward_files(true(w)),
         stored=lambda w: stored(true(w)),
     output:

@@ -4,9 +4,8 @@ Two modes. `with the reward` asks where tuning made likelier what the reward pay
 tuning changed most. Every kind of context goes through the same score and the same reading, so that what a dictionary adds can be seen.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,77 +13,82 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rewardscope.data.words import spans
 from rewardscope.errors import UserError, brief
-from rewardscope.explain.tokens import word_before, words_at
-from rewardscope.findings import contexts, reading, score
+from rewardscope.findings import baselines, reading, score
+from rewardscope.findings.families import LAST_WORDS, Family, Place, families
 from rewardscope.findings.samples import Samples, added, distributions, scaled
+from rewardscope.findings.telling import Telling
 from rewardscope.rewards.rewards import Reward
-from rewardscope.sae.model import SAE
+from rewardscope.stats import welch
 
-MODES = ("with the reward", "two checkpoints")
-KINDS = ("features", "random directions", "last words", "tokens", "activation difference")
+WITH, WITHOUT = MODES = ("with the reward", "two checkpoints")
 POOL = 3  # times as many candidates are read as are kept: one that says what another says is counted there
 COLUMNS = [
     "mode", "contexts", "pick", "layer", "seed", "context", "rank", "score", "firings", "gain", "alike", "fires_on", "more", "less", "first",
     "last", "examples", "sentence",
 ]  # fmt: skip
-EXAMPLES = 3
+Weighted = Callable[[Float[Tensor, "T C"]], tuple[Float[Tensor, "C vocabulary"], Float[Tensor, "C vocabulary"]]]
+"""weights of tokens -> mean next-token probabilities of base and tuned model"""
 
 
-class Place(NamedTuple):
-    """What is known of a layer: its dictionaries, and random directions with its activations' covariance."""
+class Run:
+    """Both models' completions, and every context of them; a reward comes when findings are asked for."""
 
-    pick: str
-    layer: int
-    saes: dict[int, SAE]
-    """by SAE seed, stacks of 1"""
-    random: Float[Tensor, "C d_model"]
+    def __init__(self, base, tuned, samples: Samples, side: Int[Tensor, "n"], pieces: list[list[str]], places: list[Place]):
+        """`side`: 1 for the tuned model's completions, 0 for the base's. `pieces`: the text of each token of each sequence.
+
+        Raises UserError where both models say the same.
+        """
+        if samples.kl.max() < 1e-6:
+            raise UserError("both models say the same of every token: there is nothing to find; is the tuned checkpoint the base's own?")
+        self.models, self.samples, self.side = (base, tuned), samples, side
+        self.telling = Telling(samples, side, pieces)
+        self.families = list(families(samples, side, places, self.telling.before))
+        self.distributions: Weighted = partial(distributions, base, tuned, samples)
+
+    def with_reward(self, credit: Float[Tensor, "T"], gained: Float[Tensor, "T"], kept: int, least: float = 0.0) -> list[dict]:
+        """The `kept` best contexts of each kind by the reward's `credit`, of a score above `least`.
+
+        `gained`: what each token added to the reward, `credit` the same, scaled.
+        """
+        lists = [(family, score.with_reward(family.a, self.samples.change, credit)) for family in self.families]
+        return self._rows(WITH, lists, credit, gained, (self.samples.change * credit).abs(), kept, least)
+
+    def without_reward(self, gained: Float[Tensor, "T"], kept: int) -> list[dict]:
+        """The `kept` best by what tuning changed, and beside them what needs no contexts. `gained` is told, and chooses nothing."""
+        a = score.capped(baselines.topics(*self.models, self.samples, kept, reading.FLOOR))
+        topics = Family(baselines.TOPICS, "", -1, 0, list(range(a.shape[1])), a)
+        lists = [(family, score.without_reward(family.a, self.samples.kl)) for family in (*self.families, topics)]
+        rows = self._rows(WITHOUT, lists, None, gained, self.samples.kl, kept)
+        words = [row[self.samples.prompt :] for row in self.telling.words]
+        said = {
+            baselines.LOGITS: baselines.logit_difference(*self.models, self.samples, self.telling.whole, kept),
+            baselines.LOG_ODDS: baselines.log_odds(words, self.side, kept),
+        }
+        last = int(self.samples.place.max())
+        return rows + [_said(kind, rank, one, last) for kind, found in said.items() for rank, one in enumerate(found, start=1)]
+
+    def _rows(self, mode: str, lists: list[tuple[Family, Tensor]], credit, gained, weight, kept: int, least: float = 0.0) -> list[dict]:
+        chosen = []  # a family, the numbers of its contexts from the best on, their scores
+        for family, scores in lists:
+            order = [i for i in scores.nan_to_num(-1.0).argsort(descending=True).tolist() if scores[i] > least][: POOL * kept]
+            chosen.append((family, order, scores[order]))
+        probabilities = self.distributions(torch.cat([family.a[:, order] for family, order, _ in chosen], dim=1))
+        rows, done = [], 0
+        for family, order, scores in chosen:
+            before, after = (p[done : done + len(order)] for p in probabilities)
+            done, a = done + len(order), family.a[:, order]
+            paid = None if credit is None else reading.shrunk(self.samples, a, credit, before.shape[1])
+            on = [[family.names[i]] for i in order] if family.kind == LAST_WORDS else None
+            read = self.telling.rows(a, scores, reading.changes(before, after, paid), before, after, gained, weight, on)
+            rows += [{"mode": mode, **_of(family, order[i]), "rank": rank, **row} for rank, (i, row) in enumerate(_distinct(read, kept), start=1)]
+        return rows
 
 
-class Family(NamedTuple):
-    """Contexts of one kind, capped; `names` are their numbers or words."""
-
-    kind: str
-    pick: str
-    layer: int
-    seed: int
-    names: list
-    a: Float[Tensor, "T C"]
-
-
-def find(
-    base, tuned, samples: Samples, side: Int[Tensor, "n"], pieces: list[list[str]], places: list[Place], credit: Float[Tensor, "T"] | None,
-    gained: Float[Tensor, "T"], kept: int,
-) -> pd.DataFrame:  # fmt: skip
-    """The `kept` best contexts of each kind in each mode, a row each (`COLUMNS`).
-
-    `side`: 1 for the tuned model's completions, 0 for the base's. `pieces`: the text of each token of each sequence. `gained`: what each
-    token added to the reward, `credit` the same, scaled; without it there is no list with the reward. Raises UserError where both
-    models' completions are the same.
-    """
-    if samples.kl.max() < 1e-6:
-        raise UserError("both models say the same of every token: there is nothing to find; is the tuned checkpoint the base's own?")
-    words = _words(pieces)
-    here, before = _at(samples, words)
-    families = list(_families(samples, side, places, before))
-    known = torch.zeros(len(samples.token)) if credit is None else credit
-    lists = []  # a mode, a family, and the numbers of its contexts from the best on
-    for mode in MODES if credit is not None else MODES[1:]:
-        for family in families:
-            scores = score.with_reward(family.a, samples.change, known) if mode == MODES[0] else score.without_reward(family.a, samples.kl)
-            order = [i for i in scores.nan_to_num(-1.0).argsort(descending=True).tolist() if scores[i] > 0][: POOL * kept]
-            lists.append((mode, family, order, scores[order]))
-    probabilities = distributions(base, tuned, samples, torch.cat([family.a[:, order] for _, family, order, _ in lists], dim=1))
-    told, rows, done = Telling(samples, side, pieces, words, here, known, gained), [], 0
-    for mode, family, order, scores in lists:
-        p_base, p_tuned = (p[done : done + len(order)] for p in probabilities)
-        done, a = done + len(order), family.a[:, order]
-        paid = reading.shrunk(samples, a, known, p_base.shape[1]) if mode == MODES[0] else None
-        words_of = [[family.names[i]] for i in order] if family.kind == KINDS[2] else None
-        read = told.rows(a, scores, reading.changes(p_base, p_tuned, paid), p_base, p_tuned, words_of)
-        rows += [{"mode": mode, **_of(family, order[i]), "rank": rank, **row} for rank, (i, row) in enumerate(_distinct(read, kept), start=1)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+def find(run: Run, credit: Float[Tensor, "T"] | None, gained: Float[Tensor, "T"], kept: int) -> pd.DataFrame:
+    """Both lists, a row a finding (`COLUMNS`); without credit there is no list with the reward."""
+    rows = [] if credit is None else run.with_reward(credit, gained, kept)
+    return pd.DataFrame(rows + run.without_reward(gained, kept), columns=COLUMNS)
 
 
 def credits(samples: Samples, reward: Reward, tokenizer, reward_on: str) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"] | None, str]:
@@ -102,34 +106,24 @@ def credits(samples: Samples, reward: Reward, tokenizer, reward_on: str) -> tupl
 
 
 def facts(samples: Samples, side: Int[Tensor, "n"], gained: Float[Tensor, "T"], problem: str) -> dict:
-    """What is known of the completions as a whole: how many, tokens, mean KL a token, the reward that a completion's tokens add on either side."""
-    of_side = side[samples.sequence]
-    sums = [gained[of_side == n].sum().item() / max(1, int((side == n).sum())) for n in (0, 1)]
+    """What is known of the completions as a whole: how many, tokens, mean KL a token, the reward that a completion's tokens add on either side
+    with its standard deviation, and by how much more it is on the tuned side (Welch's interval over completions)."""
+    sums = torch.zeros(len(side), dtype=torch.float64).index_add(0, samples.sequence, gained.double())
+    base, tuned = (sums[side == n].numpy() for n in (0, 1))
+    gain = dict(zip(("difference", "ci_low", "ci_high"), welch([(1.0, tuned), (-1.0, base)]), strict=True)) if len(base) and len(tuned) else {}
     return {
-        "completions": {"base": int((side == 0).sum()), "rlhf": int((side == 1).sum())},
+        "completions": {"base": len(base), "rlhf": len(tuned)},
         "tokens": len(samples.token),
         "kl": samples.kl.mean().item(),
-        "added": {name: value if value == value else None for name, value in zip(("base", "rlhf"), sums, strict=True)},
+        "added": {name: _known(of.mean()) for name, of in (("base", base), ("rlhf", tuned)) if len(of)},
+        "added_sd": {name: _known(of.std()) for name, of in (("base", base), ("rlhf", tuned)) if len(of)},
+        "gain": {name: _known(value) for name, value in gain.items()},
         "problem": problem,
     }
 
 
-def _families(samples: Samples, side: Int[Tensor, "n"], places: list[Place], before: list[str]) -> Iterator[Family]:
-    for place in places:
-        rows = samples.rows[place.layer]
-        rates = []
-        for seed, sae in place.saes.items():
-            a = contexts.features(sae, rows)
-            rates.append((a > 0).float().mean(dim=0))
-            yield Family(KINDS[0], place.pick, place.layer, seed, list(range(a.shape[1])), score.capped(a))
-        a = contexts.directions(rows, place.random, rates[0][: len(place.random)])
-        yield Family(KINDS[1], place.pick, place.layer, 0, list(range(a.shape[1])), score.capped(a))
-        both = contexts.difference(samples, rows, side)
-        a = contexts.directions(rows, both, torch.tensor([0.5]))
-        yield Family(KINDS[4], place.pick, place.layer, 0, [0], score.capped(a))
-    for kind, (names, a) in ((KINDS[2], contexts.last_words(before)), (KINDS[3], contexts.tokens(samples))):
-        often = (a > 0).sum(dim=0) >= score.FIRINGS
-        yield Family(kind, "", -1, 0, [name for name, kept in zip(names, often.tolist(), strict=True) if kept], a[:, often])
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _of(family: Family, i: int) -> dict:
@@ -149,71 +143,10 @@ def _distinct(read: list[dict], kept: int) -> Iterator[tuple[int, dict]]:
     yield from ((i, row) for i, row, _ in chosen[:kept])
 
 
-class Telling:
-    """What all readings of one run share."""
-
-    def __init__(self, samples: Samples, side, pieces: list[list[str]], words: list[list[str]], here: list[str], credit, gained):
-        self.samples, self.side, self.pieces, self.here, self.gained = samples, side, pieces, here, gained
-        self.weight = (samples.change * credit).abs() if credit.any() else samples.kl
-        often = Counter(word for word in here if word)
-        self.share = {word: n / sum(often.values()) for word, n in often.items()}
-        self.whole = _most_frequent(samples, words)
-
-    def rows(self, a, scores, changes, before, after, on: list[list[str]] | None) -> list[dict]:
-        """A reading of each context, its columns of `COLUMNS` from `score` on; `on` where it is known which words it fires on."""
-        gain = reading.gain(self.samples, a, self.gained, self.side).tolist()
-        on = on or [reading.fires_on(column, self.here, self.share) for column in a.T]
-        return [self._row(a[:, i], scores[i].item(), gain[i], changes[i], before[i], after[i], on[i]) for i in range(a.shape[1])]
-
-    def _row(self, a, value: float, gain: float, change, before, after, on: list[str]) -> dict:
-        fired = torch.nonzero(a > 0).flatten()
-        places = self.samples.place[fired].numpy()
-        first, last = (int(np.quantile(places, q)) for q in (0.25, 0.75))
-        more, less = (self._tokens(sign * change, before, after, sign) for sign in (1, -1))
-        best = fired[(a * self.weight)[fired].argsort(descending=True)].tolist()
-        return {
-            "score": value, "firings": len(fired), "gain": gain, "alike": 0, "fires_on": on, "more": more, "less": less, "first": first,
-            "last": last, "examples": [self._example(t) for t in _first_of_each(best, self.samples.sequence)[:EXAMPLES]],
-            "sentence": reading.sentence(on, more, less, (first, last), gain),
-        }  # fmt: skip
-
-    def _tokens(self, change, before, after, sign: int) -> list[dict]:
-        found: dict[str, dict] = {}
-        for token in change.argsort(descending=True)[: 4 * reading.SHOWN].tolist():
-            text = self.whole.get(token, "")
-            if change[token] > 0 and text and text not in found and sign * (after[token] - before[token]) > reading.FLOOR:
-                found[text] = {"token": text, "before": before[token].item(), "after": after[token].item()}
-        return list(found.values())[: reading.SHOWN]
-
-    def _example(self, t: int) -> str:
-        i, at = int(self.samples.sequence[t]), self.samples.prompt + int(self.samples.place[t])
-        row = self.pieces[i]
-        return f"{''.join(row[:at])}«{row[at]}»{''.join(row[at + 1 :])}"
-
-
-def _words(pieces: list[list[str]]) -> list[list[str]]:
-    """For every token of every sequence the word that it is or is part of; empty for punctuation."""
-    found = []
-    for row in pieces:
-        ends = np.cumsum([0, *map(len, row)]).tolist()
-        found.append(words_at(list(zip(ends, ends[1:], strict=False)), spans("".join(row))))
-    return found
-
-
-def _at(samples: Samples, words: list[list[str]]) -> tuple[list[str], list[str]]:
-    """For every sampled token: the word at the position that predicted it, and the last whole word before its own."""
-    places = [(words[i], samples.prompt + j) for i, j in zip(samples.sequence.tolist(), samples.place.tolist(), strict=True)]
-    return [row[at - 1] for row, at in places], [word_before(row, at) for row, at in places]
-
-
-def _most_frequent(samples: Samples, words: list[list[str]]) -> dict[int, str]:
-    """Of each sampled token the word that it was part of most often; its own text is often a piece of one."""
-    counts: dict[int, Counter[str]] = {}
-    for token, i, j in zip(samples.token.tolist(), samples.sequence.tolist(), samples.place.tolist(), strict=True):
-        counts.setdefault(token, Counter())[words[i][samples.prompt + j]] += 1
-    return {token: of.most_common(1)[0][0] for token, of in counts.items()}
-
-
-def _first_of_each(tokens: list[int], sequence: Int[Tensor, "T"]) -> list[int]:
-    """The first token of every sequence, in their order."""
-    return list({int(sequence[t]): t for t in reversed(tokens)}.values())[::-1]
+def _said(kind: str, rank: int, said: baselines.Said, last: int) -> dict:
+    more = [{"token": said.word, "before": said.before, "after": said.after}]
+    return {
+        "mode": WITHOUT, "contexts": kind, "pick": "", "layer": -1, "seed": 0, "context": said.word, "rank": rank, "score": said.score,
+        "firings": said.count, "gain": np.nan, "alike": 0, "fires_on": [], "more": more, "less": [], "first": 0, "last": last, "examples": [],
+        "sentence": reading.sentence([], more, [], None, np.nan),
+    }  # fmt: skip

@@ -58,13 +58,15 @@ def fires_on(a: Float[Tensor, "T"], words: list[str], share: dict[str, float]) -
     return [word for word in sorted(score, key=lambda word: (-score[word], word)) if score[word] > 0][:SHOWN]
 
 
-def sentence(on: list[str], more: list[dict], less: list[dict], place: tuple[int, int], share: float) -> str:
-    """A finding as a sentence. `more`, `less`: `token, before, after` (probabilities); `place`: tokens of the completion; `share` of the gain."""
+def sentence(on: list[str], more: list[dict], less: list[dict], place: tuple[int, int] | None, share: float) -> str:
+    """A finding as a sentence. `more`, `less`: `token, before, after` (probabilities); `place`: tokens of the completion, None where it is not
+    about a place; `share` of the gain."""
     rates = ", ".join(f'"{t["token"]}" ({percent(t["before"])} to {percent(t["after"])})' for t in more)
     told = [f"more often {rates}"] * bool(more) + [f"less often {quote([t['token'] for t in less])}"] * bool(less)
     where = f"After {quote(on)}" if on else "Where it fires"
+    where = f"{where} (mostly tokens {place[0] + 1} to {place[1] + 1} of a completion)" if place else "Anywhere"
     end = f"; {share:.0%} of the gain in reward is made there." if share == share else "."
-    return f"{where} (mostly tokens {place[0] + 1} to {place[1] + 1} of a completion) the tuned model writes {' and '.join(told)}{end}"
+    return f"{where} the tuned model writes {' and '.join(told)}{end}"
 
 
 def percent(p: float) -> str:

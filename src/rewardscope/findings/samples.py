@@ -35,6 +35,8 @@ class Samples(NamedTuple):
     """KL(RLHF || base) of the next token, nats"""
     rows: dict[int, Float[Tensor, "T d_model"]]
     """activations of the tuned model, by layer"""
+    base_rows: dict[int, Float[Tensor, "T d_model"]]
+    """and of the base"""
 
 
 def write(base, tuned, tokenizer, corpus: pd.DataFrame, settings: dict, seed: int) -> tuple[list[list[int]], Int[Tensor, "n"]]:
@@ -59,16 +61,18 @@ def read(base, tuned, sequences: list[list[int]], prompt: int, layers: list[int]
     sequence = torch.tensor([i for i, ids in enumerate(sequences) for _ in ids[prompt:]])
     place = torch.tensor([j for ids in sequences for j in range(len(ids) - prompt)])
     token = torch.tensor([t for ids in sequences for t in ids[prompt:]])
-    changes, kls, rows, places = [], [], {n: [] for n in layers}, models.places(tuned, layers, at)
-    for ids, kept, logs in _log_probabilities(base, tuned, sequences, prompt):
+    changes, kls = [], []
+    sides = [(model, models.places(model, layers, at), {n: [] for n in layers}) for model in (tuned, base)]
+    for ids, kept, logs in log_probabilities(base, tuned, sequences, prompt):
         chosen = ids[:, 1:][kept].unsqueeze(1)
         p_base, p_tuned = (log.gather(1, chosen).squeeze(1) for log in logs)
         changes.append(p_tuned - p_base)
         kls.append(kl_div(logs[0], logs[1], reduction="none", log_target=True).sum(dim=1))
-        for n, x in capture(tuned, places, ids).items():
-            rows[n].append(x[:, :-1][kept].float().cpu())
-    joined = {n: torch.cat(parts) for n, parts in rows.items()}
-    return Samples(sequences, prompt, sequence, place, token, torch.cat(changes).cpu(), torch.cat(kls).cpu(), joined)
+        for model, places, rows in sides:
+            for n, x in capture(model, places, ids).items():
+                rows[n].append(x[:, :-1][kept].float().cpu())
+    joined = [{n: torch.cat(parts) for n, parts in rows.items()} for _, _, rows in sides]
+    return Samples(sequences, prompt, sequence, place, token, torch.cat(changes).cpu(), torch.cat(kls).cpu(), *joined)
 
 
 def distributions(
@@ -76,7 +80,7 @@ def distributions(
 ) -> tuple[Float[Tensor, "C vocabulary"], Float[Tensor, "C vocabulary"]]:
     """Next-token probabilities of base and tuned model where each context fires: means over tokens with its `weights`."""
     sums, done = [0.0, 0.0], 0
-    for _, kept, logs in _log_probabilities(base, tuned, samples.sequences, samples.prompt):
+    for _, kept, logs in log_probabilities(base, tuned, samples.sequences, samples.prompt):
         count = int(kept.sum())
         here = weights[done : done + count].to(logs[0])
         sums = [total + here.T @ log.exp() for total, log in zip(sums, logs, strict=True)]
@@ -86,7 +90,7 @@ def distributions(
 
 
 @torch.no_grad()
-def _log_probabilities(base, tuned, sequences: list[list[int]], prompt: int):
+def log_probabilities(base, tuned, sequences: list[list[int]], prompt: int):
     """Batch by batch the ids, right-padded, which positions predict a completion's token `[batch, length - 1]`, and both log-probabilities there."""
     for start in range(0, len(sequences), BATCH):
         batch = sequences[start : start + BATCH]

@@ -1,0 +1,52 @@
+"""Rule joint."""
+
+from rewardscope.run import job
+
+job.start(snakemake)
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from rewardscope import checksums
+from rewardscope.activations import shards
+from rewardscope.files import finished, resumable, whole
+from rewardscope.numerics import device_of, gpu_memory
+from rewardscope.run.budget import need_memory
+from rewardscope.sae import joint, train
+from rewardscope.seeds import derive
+
+params, files, pick = snakemake.params, snakemake.input, snakemake.wildcards.pick
+recipe, pair = params.recipe, snakemake.wildcards.pair
+device = device_of(params.device)
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
+folders = [Path(side[0]).parent for side in (files.base, files.rlhf)]  # of this layer's parts
+batch = train.batch_tokens(recipe["batch_documents"], load_file(files.moments))
+shard_tokens, d = shards.shape(shards.files(folders[0], "fit")[0])
+need_memory(
+    2 * train.memory(1, params.width, d, batch, 2 * shard_tokens),
+    f"training an autoencoder of width {params.width} on both sides",
+    "lower the width or activations.shard_tokens",
+    snakemake.resources.get("mem_mb"),
+    gpu_memory(device),
+)
+
+
+def source(epoch, folder):
+    rng = torch.Generator().manual_seed(derive(params.seed, "joint shards", pair, pick, epoch))  # the same order for both sides
+    return shards.buffers(folder, "fit", rng, device)
+
+
+base, tuned = (partial(source, folder=folder) for folder in folders)
+scale = joint.scale(base, tuned)
+sources = {"shared": (joint.shared(base, tuned), 1.0), "difference": (joint.difference(base, tuned, scale), scale)}
+for kind in joint.KINDS:
+    given, factor = sources[kind]
+    seeds = [derive(params.seed, "joint sae", pair, pick, kind)]
+    model, _ = train.train(given, d, params.width, recipe, recipe["l1"], batch, seeds, device, work / kind)
+    with whole(snakemake.output[kind]) as file:
+        save_file({**model.tensors(0), "scale": torch.tensor(factor)}, file)
+checksums.write(Path(snakemake.output.shared).parent)
+finished(work)
