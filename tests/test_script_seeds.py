@@ -12,11 +12,11 @@ from rewardscope.seeds import derive
 FILES = {file.stem: file for file in sorted(ROOT.glob("workflow/scripts/*.py")) if "derive(" in file.read_text(encoding="utf-8")}
 ONE = {
     "project": 1, "model": "tiny", "reward": "utility", "corpus": "reviews", "run": "run1", "side": "base", "pick": "top1", "width": 128,
-    "seed": 1, "epoch": 0, "draw": 1, "scorer": "simulation",
+    "seed": 1, "epoch": 0, "draw": 1, "scorer": "simulation", "kind": "shared",
 }  # fmt: skip
 OTHER = {
     "project": 2, "model": "other", "reward": "placebo", "corpus": "imdb", "run": "run2", "side": "rlhf", "pick": "top2", "width": 256,
-    "seed": 2, "epoch": 1, "draw": 2, "scorer": "detection",
+    "seed": 2, "epoch": 1, "draw": 2, "scorer": "detection", "kind": "difference",
 }  # fmt: skip
 PAIR = {"model", "reward", "run"}
 SITE = PAIR | {"side"}
@@ -75,7 +75,7 @@ def derived(script: str, job: dict) -> list[tuple]:
     known = {
         "snakemake": snakemake,
         "int": int,
-        **{name: job[name] for name in ("model", "reward", "side", "pick", "width", "seed", "epoch", "draw")},
+        **{name: job[name] for name in ("model", "reward", "side", "pick", "width", "seed", "epoch", "draw", "kind")},
     }
     tree = ast.parse(FILES[script].read_text(encoding="utf-8"))
     for line in tree.body:

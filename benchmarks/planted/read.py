@@ -18,9 +18,9 @@ from rewardscope.activations import moments
 from rewardscope.files import read_json, whole
 from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
+from rewardscope.findings.kinds import JOINT
 from rewardscope.models import models
 from rewardscope.rewards import functions
-from rewardscope.sae.joint import KINDS
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
@@ -43,8 +43,8 @@ def read(results: Path, pair: str, settings: dict, seed: int, kinds: list[str]) 
     for pick, layer in layers.items():
         saes = {int(file.parent.name.removeprefix("seed")): from_tensors(load_file(file))
                 for file in sorted(folder.glob(f"rlhf/saes/{RECIPE}/{pick}/width{WIDTH}/seed*/sae.safetensors"))}  # fmt: skip
-        both = [load_file(folder / f"joint/{RECIPE}/{pick}/{kind}.safetensors") for kind in KINDS]
-        joint = tuple(Joint(kind, from_tensors(of), of["scale"].item()) for kind, of in zip(KINDS, both, strict=True))
+        both = [load_file(folder / f"joint/{RECIPE}/{pick}/{kind}.safetensors") for kind in JOINT]
+        joint = tuple(Joint(kind, from_tensors(of), of["scale"].item()) for kind, of in zip(JOINT, both, strict=True))
         rows = moments.random_rows(
             load_file(folder / f"rlhf/activations/{pick}.moments.safetensors"), WIDTH, derive(seed, "findings directions", pair, pick)
         )

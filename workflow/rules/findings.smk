@@ -1,7 +1,7 @@
 # What the reward taught, in words: contexts where tuning and reward go together, beside what needs no dictionary.
 
 
-# One dictionary on the rows of both sides, and one on what tuning added to them, beside the tuned side's own.
+# One dictionary on the rows of both sides, and one on what tuning added to them, beside the tuned side's own: of a pair's first run, as the nulls.
 rule joint:
     input:
         base=lambda w: shard_folders(at(f"{site_of(w.pair, 'base')}/activations/{w.pick}")),
@@ -29,6 +29,12 @@ rule joint:
         "../scripts/joint.py"
 
 
+def joint_files(wildcards):
+    folder = at(f"{wildcards.pair}/joint/{CONFIG.recipe}")
+    first = wildcards.pair == first_run(wildcards.pair)
+    return [f"{folder}/{pick}/{kind}.safetensors" for pick in CHOSEN for kind in ("shared", "difference")] if first else []
+
+
 rule findings:
     input:
         layers=at("{pair}/layers.json"),
@@ -38,7 +44,7 @@ rule findings:
         corpus=corpus_file("test"),
         saes=small_of_every_pick("rlhf"),
         moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
-        joint=lambda w: [at(f"{w.pair}/joint/{CONFIG.recipe}/{pick}/{kind}.safetensors") for pick in CHOSEN for kind in ("shared", "difference")],
+        joint=joint_files,
         reward=lambda w: reward_files(true(w)),
         stored=lambda w: stored(true(w)),
     output:

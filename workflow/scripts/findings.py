@@ -15,10 +15,10 @@ from rewardscope.errors import UserError
 from rewardscope.files import read_json, whole
 from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
+from rewardscope.findings.kinds import JOINT
 from rewardscope.models import models
 from rewardscope.numerics import device_of
 from rewardscope.rewards import rewards
-from rewardscope.sae.joint import KINDS
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
@@ -35,8 +35,8 @@ places = []
 for p, pick in enumerate(params.picks):
     stored = files.saes[p * len(params.seeds) : (p + 1) * len(params.seeds)]
     saes = {seed: from_tensors(load_file(intact(file))) for seed, file in zip(params.seeds, stored, strict=True)}
-    both = [load_file(intact(file)) for file in files.joint[p * len(KINDS) : (p + 1) * len(KINDS)]]
-    joint = tuple(Joint(kind, from_tensors(tensors), tensors["scale"].item()) for kind, tensors in zip(KINDS, both, strict=True))
+    both = [load_file(intact(file)) for file in files.joint[p * len(JOINT) : (p + 1) * len(JOINT)]]
+    joint = tuple(Joint(kind, from_tensors(tensors), tensors["scale"].item()) for kind, tensors in zip(JOINT, both, strict=False))  # of first runs
     count, seed = next(iter(saes.values())).w_enc.shape[1], derive(params.seed, "findings directions", snakemake.wildcards.pair, pick)
     places.append(Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed), joint))
 try:

@@ -42,8 +42,7 @@ def source(epoch, folder):
 base, tuned = (partial(source, folder=folder) for folder in folders)
 scale = joint.scale(base, tuned)
 sources = {"shared": (joint.shared(base, tuned), 1.0), "difference": (joint.difference(base, tuned, scale), scale)}
-for kind in joint.KINDS:
-    given, factor = sources[kind]
+for kind, (given, factor) in sources.items():
     seeds = [derive(params.seed, "joint sae", pair, pick, kind)]
     model, _ = train.train(given, d, params.width, recipe, recipe["l1"], batch, seeds, device, work / kind)
     with whole(snakemake.output[kind]) as file:

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from rewardscope.findings.samples import Samples, log_probabilities
 
-LOG_ODDS, LOGITS, TOPICS = "log-odds of words", "logit difference", "logit topics"
 PRIOR = 500.0  # words' worth of the prior: the words of both sides
-KEPT = 1000  # tokens whose changes are factorized, those of the largest sums
-STEPS = 60  # of the factorization
+KEPT = 500  # tokens whose changes are factorized, those of the largest sums
+STEPS = 30  # of the factorization
 
 
 class Said(NamedTuple):

@@ -8,18 +8,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.findings import contexts, score
+from rewardscope.findings.kinds import ACTIVATION, DIRECTIONS, FEATURES, JOINT, LAST_WORDS, TOKENS
 from rewardscope.findings.samples import Samples
 from rewardscope.sae.model import SAE
-
-FEATURES, SHARED, DIFFERENCE = "features", "shared features", "difference features"
-DIRECTIONS, LAST_WORDS, TOKENS, ACTIVATION = "random directions", "last words", "tokens", "activation difference"
 
 
 class Joint(NamedTuple):
     """A dictionary of both sides of a layer (`sae.joint`), a stack of 1."""
 
     kind: str
-    """`shared` or `difference`"""
+    """a key of `kinds.JOINT`"""
     sae: SAE
     scale: float
     """that its rows were multiplied by"""
@@ -58,7 +56,7 @@ def families(samples: Samples, side: Int[Tensor, "n"], places: list[Place], befo
             yield _family(FEATURES, place, seed, a)
         for joint in place.joint:
             given = rows if joint.kind == "shared" else joint.scale * (rows - samples.base_rows[place.layer])
-            yield _family(SHARED if joint.kind == "shared" else DIFFERENCE, place, 1, contexts.features(joint.sae, given))
+            yield _family(JOINT[joint.kind], place, 1, contexts.features(joint.sae, given))
         yield _family(DIRECTIONS, place, 0, contexts.directions(rows, place.random, rates[0][: len(place.random)]))
         both = contexts.difference(samples, rows, side)
         yield _family(ACTIVATION, place, 0, contexts.directions(rows, both, torch.tensor([0.5])))

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from rewardscope.errors import UserError, brief
 from rewardscope.findings import baselines, reading, score
-from rewardscope.findings.families import LAST_WORDS, Family, Place, families
+from rewardscope.findings.families import Family, Place, families
+from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, TOPICS
 from rewardscope.findings.samples import Samples, added, distributions, scaled
 from rewardscope.findings.telling import Telling
 from rewardscope.rewards.rewards import Reward
@@ -57,13 +58,13 @@ class Run:
     def without_reward(self, gained: Float[Tensor, "T"], kept: int) -> list[dict]:
         """The `kept` best by what tuning changed, and beside them what needs no contexts. `gained` is told, and chooses nothing."""
         a = score.capped(baselines.topics(*self.models, self.samples, kept, reading.FLOOR))
-        topics = Family(baselines.TOPICS, "", -1, 0, list(range(a.shape[1])), a)
+        topics = Family(TOPICS, "", -1, 0, list(range(a.shape[1])), a)
         lists = [(family, score.without_reward(family.a, self.samples.kl)) for family in (*self.families, topics)]
         rows = self._rows(WITHOUT, lists, None, gained, self.samples.kl, kept)
         words = [row[self.samples.prompt :] for row in self.telling.words]
         said = {
-            baselines.LOGITS: baselines.logit_difference(*self.models, self.samples, self.telling.whole, kept),
-            baselines.LOG_ODDS: baselines.log_odds(words, self.side, kept),
+            LOGITS: baselines.logit_difference(*self.models, self.samples, self.telling.whole, kept),
+            LOG_ODDS: baselines.log_odds(words, self.side, kept),
         }
         last = int(self.samples.place.max())
         return rows + [_said(kind, rank, one, last) for kind, found in said.items() for rank, one in enumerate(found, start=1)]

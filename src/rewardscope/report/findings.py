@@ -2,11 +2,10 @@
 
 import pandas as pd
 
-from rewardscope.findings.baselines import LOG_ODDS, LOGITS
+from rewardscope.findings.kinds import WITHOUT_CONTEXTS
 from rewardscope.report.charts import number
 from rewardscope.report.verdict import counted
 
-OTHER_SCORES = {LOG_ODDS, LOGITS}  # in standard errors of a mean, which no context's score is to be compared with
 FIRST = 5  # findings that stand open
 TITLES = {  # the first stands open: a placebo changes as much as the second lists
     "with the reward": "Where tuning and the reward go together",
@@ -50,7 +49,7 @@ def _beside(kind: str, rows: pd.DataFrame) -> dict:
 
 def _says(beside: list[dict]) -> str:
     """Whether a dictionary was needed, by the same score and reading on the same budget."""
-    best = {row["kind"]: row for row in beside if row["kind"] not in OTHER_SCORES}
+    best = {row["kind"]: row for row in beside if row["kind"] not in WITHOUT_CONTEXTS}
     own = best.pop("features", None)
     if own is None or not best:
         return ""

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from rewardscope.sae.train import Source
 
-KINDS = ("shared", "difference")
-
 
 def shared(base: Source, tuned: Source) -> Source:
     """The rows of both sides, in one buffer."""
