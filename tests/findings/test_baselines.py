@@ -32,13 +32,17 @@ def test_log_odds_by_hand():
 @torch.no_grad()
 def test_the_mean_logit_difference_is_that_of_the_models_alone(read):
     base, tuned, found = read
-    means, before = [], []
+    means, before, after = [], [], []
     for row in found.sequences:
         logs = [model(input_ids=torch.tensor([row])).logits[0, PROMPT - 1 : -1].double().log_softmax(dim=1) for model in (base, tuned)]
         means.append((logs[1] - logs[0]).mean(dim=0))
         before.append(logs[0].exp())
+        after.append(logs[1].exp())
     means = torch.stack(means)
     score = means.mean(dim=0) / (means.std(dim=0) / math.sqrt(len(means)))
+    rose = torch.cat(after).mean(dim=0) > torch.cat(before).mean(dim=0)
+    assert not rose[score.topk(20).indices].all()  # a higher log-probability on average is not always a higher probability
+    score = score.where(rose, 0.0)
     whole = {token: f"w{token}" for token in range(tiny.VOCABULARY)}
     said = baselines.logit_difference(base, tuned, found, whole, kept=3)
     best = score.topk(3)

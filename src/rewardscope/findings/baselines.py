@@ -48,9 +48,10 @@ def log_odds(words: list[list[str]], side: Int[Tensor, "n"], kept: int) -> list[
 
 
 def logit_difference(base, tuned, samples: Samples, whole: dict[int, str], kept: int) -> list[Said]:
-    """The `kept` tokens whose log-probability tuning raised most, in standard errors of its mean over completions. `whole`: the word of a token."""
+    """The `kept` tokens whose log-probability tuning raised most, in standard errors of its mean over completions, of those whose mean probability
+    rose too. `whole`: the word of a token."""
     mean, error, before, after = _changes(base, tuned, samples)
-    score = (mean / error.clamp_min(1e-12)).where(mean > 0, torch.tensor(0.0))
+    score = (mean / error.clamp_min(1e-12)).where((mean > 0) & (after > before), torch.tensor(0.0))
     counts = torch.bincount(samples.token, minlength=len(score))
     order = [token for token in score.argsort(descending=True).tolist() if whole.get(token) and score[token] > 0][:kept]
     return [Said(whole[token], before[token].item(), after[token].item(), score[token].item(), int(counts[token])) for token in order]
