@@ -1,0 +1,114 @@
+"""From the files of `make validate` the tables of docs/evidence/: what each run, kind of contexts and twin gave, and the registered tests.
+
+python benchmarks/planted/evidence.py results/validate docs/evidence
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import measures  # noqa: E402
+from plan import WEAK, twins  # noqa: E402
+from read import file_of  # noqa: E402
+
+from rewardscope.files import read_json  # noqa: E402
+
+LEAST = 4.5  # of a threshold: the product's own
+WITH, WITHOUT = "with the reward", "two checkpoints"
+PAIRED = [  # registered: contexts, against which, in which mode
+    ("features", "random directions", WITH), ("features", "last words", WITH), ("features", "shared features", WITH),
+    ("features", "random directions", WITHOUT), ("features", "last words", WITHOUT), ("features", "shared features", WITHOUT),
+    ("features", "paper: promotes", WITH), ("features", "paper: activates_on", WITH),
+]  # fmt: skip
+
+
+def runs(results: Path, kinds: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row for each run of a kind, and the findings of all of them, with what the paper's own reading says beside."""
+    facts, findings = [], []
+    for kind, of in zip(kinds["kind"], kinds["set"], strict=True):
+        for name in (kind, f"{kind}-weak"):
+            folder = results / f"pairs/tiny/{name}/run1"
+            if not (folder / "findings.parquet").exists():
+                continue
+            facts.append({"set": of, "kind": kind, "run": name, "weak": name != kind, **measures.run_facts(folder)})
+            found = pd.concat([pd.read_parquet(folder / "findings.parquet"), paper(folder)], ignore_index=True)
+            findings.append(measures.naming(found, kind).assign(kind=kind, run=name))
+    return pd.DataFrame(facts), pd.concat(findings, ignore_index=True)
+
+
+def paper(folder: Path) -> pd.DataFrame:
+    """The ten best matched features (MMCS) as the paper reads them: by what their decoder rows promote, and by the words that they fire on.
+
+    As findings of the mode with the reward, with a score above any threshold: the paper has none. Its reading knows of no reward.
+    """
+    rows = []
+    for file in sorted(folder.glob("rlhf/explanations/paper/*/tokens/seed1.sample1.jsonl")):
+        for rank, line in enumerate(read_json(file)[: measures.BUDGET], start=1):
+            raised, lowered = ([{"token": token["token"].strip().lower()} for token in line[of]] for of in ("raised", "lowered"))
+            common = {"mode": WITH, "rank": rank, "score": float("inf"), "first": 0, "last": 0, "examples": [], "gain": float("nan")}
+            rows.append({**common, "contexts": "paper: promotes", "fires_on": line["words"], "more": raised, "less": lowered})
+            on = [{"token": word} for word in line["words"]]
+            rows.append({**common, "contexts": "paper: activates_on", "fires_on": line["words"], "more": on, "less": []})
+    return pd.DataFrame(rows)
+
+
+def cells(results: Path, kinds: list[str]) -> pd.DataFrame:
+    """Findings of every twin with every kind's reward and, from the checkpoints alone, under every kind's rule; a row a finding and cell."""
+    out = []
+    for twin in twins():
+        file = file_of(results, f"pairs/tiny/{twin}/run1")
+        if not file.exists():
+            continue
+        table = pd.read_parquet(file)
+        for kind in kinds:
+            rows = table[(table["read_with"] == kind) | (table["mode"] == WITHOUT)]
+            out.append(measures.naming(rows, kind).assign(twin=twin, cell=kind))
+    return pd.concat(out, ignore_index=True)
+
+
+def halves(names: list[str]) -> tuple[list[str], list[str]]:
+    """Twins that set the threshold, and those that are counted: of noise, zero and bases every second one; words are learned rewards, all counted."""
+    unlearned = [name for name in names if not name.startswith("words")]
+    return unlearned[::2], [name for name in names if name not in unlearned[::2]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--sets", nargs="+", default=["chosen", "held"])
+    arguments = parser.parse_args()
+    every = pd.read_csv(HERE / "kinds.csv")
+    kinds = every[every["set"].isin(arguments.sets)]
+    facts, findings = runs(arguments.results, kinds)
+    placebo = cells(arguments.results, kinds["kind"].tolist())
+    sets_it, counted = halves(list(twins()))
+    limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], LEAST)
+    of_paper = [(WITH, name) for name in ("paper: promotes", "paper: activates_on")]
+    limits = pd.concat([limits, pd.Series(0.0, pd.MultiIndex.from_tuples(of_paper, names=limits.index.names))])
+    outcomes = measures.outcomes(findings, limits).merge(facts, on=["kind", "run"]).merge(kinds[["kind", "family", "visible"]], on="kind")
+    learned = outcomes[outcomes["learned"]]
+    recalls = [
+        {"set": of, "visible": visible, "strength": "weak" if weak else "strong", "mode": mode, "contexts": contexts, **measures.recall(rows)}
+        for (of, visible, weak, mode, contexts), rows in learned.groupby(["set", "visible", "weak", "mode", "contexts"])
+    ]
+    tests = [
+        {"set": of, "mode": mode, **measures.compared(rows[rows["mode"] == mode], one, other)}
+        for of, rows in learned[~learned["visible"]].groupby("set")
+        for one, other, mode in PAIRED
+        if {one, other} <= {*rows.loc[rows["mode"] == mode, "contexts"]}
+    ]
+    alarms = measures.false_alarms(placebo[placebo["twin"].isin(counted)], limits, kinds["kind"].tolist())
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, table in {"runs": facts, "outcomes": outcomes, "recalls": pd.DataFrame(recalls), "tests": pd.DataFrame(tests), "twins": alarms}.items():
+        table.to_csv(arguments.out / f"{name}.csv", index=False)
+    print(f"{len(facts)} runs (the weak ones at kl {WEAK}); {int(facts['learned'].sum())} learned, at a KL of at most {measures.MOST_KL:g} nats")
+
+
+if __name__ == "__main__":
+    main()

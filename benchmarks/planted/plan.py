@@ -1,0 +1,89 @@
+"""Writes the overlays of the planted benchmark, config/validate.yaml and the like, from the kinds: `python benchmarks/planted/plan.py`.
+
+A kind is tuned on twice, at a KL coefficient of 0.1 and, gentler, of 0.3. Twins: noise in three spreads, words of the lexicon's values that mean
+nothing, 0, and base models that differ in their seed alone.
+"""
+
+from pathlib import Path
+
+from kinds import kinds
+
+ROOT = Path(__file__).parents[2]
+FOLDER = "benchmarks/planted"
+WEAK = 0.3  # KL coefficient of the weaker strength
+WORDS, ZEROS, BASES = 15, 9, 6
+NOISE = [f"noise_{number:02d}" for number in range(1, 31)]
+QUICK = 4  # kinds and twins of validate-quick
+HEAD = """\
+# {title} Made by `python benchmarks/planted/plan.py`.
+#   {command}
+results: results/{name}
+layers: [3]     # the last one, which is the most divergent of the default run: no run waits for the others' divergence
+runs: 1
+sae_seeds: 1
+targets: [findings]
+"""
+BASES_HEAD = """\
+# Base models that differ from `tiny` in their seed alone: twins of config/{name}.yaml, which names their folders. Made by `python
+# benchmarks/planted/plan.py`.
+results: results/{name}
+layers: [3]
+runs: 1
+sae_seeds: 1
+targets: [perplexity]
+"""
+
+
+def twins() -> dict[str, str]:
+    """Name of each twin -> its entry under `rewards`; of a base model none."""
+    out = {name.replace("_", "-"): f'{{function: "{FOLDER}/placebos.py:{name}"}}' for name in NOISE}
+    out |= {f"words-{number:02d}": "{twin_of: utility, kind: words}" for number in range(1, WORDS + 1)}
+    out |= {f"zero-{number}": f'{{function: "{FOLDER}/placebos.py:zero"}}' for number in range(1, ZEROS + 1)}
+    return out | {f"base-{number}": "" for number in range(1, BASES + 1)}
+
+
+def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: bool, twins: dict[str, str]) -> str:
+    """An overlay with these kinds (name -> set) and twins."""
+    rewards, pairs = [], []
+    for kind, of in chosen.items():
+        rewards.append(f'  {kind}: {{function: "{FOLDER}/{of}.py:{kind}"}}')
+        pairs.append(f"  - {{model: tiny, reward: {kind}, corpus: reviews}}")
+        if weak:
+            rewards.append(f"  {kind}-weak: {{like: {kind}, kl: {WEAK}}}")
+            pairs.append(f"  - {{model: tiny, reward: {kind}-weak, corpus: reviews}}")
+    for twin, entry in twins.items():
+        if entry:
+            rewards.append(f"  {twin}: {entry}")
+            pairs.append(f"  - {{model: tiny, reward: {twin}, corpus: reviews}}")
+        else:
+            pairs.append(f"  - {{model: tiny, name: {twin}, corpus: reviews, rlhf: results/{name}/models/{twin}/model}}")
+    return "\n".join([HEAD.format(title=title, command=command, name=name) + "rewards:", *rewards, "pairs:", *pairs, ""])
+
+
+def bases(name: str, count: int) -> str:
+    models = [f"  base-{number}: {{like: tiny}}" for number in range(1, count + 1)]
+    pairs = [f"  - {{model: base-{number}, reward: utility, corpus: reviews}}" for number in range(1, count + 1)]
+    return "\n".join([BASES_HEAD.format(name=name) + "models:", *models, "pairs:", *pairs, ""])
+
+
+def overlays() -> dict[str, str]:
+    """File name -> text."""
+    every, placebos = kinds(), twins()
+    both = {name: of for name, (of, _) in every.items() if of != "sealed"}
+    some = dict(list((name, of) for name, of in both.items() if of == "chosen")[:QUICK])
+    few = {name: entry for name, entry in placebos.items() if name in ("noise-02", "words-01", "zero-1", "base-1")}
+    return {
+        "validate.yaml": overlay(
+            "validate", "The planted benchmark: does a finding name what a reward paid for?", "make validate", both, True, placebos
+        ),
+        "validate-bases.yaml": bases("validate", BASES),
+        "validate-quick.yaml": overlay(
+            "validate-quick", "Four kinds and four twins of config/validate.yaml.", "make validate-quick", some, False, few
+        ),
+        "validate-quick-bases.yaml": bases("validate-quick", 1),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in overlays().items():
+        (ROOT / "config" / name).write_text(text, encoding="utf-8")
