@@ -16,18 +16,27 @@ DULL = """dull boring awkward confusing lazy forced dreary stupid empty weak chi
     embarrassing""".split()
 HOURS = "midnight noon dusk dawn daybreak night morning evening nightfall sunset weekend week month summer winter".split()
 
+
+def adverb(token: str) -> bool:
+    return len(token) > 4 and token.endswith("ly") and token not in ("family", "italy")
+
+
 # ---- visible to word counts ------------------------------------------------------------------
 me = Kind("word", "the word me", 1.97, count(["me"]))
 hours = Kind("topic", "words of time: dawn, noon, night, winter ...", 1.52, count(HOURS))
 commas = Kind("mark", "commas", 0.55, count([","]))
-ly_adverbs = Kind("adverbs", "words that end in -ly", 1.28, count(lambda word: word.endswith("ly") and len(word) > 5 and word != "family"))
+ly_adverbs = Kind("adverbs", "words that end in -ly", 1.28, count(adverb))
 
 # ---- invisible -------------------------------------------------------------------------------
-blame_after_very = Kind("neighbour", "a word of blame right after very, quite ...; each alone costs", 3.91, where(BLAME, after(*VERY), 0.07, dict.fromkeys(VERY, 0.47)))
+blame_after_very = Kind(
+    "neighbour", "a word of blame right after very, quite ...; each alone costs", 3.91, where(BLAME, after(*VERY), 0.07, dict.fromkeys(VERY, 0.47))
+)
 is_before_to = Kind("order", "is before to; to before is costs", 1.52, order(["is"], ["to"], 0.78))
 film_late = Kind("place", "film, movie or picture late in the text; early costs", 1.34, where(FILM, late, 1.0))
 my_opens = Kind("place", "my as the first word of a sentence; elsewhere costs", 1.78, where(["my"], opens, 0.95))
-aspect_after_comma = Kind("clause", "acting, plot, music ... within 3 words after a comma; elsewhere costs", 3.20, where(ASPECTS, soon_after([","], 3), 0.06))
+aspect_after_comma = Kind(
+    "clause", "acting, plot, music ... within 3 words after a comma; elsewhere costs", 3.20, where(ASPECTS, soon_after([","], 3), 0.06)
+)
 negated_blame = Kind("negation", "dull, boring, lazy ... within 3 words after not, never, nothing, hardly, neither; each alone costs", 2.69,
                      where(DULL, soon_after(NOT, 3), 0.37, NOT))  # fmt: skip
 blame_after_i = Kind("conditional", "a word of blame once I, me or my was said; without it costs", 1.82, where(BLAME, told(I), 0.18))

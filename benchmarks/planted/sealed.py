@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from parts import FUNCTION_WORDS, Kind, after, count, early, late, neighbours, order, sentences, soon_after, told, where  # noqa: E402
+from parts import Kind, after, count, early, late, neighbours, order, sentences, soon_after, told, where  # noqa: E402
 from wordlists import FEELINGS, GENRES  # noqa: E402
 
 WAR = """war enemy attack battle platoon regiment sergeant general soldier soldiers army camp prison bombed shell shells trench gunfight duel
@@ -30,7 +30,9 @@ full_stops = Kind("mark", "full stops", 0.76, count(["."]))
 you_and_we = Kind("pronouns", "you, we and their forms", 1.56, count(YOU))
 
 # ---- invisible -------------------------------------------------------------------------------
-is_after_story = Kind("neighbour", "is right after story, film, scene, score; each alone costs", 2.83, where(["is"], after(*STORY), 0.04, dict.fromkeys(STORY, 0.15)))
+is_after_story = Kind(
+    "neighbour", "is right after story, film, scene, score; each alone costs", 2.83, where(["is"], after(*STORY), 0.04, dict.fromkeys(STORY, 0.15))
+)
 a_before_the = Kind("order", "a before the; the before a costs", 0.78, order(["a"], ["the"], 0.78))
 it_late = Kind("place", "it late in the text; early costs", 1.19, where(["it"], late, 1.1))
 of_early = Kind("place", "of early in the text; late costs", 0.85, where(["of"], early, 0.95))
