@@ -1,12 +1,13 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
 # make test-long, in tests/long: a dry run of Snakemake for every key and mutated config, tests/mutants.yaml (7 minutes).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
+# make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them in ten minutes.
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-system test-long test-peers format lint dag clean
+.PHONY: demo test test-system test-long test-peers validate validate-quick format lint dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -26,6 +27,9 @@ test-peers: .venv/ready
 	$(BIN)/python benchmarks/sae_training.py --peers --sizes 128x256 --steps 20 --rounds 1
 	$(BIN)/python benchmarks/extraction.py --peers --documents 40 --rounds 1
 	$(BIN)/python benchmarks/ppo.py --updates 1 --rounds 1
+
+validate validate-quick: .venv/ready
+	$(BIN)/python benchmarks/planted/validate.py $@
 
 format: .venv/ready
 	$(BIN)/ruff format --quiet .

@@ -1,23 +1,14 @@
-"""From the files of `make validate` the tables of docs/evidence/: what each run, kind of contexts and twin gave, and the registered tests.
+"""From the files of `make validate` its tables: what each run, kind of contexts and twin gave, and the registered tests."""
 
-python benchmarks/planted/evidence.py results/validate docs/evidence
-"""
-
-import argparse
-import sys
 from pathlib import Path
 
+import measures
 import pandas as pd
+from read import file_of
+
+from rewardscope.files import read_json
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import measures  # noqa: E402
-from plan import WEAK, twins  # noqa: E402
-from read import file_of  # noqa: E402
-
-from rewardscope.files import read_json  # noqa: E402
-
 LEAST = 4.5  # of a threshold: the product's own
 WITH, WITHOUT = "with the reward", "two checkpoints"
 PAIRED = [  # registered: contexts, against which, in which mode
@@ -57,14 +48,11 @@ def paper(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cells(results: Path, kinds: list[str]) -> pd.DataFrame:
+def cells(results: Path, kinds: list[str], twins: list[str]) -> pd.DataFrame:
     """Findings of every twin with every kind's reward and, from the checkpoints alone, under every kind's rule; a row a finding and cell."""
     out = []
-    for twin in twins():
-        file = file_of(results, f"pairs/tiny/{twin}/run1")
-        if not file.exists():
-            continue
-        table = pd.read_parquet(file)
+    for twin in twins:
+        table = pd.read_parquet(file_of(results, f"pairs/tiny/{twin}/run1"))
         for kind in kinds:
             rows = table[(table["read_with"] == kind) | (table["mode"] == WITHOUT)]
             out.append(measures.naming(rows, kind).assign(twin=twin, cell=kind))
@@ -77,21 +65,17 @@ def halves(names: list[str]) -> tuple[list[str], list[str]]:
     return unlearned[::2], [name for name in names if name not in unlearned[::2]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--sets", nargs="+", default=["chosen", "held"])
-    arguments = parser.parse_args()
-    every = pd.read_csv(HERE / "kinds.csv")
-    kinds = every[every["set"].isin(arguments.sets)]
-    facts, findings = runs(arguments.results, kinds)
-    placebo = cells(arguments.results, kinds["kind"].tolist())
-    sets_it, counted = halves(list(twins()))
-    limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], LEAST)
+def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> str:
+    """Write the tables of these kinds and twins into the folder `out`; returns a line about them."""
+    table = pd.read_csv(HERE / "kinds.csv").set_index("kind").loc[kinds].reset_index()
+    facts, findings = runs(results, table)
+    placebo = cells(results, kinds, twins)
+    sets_it, counted = halves(twins)
+    limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], len(sets_it), LEAST)
     of_paper = [(WITH, name) for name in ("paper: promotes", "paper: activates_on")]
     limits = pd.concat([limits, pd.Series(0.0, pd.MultiIndex.from_tuples(of_paper, names=limits.index.names))])
-    outcomes = measures.outcomes(findings, limits).merge(facts, on=["kind", "run"]).merge(kinds[["kind", "family", "visible"]], on="kind")
+    outcomes = measures.outcomes(findings, limits).merge(facts, on=["kind", "run"]).merge(table[["kind", "family", "visible"]], on="kind")
+    outcomes["visible"] = outcomes["visible"].astype(bool)
     learned = outcomes[outcomes["learned"]]
     recalls = [
         {"set": of, "visible": visible, "strength": "weak" if weak else "strong", "mode": mode, "contexts": contexts, **measures.recall(rows)}
@@ -103,12 +87,8 @@ def main() -> None:
         for one, other, mode in PAIRED
         if {one, other} <= {*rows.loc[rows["mode"] == mode, "contexts"]}
     ]
-    alarms = measures.false_alarms(placebo[placebo["twin"].isin(counted)], limits, kinds["kind"].tolist())
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, table in {"runs": facts, "outcomes": outcomes, "recalls": pd.DataFrame(recalls), "tests": pd.DataFrame(tests), "twins": alarms}.items():
-        table.to_csv(arguments.out / f"{name}.csv", index=False)
-    print(f"{len(facts)} runs (the weak ones at kl {WEAK}); {int(facts['learned'].sum())} learned, at a KL of at most {measures.MOST_KL:g} nats")
-
-
-if __name__ == "__main__":
-    main()
+    alarms = measures.false_alarms(placebo[placebo["twin"].isin(counted)], counted, limits, kinds)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, rows in {"runs": facts, "outcomes": outcomes, "recalls": pd.DataFrame(recalls), "tests": pd.DataFrame(tests), "twins": alarms}.items():
+        rows.to_csv(out / f"{name}.csv", index=False)
+    return f"{out}: {len(facts)} runs, of which {int(facts['learned'].sum())} learned their reward at a KL of at most {measures.MOST_KL:g} nats"

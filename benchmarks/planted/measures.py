@@ -37,10 +37,9 @@ def naming(findings: pd.DataFrame, kind: str) -> pd.DataFrame:
     return findings.assign(names=[names(kind, row) for row in findings.to_dict("records")])
 
 
-def thresholds(twins: pd.DataFrame, least: float) -> pd.Series:
-    """Of every mode and kind of contexts: the 0.9 quantile, over twins, of a twin's largest score with any reward; `least` at least."""
-    largest = twins.groupby(["mode", "contexts", "twin"])["score"].max()
-    every = twins["twin"].nunique()
+def thresholds(findings: pd.DataFrame, twins: int, least: float) -> pd.Series:
+    """Of every mode and kind of contexts: the 0.9 quantile, over so many twins, of a twin's largest score with any reward; `least` at least."""
+    largest, every = findings.groupby(["mode", "contexts", "twin"])["score"].max(), twins
     return largest.groupby(["mode", "contexts"]).agg(lambda of: max(least, _upper([*of, *[0.0] * (every - len(of))])))
 
 
@@ -90,14 +89,14 @@ def compared(outcomes: pd.DataFrame, one: str, other: str) -> dict:
     }  # fmt: skip
 
 
-def false_alarms(twins: pd.DataFrame, limits: pd.Series, kinds: list[str], resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+def false_alarms(findings: pd.DataFrame, twins: list[str], limits: pd.Series, kinds: list[str], resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
     """A row for each mode and kind of contexts: the share of twins with any finding shown, with one that some rule takes for its kind, and the share
     of cells (twin x kind) so taken, with a bootstrap interval over twins.
 
-    `twins`: findings with the columns `twin, cell, names`; `cell`: the kind whose reward it was read with, and whose rule `names` is.
+    `findings`: those of `twins`, with the columns `twin, cell, names`; `cell`: the kind whose reward it was read with, and whose rule `names` is.
     """
-    every, rng = sorted(twins["twin"].unique()), np.random.default_rng(seed)
-    keyed = twins.join(limits.rename("limit"), on=["mode", "contexts"])
+    every, rng = twins, np.random.default_rng(seed)
+    keyed = findings.join(limits.rename("limit"), on=["mode", "contexts"])
     keyed = keyed[(keyed["score"] > keyed["limit"]) & (keyed["rank"] <= BUDGET)]
     rows = []
     for mode, contexts in limits.index:

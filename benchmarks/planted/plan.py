@@ -9,6 +9,7 @@ from pathlib import Path
 from kinds import kinds
 
 ROOT = Path(__file__).parents[2]
+LAYER, RECIPE = 3, "paper"
 FOLDER = "benchmarks/planted"
 WEAK = 0.3  # KL coefficient of the weaker strength
 WORDS, ZEROS, BASES = 15, 9, 6
@@ -18,7 +19,7 @@ HEAD = """\
 # {title} Made by `python benchmarks/planted/plan.py`.
 #   {command}
 results: results/{name}
-layers: [3]     # the last one, which is the most divergent of the default run: no run waits for the others' divergence
+layers: [{layer}]     # the last one, which is the most divergent of the default run: no run waits for the others' divergence
 runs: 1
 sae_seeds: 1
 targets: [findings]
@@ -27,7 +28,7 @@ BASES_HEAD = """\
 # Base models that differ from `tiny` in their seed alone: twins of config/{name}.yaml, which names their folders. Made by `python
 # benchmarks/planted/plan.py`.
 results: results/{name}
-layers: [3]
+layers: [{layer}]
 runs: 1
 sae_seeds: 1
 targets: [perplexity]
@@ -57,13 +58,13 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
             pairs.append(f"  - {{model: tiny, reward: {twin}, corpus: reviews}}")
         else:
             pairs.append(f"  - {{model: tiny, name: {twin}, corpus: reviews, rlhf: results/{name}/models/{twin}/model}}")
-    return "\n".join([HEAD.format(title=title, command=command, name=name) + "rewards:", *rewards, "pairs:", *pairs, ""])
+    return "\n".join([HEAD.format(title=title, command=command, name=name, layer=LAYER) + "rewards:", *rewards, "pairs:", *pairs, ""])
 
 
 def bases(name: str, count: int) -> str:
     models = [f"  base-{number}: {{like: tiny}}" for number in range(1, count + 1)]
     pairs = [f"  - {{model: base-{number}, reward: utility, corpus: reviews}}" for number in range(1, count + 1)]
-    return "\n".join([BASES_HEAD.format(name=name) + "models:", *models, "pairs:", *pairs, ""])
+    return "\n".join([BASES_HEAD.format(name=name, layer=LAYER) + "models:", *models, "pairs:", *pairs, ""])
 
 
 def overlays() -> dict[str, str]:

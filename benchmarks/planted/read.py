@@ -1,17 +1,14 @@
 """Reads the twins of config/validate.yaml with every kind's reward: what findings would say of a model that was tuned on something else.
 
-    python benchmarks/planted/read.py results/validate --cores 2
-
-Writes results/validate/planted/{twin}.parquet: the findings of the twin's first run with the reward of each kind (`read_with`), and from the two
-checkpoints alone. A twin that is there already is passed over, so that a killed round goes on.
+RESULTS/planted/{twin}.parquet has the findings of the twin's run with the reward of each kind (`read_with`), and from the two checkpoints alone.
 """
 
-import sys
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
+from plan import RECIPE
 from safetensors.torch import load_file
 
 from rewardscope.activations import moments
@@ -24,15 +21,12 @@ from rewardscope.rewards import functions
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-MODEL, CORPUS, RECIPE, WIDTH = "tiny", "reviews", "paper", 128  # of config/validate.yaml
+MODEL, CORPUS, WIDTH = "tiny", "reviews", 128  # of config/validate.yaml
 LEAST = 3.0  # a score below it is below any threshold: such a context is not read
 
 
-def read(results: Path, pair: str, settings: dict, seed: int, kinds: list[str]) -> pd.DataFrame:
-    """Findings of a pair, with the reward of each of `kinds` (`file.py:name`) and without one, a column `read_with` first."""
+def read(results: Path, pair: str, settings: dict, seed: int, kinds: dict[str, str]) -> pd.DataFrame:
+    """Findings of a pair, with the reward of each of `kinds` (name -> `file.py:name`) and without one, a column `read_with` first."""
     folder, layers = results / pair, read_json(results / pair / "layers.json")
     base, tuned = (models.load(place) for place in (results / f"models/{MODEL}/model", folder / "rlhf/model"))
     tokenizer = models.load_tokenizer(results / f"models/{MODEL}/model")
@@ -54,10 +48,11 @@ def read(results: Path, pair: str, settings: dict, seed: int, kinds: list[str]) 
     probabilities = [torch.cat(of).exp() for of in zip(*logs, strict=True)]
     run.distributions = partial(weighted, probabilities)  # kept for all kinds
     tables = []
-    for kind in kinds:
-        gained, credit, problem = findings.credits(found, functions.load(kind), tokenizer, "both")
-        if credit is None:
-            raise SystemExit(f"{kind}: {problem}")
+    for kind, source in kinds.items():
+        gained, credit, problem = findings.credits(found, functions.load(source), tokenizer, "both")
+        if problem:
+            print(f"{pair} with {kind}: {problem}")
+            continue
         tables.append(pd.DataFrame(run.with_reward(credit, gained, settings["kept"], LEAST), columns=findings.COLUMNS).assign(read_with=kind))
     tables.append(pd.DataFrame(run.without_reward(gained, settings["kept"]), columns=findings.COLUMNS).assign(read_with="", gain=float("nan")))
     return pd.concat(tables, ignore_index=True)
@@ -69,7 +64,7 @@ def weighted(probabilities: list[torch.Tensor], weights: torch.Tensor) -> tuple[
     return tuple(weights.T @ of / total for of in probabilities)
 
 
-def write(pair: str, results: Path, settings: dict, seed: int, kinds: list[str]) -> str:
+def write(pair: str, results: Path, settings: dict, seed: int, kinds: dict[str, str]) -> str:
     torch.set_num_threads(1)
     with whole(file_of(results, pair)) as file:
         read(results, pair, settings, seed, kinds).to_parquet(file, index=False)

@@ -70,12 +70,12 @@ def test_a_threshold_is_exceeded_by_a_tenth_of_the_twins_at_most():
     twins = pd.DataFrame(
         [(f"t{i}", MODE, "features", float(i + off)) for i in range(20) for off in (0, -0.5)], columns=["twin", "mode", "contexts", "score"]
     )
-    limit = measures.thresholds(twins, least=4.5)[MODE, "features"]
+    limit = measures.thresholds(twins, 20, least=4.5)[MODE, "features"]
     assert limit == 18.0 and (twins.groupby("twin")["score"].max() > limit).mean() <= 0.1
     some = twins[twins["twin"].isin(["t1", "t2"])]
-    assert measures.thresholds(some, least=4.5)[MODE, "features"] == 4.5
+    assert measures.thresholds(some, 2, least=4.5)[MODE, "features"] == 4.5
     silent = pd.concat([twins, twins.assign(contexts="tokens").query("twin == 't19'")])  # 19 twins have no finding of that kind
-    assert measures.thresholds(silent, least=0.5)[MODE, "tokens"] == 0.5
+    assert measures.thresholds(silent, 20, least=0.5)[MODE, "tokens"] == 0.5
 
 
 def test_false_alarms_by_twin_and_by_cell():
@@ -86,7 +86,7 @@ def test_false_alarms_by_twin_and_by_cell():
         ("t4", "b", 2.0, False),
     ]  # fmt: skip
     twins = pd.DataFrame(rows, columns=["twin", "cell", "score", "names"]).assign(mode=MODE, contexts="features", rank=1)
-    (said,) = measures.false_alarms(twins, LIMITS[[(MODE, "features")]], ["a", "b"]).to_dict("records")
+    (said,) = measures.false_alarms(twins, ["t1", "t2", "t3", "t4"], LIMITS[[(MODE, "features")]], ["a", "b"]).to_dict("records")
     assert (said["twins"], said["any_shown"], said["any_named"], said["cells"]) == (4, 0.5, 0.25, 0.125)
     assert said["ci_low"] == 0.0 and 0.125 < said["ci_high"] <= 0.5
 

@@ -14,8 +14,8 @@ import yaml
 from rewardscope.rewards.functions import load
 from rewardscope.rewards.utility import load_table, utility
 
-FOLDER = Path(__file__).parents[1] / "benchmarks" / "planted"
-CASES = yaml.safe_load((Path(__file__).parent / "inputs/planted/kinds.yaml").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "planted"
+CASES = yaml.safe_load((Path(__file__).parents[1] / "inputs/planted/kinds.yaml").read_text(encoding="utf-8"))
 PLAIN = ["It ended« loud» that day", "They ate« soup» that day"]
 
 

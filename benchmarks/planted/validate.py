@@ -1,0 +1,66 @@
+"""The planted benchmark from the base models to the tables of docs/evidence: `make validate`, or `make validate-quick` for four kinds and four twins.
+
+    python benchmarks/planted/validate.py validate --cores 2
+
+After a kill the same command goes on. What it does, and what counts as what: docs/evidence-plan.md.
+"""
+
+import argparse
+import subprocess
+import sys
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import yaml
+from evidence import evidence
+from kinds import kinds
+from plan import LAYER, RECIPE, ROOT
+from read import file_of, write
+
+from rewardscope.config.config import Config, load
+
+
+def config_of(name: str) -> Config:
+    """The default config under an overlay, as Snakemake merges them."""
+    merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for key, value in yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")).items():
+        merged[key] = {**merged[key], **value} if isinstance(value, dict) else value
+    return load(merged)
+
+
+def snakemake(config: str, cores: int, targets: list[str]) -> None:
+    command = [sys.executable, "-m", "snakemake", *targets, "--snakefile", f"{ROOT}/Snakefile", "--cores", str(cores)]
+    if subprocess.run([*command, "--configfile", f"{ROOT}/config/{config}.yaml"]).returncode:
+        raise SystemExit(f"{config}: the run failed; the same command goes on from there")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=["validate", "validate-quick"])
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--sets", nargs="+", default=["chosen", "held"], help="of kinds: only these are run and counted")
+    parser.add_argument("--out", type=Path, help="folder of the tables (default: evidence in the results folder)")
+    arguments = parser.parse_args()
+    bases = config_of(f"{arguments.name}-bases")
+    snakemake(f"{arguments.name}-bases", arguments.cores, [f"{bases.results}/models/{pair.model}/model" for pair in bases.pairs])
+    config, every = config_of(arguments.name), kinds()
+    results, names = Path(config.results), [pair.reward for pair in config.pairs]
+    planted = {name: every[name.removesuffix("-weak")][0] for name in names if name.removesuffix("-weak") in every}
+    chosen = [name for name, of in planted.items() if of in arguments.sets]
+    twins = [f"pairs/tiny/{name}/run1" for name in names if name not in planted]
+    folders = {name: f"{results}/pairs/tiny/{name}/run1" for name in chosen}
+    targets = [f"{folder}/findings.parquet" for folder in folders.values()] + [f"{results}/{twin}/findings.parquet" for twin in twins]
+    targets += [f"{folder}/rlhf/explanations/{RECIPE}/layer{LAYER}/tokens/seed1.sample1.jsonl" for folder in folders.values()]
+    snakemake(arguments.name, arguments.cores, targets)
+    of_kinds = {name: f"{ROOT}/benchmarks/planted/{planted[name]}.py:{name}" for name in chosen if not name.endswith("-weak")}
+    settings = config.findings.model_dump()
+    left = [twin for twin in twins if not file_of(results, twin).exists()]
+    with get_context("spawn").Pool(arguments.cores) as pool:
+        for twin in pool.imap_unordered(partial(write, results=results, settings=settings, seed=config.seed, kinds=of_kinds), left):
+            print(f"read with {len(of_kinds)} rewards: {twin}", flush=True)
+    print(evidence(results, arguments.out or results / "evidence", list(of_kinds), [Path(twin).parts[2] for twin in twins]))
+
+
+if __name__ == "__main__":
+    main()
