@@ -19,7 +19,7 @@ from rewardscope.errors import UserError, brief
 from rewardscope.explain.tokens import word_before, words_at
 from rewardscope.findings import contexts, reading, score
 from rewardscope.findings.samples import Samples, added, distributions, scaled
-from rewardscope.rewards.rewards import Reward
+from rewardscope.rewards.rewards import NOT_GIVEN, Reward
 from rewardscope.sae.model import SAE
 
 MODES = ("with the reward", "two checkpoints")
@@ -87,8 +87,10 @@ def find(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def credits(samples: Samples, reward: Reward, tokenizer, reward_on: str) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"] | None, str]:
+def credits(samples: Samples, reward: Reward | None, tokenizer, reward_on: str) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"] | None, str]:
     """What each token added to the reward, the same scaled (None where there is none), and why there is none, in words."""
+    if reward is None:
+        return torch.full((len(samples.token),), torch.nan), None, NOT_GIVEN
     try:
         gained = added(samples, reward, tokenizer, reward_on)
     except Exception as error:  # a reward is anyone's code
