@@ -191,7 +191,7 @@ def test_complete_without_a_reward(reward_on):
     given, none = (complete(script, tokenizer, corpus(), reward, reward, None, settings, reward_on, 1) for reward in (count, None))
     earned = ["reward", "reward_alone", "own_reward"]
     assert none.columns.tolist() == given.columns.tolist() and none[earned].isna().all(axis=None) and given[earned].notna().all(axis=None)
-    assert none.drop(columns=earned).equals(given.drop(columns=earned)) and (none[earned].dtypes == float).all()
+    assert none.drop(columns=earned).equals(given.drop(columns=earned))
 
 
 def test_a_tokenizer_without_an_end_token():
