@@ -13,6 +13,8 @@ def leaves() -> dict[str, dict]:
 def overlay(key: str, value: object, pair: dict) -> dict:
     """The overlay that sets a key; `*` is the entry that `pair`, the default config's, uses."""
     head, *rest = key.split(".")
+    if key == "pairs[].name":  # in place of a reward
+        return {"pairs": [{"model": pair["model"], "name": value, "corpus": pair["corpus"], "rlhf": "tuned"}]}
     if head.startswith("pairs"):
         return {"pairs": [{**pair, rest[0]: value}]}
     for part in reversed([IN_USE[head] if part == "*" else part for part in rest]):

@@ -187,6 +187,10 @@ RELATIONS = [
     ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {top: 6}", "picks.top + picks.low is 6, but model tiny has 4 layers"),
     ("models: {tiny: {pretrain: {layers: 4}}}\npicks: {top: 2, low: 3}", "picks.top + picks.low is 5, but model tiny has 4 layers"),
     ("models: {tiny: {sae: {widths: [128, 8193]}}}", "models.tiny.sae.widths[1] is 8193; it must be at most 64 times d_model (128)"),
+    (
+        "targets: [section6.2]\nrewards: {mine: {function: 'a.py:f'}}\npairs: [{model: tiny, reward: mine, corpus: reviews}]",
+        "targets has section6.2, but no reward of pairs has a word table; it must have one, or targets be without it",
+    ),
     ("targets: [accuracy]", "targets has accuracy, but no reward of pairs is a classifier; it must have one, or targets be without it"),
     (
         "targets: [table3, table6]\nmodels: {more: {like: tiny}}\nsweeps: {tied: {models: [more]}}",

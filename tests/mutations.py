@@ -66,6 +66,7 @@ OWN = {  # what only one key can get wrong
     "cache": {"in results": "results/paid"},
     "pairs[].model": {"unknown": "tini"},
     "pairs[].reward": {"unknown": "utilty"},
+    "pairs[].name": {what: name for what, name in HOSTILE_NAMES.items() if name} | {"empty": "", "a reward's": "utility"},
     "pairs[].corpus": {"unknown": "review"},
     "picks.top": {"too many": 9},
     "picks.low": {"too many": 9},

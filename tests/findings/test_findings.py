@@ -76,11 +76,14 @@ def test_a_reward_that_has_nothing_to_do_with_the_change_finds_nothing(planted):
         (lambda texts: [1.0] * len(texts), "the same whatever"),
         (lambda texts: 1 / 0, "cannot be asked"),
         (lambda texts: [float("nan")] * len(texts), "not a finite number"),
+        (None, "no reward was given"),
     ],
 )
 def test_without_credit_there_is_no_list_with_the_reward(planted, reward, says):
     table, problem = found(planted, reward)
     assert says in problem and set(table["mode"]) == {"two checkpoints"}
+    if reward is None:
+        assert table["gain"].isna().all() and not table["sentence"].str.contains("reward").any()
 
 
 def test_equal_models_have_no_findings(planted):

@@ -62,13 +62,43 @@ def test_the_report_tells_what_is_shown_and_whether_a_dictionary_was_needed():
     assert ahead["says"].startswith("Features reach the highest score, 9.00; next are last words with 8.50")
 
 
+UNREWARDED = [{**one, "mode": BLIND} for one in FOUND]
+
+
+def test_without_a_reward_the_one_list_stands_open_and_says_so():
+    blind = table(None, found=UNREWARDED).assign(reward="audited", problem="no reward was given")
+    both = table(None, found=[*FOUND, *UNREWARDED])
+    lists = reported(pd.concat([blind, both]), {})
+    said = [(one["title"], one["mode"].split(":")[0], one["open"], one["note"]) for one in lists]
+    assert said == [
+        ("m, audited", "From the two checkpoints alone", True, "There is no list with the reward: no reward was given."),
+        ("m, tuned on r", "Where tuning and the reward go together", True, ""),
+        ("m, tuned on r", "From the two checkpoints alone", False, ""),
+    ]
+    (failed,) = reported(table(None, found=UNREWARDED).assign(problem="the reward is the same whatever a completion says"), {})
+    assert failed["title"] == "m, tuned on r" and failed["open"] and failed["note"].endswith(": the reward is the same whatever a completion says.")
+
+
+@pytest.mark.parametrize(
+    ("of_run", "says"),
+    [
+        ({"run1": "", "run2": ""}, ""), ({"run1": "no reward was given"}, "no reward was given"), ({"run1": "a", "run2": "a"}, "a"),
+        ({"run1": "", "run2": "a", "run3": "a"}, "run2, run3: a"), ({"run1": "a", "run2": "b"}, "run1: a; run2: b"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_list_with_the_reward(of_run, says):
+    assert findings_table.problem(of_run) == says
+
+
 def test_findings_in_the_terminal(tmp_path, capsys):
-    found = pd.concat([table(None), table(None, threshold=20.0).assign(reward="q")])
+    blind = table(None, threshold=20.0, found=UNREWARDED)
+    found = pd.concat([table(None), table(None, threshold=20.0).assign(reward="q"), blind.assign(reward="x", problem="no reward was given")])
     found.to_csv(tmp_path / "findings.csv", index=False)
     assert main(["show", "findings", str(tmp_path / "findings.csv")]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "m, tuned on r; with the reward:", "  1. writes love hate", "     score 9.0 of 4.5; 2 of 3 runs", "  2. writes film",
         "     score 6.0 of 4.5; 1 of 3 runs", "m, tuned on q; with the reward:", "  nothing above 20.0; the highest score is 9.0",
+        "m, x; two checkpoints (no reward was given):", "  nothing above 20.0; the highest score is 9.0",
     ]  # fmt: skip
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="cannot be read as the table of findings"):

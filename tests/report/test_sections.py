@@ -52,6 +52,39 @@ def test_a_reward_without_words_has_a_figure_of_its_reward_alone():
     assert titles(report_sections.first_screen(None, alone, [], twin=False)) == ["Reward of a completion"]
 
 
+def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
+    row = {**TABLE4, **{key: np.nan for key in TABLE4 if "reward" in key}, "m_base": np.nan, "m_rlhf": np.nan}
+    assert titles(report_sections.first_screen(None, row, [], twin=False)) == []
+    page, data = made_up(0)
+    name, absent = "pairs/tiny/audited/run1", dict.fromkeys(REWARD)
+    unknown = completions(["bad"], float("nan"))
+    page |= {
+        "pairs": report_sections.screens(
+            {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
+            {name: [unknown, unknown]}, {}, {name: absent}, {}, {name},
+        ),
+        "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
+        "worded": False,
+    }  # fmt: skip
+    shown = report.render(page, data)
+    first = shown.split('<section id="verdict"')[1].split("</section>")[0]
+    assert "<h2>tiny, audited</h2>" in first and "not known: no reward was given" in first and "Not asked." in first and "<svg" not in first
+    texts = shown.split('<section id="completions"')[1].split("</section>")[0]
+    assert "<b>base</b><br>" in texts and "<small>reward" not in texts and "raise the reward" not in texts
+    assert "<small>reward" in report.render(*made_up(0)) and "raise the reward" in report.render(*made_up(0))
+    assert report_sections.compared([False], [], [False]).endswith("1 RLHF run, no reward given.")
+    assert report_sections.compared([False, True, False], [], [True, True, False]).endswith(
+        "3 RLHF runs, 1 of them on a placebo, 1 of them with no reward given."
+    )
+
+
+def test_a_table_without_a_row_says_so():
+    page, data = made_up(0)
+    page["tables"] = [tables.listing("tables/probe.csv", pd.DataFrame(columns=["model", "reward"]))]
+    assert report.render(page, data).count("No row: nothing here has what this table measures.") == 1
+    assert "No row" not in report.render(*made_up(0))
+
+
 def test_the_twin_s_article_stands_beside_the_reward_s():
     page, data = made_up(1)
     assert [(pair["reward"], pair["twin_of"]) for pair in page["pairs"]] == [("utility", ""), ("placebo", "utility")]

@@ -199,6 +199,22 @@ def test_of_a_reward_without_words_step_4_says_whether_features_changed():
     assert verdict.sentences(None, None) == []
 
 
+def test_of_a_pair_without_a_reward_nothing_is_said_of_one():
+    none = (
+        TABLE4 | {name: np.nan for name in TABLE4 if "reward" in name or name.startswith(("m_", "difference", "ci_"))} | {"runs": 1, "twin_runs": 0}
+    )
+    one = STEP4 | dict.fromkeys(["twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high"], np.nan) | {"runs": 1}
+    asked, features, sure = map(plain, verdict.unrewarded(none, one))
+    assert asked == "Did it learn its reward? Not asked. No reward was given: what tuning changed is told, not what it was for."
+    assert features.startswith("Did its features change? Yes. Of the 60 best matched") and features.endswith("this is no sign of the reward.")
+    assert sure.startswith("How sure is that? One RLHF run. The intervals say how much other SAE seeds (6) would change this.")
+    assert [len(verdict.unrewarded(*rows)) for rows in ((none, None), (None, None), (None, one))] == [1, 1, 3]
+    same, still = map(plain, verdict.unrewarded(none | {"same": 1.0}, one, moved=False))
+    assert same.endswith(f"{verdict.SAME}.") and "Nothing to compare. No weight of any layer differs" in still
+    lost = one | dict.fromkeys(["features", "count", "null", "difference", "ci_low", "ci_high"], np.nan) | {"featureless": 6}
+    assert plain(verdict.unrewarded(none, lost)[-1]).startswith("Did its features change? Nothing to compare. In 6 of 6 pairs of dictionaries")
+
+
 def cases():
     """Rows of Tables 3 and 4 with every kind of interval in every place, of one run and of several."""
     for own, net, over, runs in product(INTERVALS, INTERVALS, INTERVALS, (1, 3)):

@@ -77,6 +77,11 @@ def test_vader():
     assert rewards.load({"words": "vader"})(["A great film"]) == pytest.approx([0.62])
 
 
+def test_a_pair_without_a_reward_has_no_function():
+    """Its entry has no source, and no folder is asked for one."""
+    assert rewards.load(dict.fromkeys(("words", "function", "classifier", "twin_of", "kind")), folder="gone") is None
+
+
 def lexicon(folder, content: str | bytes):
     file = folder / "lexicon.csv"
     file.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -182,6 +182,18 @@ def test_complete_without_a_word_table_or_a_word():
     assert table["words"].tolist() == table["utilities"].tolist() == [[], []]
 
 
+@pytest.mark.parametrize("reward_on", ["both", "completion"])
+def test_complete_without_a_reward(reward_on):
+    """The same texts; what they earned is not known, which is not nothing."""
+    tokenizer = tiny.tokenizer()
+    settings = {"documents": 2, "prefix": 8, "new": 3, "temperature": 1.0}
+    script = Script(tokenizer(" good bad film")["input_ids"][:3])
+    given, none = (complete(script, tokenizer, corpus(), reward, reward, None, settings, reward_on, 1) for reward in (count, None))
+    earned = ["reward", "reward_alone", "own_reward"]
+    assert none.columns.tolist() == given.columns.tolist() and none[earned].isna().all(axis=None) and given[earned].notna().all(axis=None)
+    assert none.drop(columns=earned).equals(given.drop(columns=earned))
+
+
 def test_a_tokenizer_without_an_end_token():
     """Completions run to their full length."""
     tokenizer = copy.deepcopy(tiny.tokenizer())

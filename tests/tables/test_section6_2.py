@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 from test_table3 import TABLE, VOCABULARY, line, place
 
+from rewardscope.errors import UserError
 from rewardscope.seeds import derive
 from rewardscope.stats import group_interval
 from rewardscope.tables import section6_2, table3, table4
@@ -110,6 +111,11 @@ def test_a_run_without_features_is_no_point():
     assert found["points"].tolist() == [10, 10, 12, 12] and found["value"].notna().all()
     none = section6_2.correlations(frame.assign(promotes_difference=np.nan), 200, 1)
     assert none[none["text"] == "promotes"][["value", "ci_low", "within"]].isna().all(axis=None) and none["points"].tolist()[2:] == [0, 0]
+
+
+def test_without_a_run_there_is_nothing_to_make():
+    with pytest.raises(UserError, match="^section 6.2 compares RLHF runs by a word table, and no reward of pairs has one; there is nothing to make$"):
+        section6_2.correlations(pd.DataFrame([]), 200, 1)
 
 
 def test_figure():

@@ -1,6 +1,7 @@
 """Table 4 on completions small enough to add up by hand."""
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -135,6 +136,18 @@ def test_a_reward_without_words_has_its_reward_alone():
     assert {"twin_runs", "reward_over_twin", "own_reward_twin"} < known
     assert {key: found[key] for key in known} == pytest.approx({key: counted[key] for key in known}, nan_ok=True)
     assert (found["reward_base"], found["reward_difference"]) == pytest.approx((0.1, 0.9))
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_without_a_reward_only_what_is_counted_in_texts_is_known(runs):
+    """Two checkpoints alone: no word table, and completions whose rewards are nan."""
+    nothing = {"utilities": [[], []], **dict.fromkeys(("reward", "reward_alone", "own_reward"), np.nan)}
+    base, rlhf = (completions(*texts).assign(**nothing) for texts in (("good film", "bad"), ("great", "bad")))
+    with warnings.catch_warnings(action="error"):  # no interval is asked for
+        found = row([(base, rlhf)] * runs, None, 500, 1, NAMES, [])
+    known = {key: value for key, value in found.items() if pd.notna(value)}
+    assert known == {**NAMES, "samples": 2, "unit": "prompt" if runs == 1 else "RLHF run", "runs": runs, "twin_runs": 0, "same": 0.5}
+    assert list(found) == list(row([(base, rlhf)], TABLE, 500, 1, NAMES, []))
 
 
 def test_after_a_round_trip(tmp_path):

@@ -74,6 +74,7 @@ rule findings:
 rule findings_table:
     input:
         tables=[at(f"{pair}/findings.parquet") for pair in all_pairs()],
+        facts=[at(f"{pair}/findings.json") for pair in all_pairs()],
     output:
         table=report(at("tables/findings.csv"), "../report/findings.rst", "Tables", labels={"table": "findings"}),
     log:

@@ -1,18 +1,22 @@
+# Of two checkpoints alone there is no reward to read off.
+JUDGED = {pair: here for pair, here in AS_WILDCARDS.items() if CONFIG.rewarded(own(here))}
+
+
 rule probe:
     input:
         activations=[
             at(f"{site_of(pair, side)}/features/{CONFIG.recipe}/{pick}/seed{seed}.activations.parquet")
-            for pair in all_pairs()
+            for pair in JUDGED
             for side in ("base", "rlhf")
             for pick in CHOSEN
             for seed in SEEDS
         ],
-        layers=LAYERS,
-        tokens=[at(f"{site_of(pair, 'base')}/activations/tokens.parquet") for pair in all_pairs()],
-        corpus=[corpus_file("test")(here) for here in AS_WILDCARDS.values()],
-        model=[base_folder(here) for here in AS_WILDCARDS.values()],
-        rewards=[file for here in AS_WILDCARDS.values() for file in reward_files(true(here))],
-        classifiers=[folder for here in AS_WILDCARDS.values() if (folder := stored(true(here)))],
+        layers=[at(f"{pair}/layers.json") for pair in JUDGED],
+        tokens=[at(f"{site_of(pair, 'base')}/activations/tokens.parquet") for pair in JUDGED],
+        corpus=[corpus_file("test")(here) for here in JUDGED.values()],
+        model=[base_folder(here) for here in JUDGED.values()],
+        rewards=[file for here in JUDGED.values() for file in reward_files(true(here))],
+        classifiers=[folder for here in JUDGED.values() if (folder := stored(true(here)))],
     output:
         table=at("tables/probe.csv"),
     log:
@@ -22,14 +26,14 @@ rule probe:
     conda:
         "../../envs/torch.yaml"
     params:
-        code=code("probe", *(file for here in AS_WILDCARDS.values() for file in function_files(true(here)))),
+        code=code("probe", *(file for here in JUDGED.values() for file in function_files(true(here)))),
         torch_threads=threads_of("other"),
-        pairs=all_pairs(),
+        pairs=list(JUDGED),
         picks=CHOSEN,
         seeds=SEEDS,
         tokens=CONFIG.activations.tokens,
-        rewards={pair: source_of(true(here)) for pair, here in AS_WILDCARDS.items()},
-        classified=[pair for pair, here in AS_WILDCARDS.items() if stored(true(here))],
+        rewards={pair: source_of(true(here)) for pair, here in JUDGED.items()},
+        classified=[pair for pair, here in JUDGED.items() if stored(true(here))],
     script:
         "../scripts/probe.py"
 

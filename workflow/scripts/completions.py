@@ -27,5 +27,5 @@ for side in ("base", "rlhf"):
     earned |= set(result["reward"])
     with whole(snakemake.output[side]) as file:
         result.to_parquet(file, index=False)
-if len(earned) == 1 and own is reward:
+if reward and len(earned) == 1 and own is reward:
     job.warn(snakemake, f"every completion of either side earns {earned.pop():g}: reward_* in tables/table4.csv are empty")

@@ -44,8 +44,11 @@ try:
     table = findings.find(run, credit, gained, settings["kept"])
 except UserError as error:
     table, problem = pd.DataFrame(columns=findings.COLUMNS), str(error)
-if problem:
-    job.warn(snakemake, f"{snakemake.wildcards.pair}: {problem}: no list of findings with the reward")
+told = f"{snakemake.wildcards.pair}: {problem}: no list of findings with the reward"
+if problem == rewards.NOT_GIVEN:  # as the config says, so it is nothing to warn of
+    job.log.info("%s", told)
+elif problem:
+    job.warn(snakemake, told)
 with whole(snakemake.output.table) as file:
     table.to_parquet(file, index=False)
 with whole(snakemake.output.facts) as file:

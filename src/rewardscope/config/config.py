@@ -12,17 +12,13 @@ from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf
+from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
 from rewardscope.config.sections import Activations, Completions, Explain, Features, Findings, Llm, Pair, Picks, Report, Scores, Sweeps, Threads
-from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole
+from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole, unusable
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError
 from rewardscope.run.budget import WIDEST
 
-NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
-
-
-ENDLESS = re.compile(r"(.+)\1{19}$")  # Snakemake takes such a wildcard for a loop
 CHAIN = 20  # entries, each `like` the next
 
 
@@ -94,7 +90,9 @@ class Config(Section):
         corpora: dict[str, str] = {}  # of the models
         for i, pair in enumerate(self.pairs):
             other = first.setdefault((pair.model, pair.reward), i)
-            if other < i and self.pairs[other].corpus == pair.corpus:
+            if other < i and pair.name:
+                yield f"pairs[{i}].name is {pair.name}, as of pairs[{other}]; it must be another one"
+            elif other < i and self.pairs[other].corpus == pair.corpus:
                 yield f"pairs[{i}] has the model, reward and corpus of pairs[{other}]; remove one of them"
             elif other < i:
                 yield f"pairs[{i}] differs from pairs[{other}] only in corpus; give its reward a name of its own, with like: {pair.reward}"
@@ -114,6 +112,8 @@ class Config(Section):
         models = {pair.model for pair in self.pairs}
         if "accuracy" in self.targets and not any(self.true_reward(pair.reward).classifier for pair in self.pairs):
             yield "targets has accuracy, but no reward of pairs is a classifier; it must have one, or targets be without it"
+        if "section6.2" in self.targets and not any(self.true_reward(pair.reward).words for pair in self.pairs):
+            yield "targets has section6.2, but no reward of pairs has a word table; it must have one, or targets be without it"
         for target, key, sweep in (("figure4", "l1", self.sweeps.l1), ("table6", "tied", self.sweeps.tied), ("table7", "tied", self.sweeps.tied)):
             if target in self.targets and sweep.models and not models & set(sweep.models):
                 yield f"targets has {target}, but sweeps.{key}.models names no model of pairs; it must name one, or be empty for all"
@@ -145,6 +145,10 @@ class Config(Section):
     def true_reward(self, name: str) -> Reward:
         """The reward by which tables measure: of a twin the one it is a placebo of, of any other itself."""
         return self.rewards[self.rewards[name].twin_of or name]
+
+    def rewarded(self, name: str) -> bool:
+        """Whether a pair's reward is one, and not the name of a pair without."""
+        return not isinstance(self.rewards[name], Unrewarded)
 
     def rlhf_of(self, reward: str) -> Rlhf:
         """The RLHF settings of a reward: `rlhf:` with the keys that the reward overrides."""
@@ -219,16 +223,25 @@ def _resolve(raw: Mapping) -> dict:
     for section in LIBRARIES:
         if isinstance(raw.get(section), Mapping):
             for name in raw[section]:
-                if isinstance(name, str) and NAME.fullmatch(name) and ENDLESS.search(name):
-                    raise ConfigError(f"config: {where((section, name))} is not a usable name; it ends with the same letters 20 times")
-                if not isinstance(name, str) or not NAME.fullmatch(name):
-                    allowed = "up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, no two dots in a row"
-                    raise ConfigError(f"config: {where((section, name))} is not a usable name; a name is {allowed}")
+                if why := unusable(name):
+                    raise ConfigError(f"config: {where((section, name))} is not a usable name; {why}")
             full[section] = {name: _entry(section, raw[section], name) for name in raw[section]}
     if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
         known = isinstance(raw.get("rlhf"), Mapping)
         full["rewards"] = {name: _merge(raw["rlhf"], _twin(entry, rewards)) for name, entry in rewards.items()} if known else {}
+        full["rewards"] = _unrewarded(raw) | full["rewards"]
     return full
+
+
+def _unrewarded(raw: Mapping) -> dict[str, Unrewarded]:
+    """What stands for the reward of each pair that has a name; nothing where `rlhf:`, whose settings it has, is wrong itself."""
+    pairs = raw.get("pairs")
+    names = [pair.get("name") for pair in pairs if isinstance(pair, Mapping)] if isinstance(pairs, list | tuple) else []
+    try:
+        settings = dict(Rlhf.model_validate(raw.get("rlhf")))
+    except ValidationError:
+        return {}
+    return {name: Unrewarded(**settings) for name in names if isinstance(name, str)}
 
 
 def _twin(entry: object, rewards: Mapping) -> object:

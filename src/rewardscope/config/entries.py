@@ -178,6 +178,13 @@ class Reward(Entry, Rlhf):
         yield from super().misfits()
 
 
+class Unrewarded(Reward):
+    """What stands under `rewards` for a pair without one, under the pair's name: no source. Nobody writes it; `load` adds it."""
+
+    def misfits(self) -> Iterator[str]:
+        yield from ()
+
+
 class Recipe(Entry):
     tied: bool = Field(description="decoder = transpose of the encoder")
     l1_on: Literal["activations", "weights"] = Field(description="activations (the authors' code) or weights (the paper's text)")

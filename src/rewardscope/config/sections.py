@@ -14,11 +14,12 @@ from rewardscope.config.types import (
     CorpusName,
     Count,
     ModelName,
+    NewName,
     NotNegative,
     Plain,
     Positive,
     Precision,
-    RewardName,
+    RewardOrName,
     Section,
     Whole,
 )
@@ -34,9 +35,18 @@ class Threads(Section):
 
 class Pair(Section):
     model: ModelName = Field(description="the base model, a name under `models`")
-    reward: RewardName = Field(description="the reward, a name under `rewards`")
+    name: NewName | None = Field(None, description="of a pair without a reward, whose place it takes in paths and tables")
+    reward: RewardOrName = Field(None, validate_default=True, description="the reward, a name under `rewards`; empty: two checkpoints alone")
     corpus: CorpusName = Field(description="the corpus, a name under `corpora`")
     rlhf: Plain | None = Field(None, description="a tuned checkpoint instead of PPO: a folder, or a hub id or id@revision")
+
+    def misfits(self) -> Iterator[str]:
+        if self.reward is None:
+            yield " has no reward; it must have one, or a name and, as rlhf, a tuned checkpoint"
+        elif self.name not in (None, self.reward):
+            yield " has reward and name; it must have one of them"
+        elif self.name and not self.rlhf:
+            yield " has a name in place of a reward, and no rlhf; without a reward there is no PPO: rlhf must be a tuned checkpoint"
 
 
 class Picks(Section):

@@ -14,6 +14,15 @@ from rewardscope.config.wording import show, unknown
 T = TypeVar("T")
 SAFE = re.compile(r"""[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{}'"<>$`]+""")  # free of Snakemake's and the shell's syntax
 HUB = r"\w[\w.-]*(/\w[\w.-]*)?"
+NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a folder and a Snakemake wildcard
+ENDLESS = re.compile(r"(.+)\1{19}$")  # Snakemake takes such a wildcard for a loop
+
+
+def unusable(name: object) -> str:
+    """Why a name can stand in no path, in words; empty where it can."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        return "a name is up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first, no two dots in a row"
+    return "it ends with the same letters 20 times" if ENDLESS.search(name) else ""
 
 
 def _text(pattern: str, wanted: str) -> Any:
@@ -40,6 +49,18 @@ def _name(library: str) -> Any:
     return Annotated[str, AfterValidator(check)]
 
 
+def _new_name(value: str, info: ValidationInfo) -> str:
+    if why := unusable(value):
+        raise ValueError(f" is {show(value)}, which is not a usable name; {why}")
+    if value in info.context.get("rewards", ()):
+        raise ValueError(f" is {value}, which is under rewards; it must be another name, or reward: {value}")
+    return value
+
+
+def _or_name(value: str | None, info: ValidationInfo) -> str | None:
+    return info.data.get("name") if value is None else value
+
+
 def _results(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or not path.parts or value.startswith("~"):
@@ -60,6 +81,8 @@ Hub = _text(HUB, "a name on the hub, such as org/name")
 Address = _text(r"https?://[^@\s?#]+", "http:// or https:// and a server; a key belongs into OPENAI_API_KEY")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
 ModelName, RewardName, CorpusName, RecipeName = map(_name, ("models", "rewards", "corpora", "sae_recipes"))
+NewName = Annotated[str, AfterValidator(_new_name)]
+RewardOrName = Annotated[RewardName | None, AfterValidator(_or_name)]  # of a section whose `name` stands before it
 Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules

@@ -19,7 +19,7 @@ from rewardscope.findings.families import Family, Place, families
 from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, TOPICS
 from rewardscope.findings.samples import Samples, added, distributions, scaled
 from rewardscope.findings.telling import Telling
-from rewardscope.rewards.rewards import Reward
+from rewardscope.rewards.rewards import NOT_GIVEN, Reward
 from rewardscope.stats import welch
 
 WITH, WITHOUT = MODES = ("with the reward", "two checkpoints")
@@ -92,8 +92,10 @@ def find(run: Run, credit: Float[Tensor, "T"] | None, gained: Float[Tensor, "T"]
     return pd.DataFrame(rows + run.without_reward(gained, kept), columns=COLUMNS)
 
 
-def credits(samples: Samples, reward: Reward, tokenizer, reward_on: str) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"] | None, str]:
+def credits(samples: Samples, reward: Reward | None, tokenizer, reward_on: str) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"] | None, str]:
     """What each token added to the reward, the same scaled (None where there is none), and why there is none, in words."""
+    if reward is None:
+        return torch.full((len(samples.token),), torch.nan), None, NOT_GIVEN
     try:
         gained = added(samples, reward, tokenizer, reward_on)
     except Exception as error:  # a reward is anyone's code

@@ -7,10 +7,11 @@ import pandas as pd
 
 from rewardscope.errors import UserError, brief, plain
 from rewardscope.findings.score import same
+from rewardscope.rewards.rewards import NOT_GIVEN
 
 COLUMNS = [
     "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",
-    "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings",
+    "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings", "problem",
 ]  # fmt: skip
 WITH = "with the reward"
 
@@ -21,7 +22,7 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
     `twin`: the largest score that the same kind of context reaches in a run of a twin, read with the true reward. `shown`: the score is above
     `threshold` and, with the reward, above the twin's. Without a reward a twin changes as much: then no twin sets the threshold.
     `runs`, `seeds`: how many runs, and how many SAE seeds of all runs, have a row of that kind above its threshold that says the same: half of the
-    tokens that either writes more often.
+    tokens that either writes more often. Among `names` is `problem`, why there is no list with the reward where there is none.
     """
     out = []
     for (mode, kind), group in findings.groupby(["mode", "contexts"], sort=False):
@@ -53,6 +54,25 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
     return out
 
 
+def problem(of_run: dict[str, str]) -> str:
+    """Why runs have no list with the reward, from what `findings.facts` says of each; with the runs that it is of, where it is not of all."""
+    runs: dict[str, list[str]] = {}
+    for run, why in of_run.items():
+        runs.setdefault(why, []).append(run)
+    return "; ".join(f"{', '.join(some)}: {why}" if len(runs) > 1 else why for why, some in runs.items() if why)
+
+
+def without(rows: pd.DataFrame) -> str:
+    """The `problem` of the rows of a list; empty where there is none."""
+    why = rows["problem"].iloc[0]
+    return "" if pd.isna(why) else why
+
+
+def named(model: str, reward: str, why: str) -> str:
+    """What a list is of; `why`: its `problem`."""
+    return f"{model}, {reward}" if why == NOT_GIVEN else f"{model}, tuned on {reward}"
+
+
 def told(file: str | Path) -> Iterator[str]:
     """The findings of features that a table shows, as lines for a terminal: sentence, score, who says the same.
 
@@ -60,11 +80,12 @@ def told(file: str | Path) -> Iterator[str]:
     """
     try:
         table = pd.read_csv(file)
-        groups = list(table[table["contexts"] == "features"].groupby(["model", "reward", "mode"], sort=False))
+        lists = table[table["contexts"] == "features"].groupby(["model", "reward", "mode"], sort=False)
+        groups = [(*names, without(rows), rows) for names, rows in lists]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{file}: cannot be read as the table of findings ({brief(error)}); `snakemake {file}` makes it") from error
-    for (model, reward, mode), rows in groups:
-        yield plain(f"{model}, tuned on {reward}; {mode}:")
+    for model, reward, mode, why, rows in groups:
+        yield plain(f"{named(model, reward, why)}; {mode}{f' ({why})' * bool(why)}:")
         for row in rows[rows["shown"]].to_dict("records"):
             yield plain(f"  {row['rank']}. {row['sentence']}")
             yield f"     score {row['score']:.1f} of {row['threshold']:.1f}; {row['runs']} of {row['of_runs']} runs"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isnan
 
 import pandas as pd
 
@@ -14,8 +15,15 @@ WORDS = 8  # written more, and less
 SIDES = {"base": "base", "rlhf": "RLHF"}
 
 
+def rewarded(reward: dict) -> bool:
+    """Whether a `rewards:` entry is one, and not the place of a pair without a reward: that has no source."""
+    return any(reward.values())
+
+
 def described(reward: dict, sides: list) -> str:
     """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
+    if not rewarded(reward):
+        return "not known: no reward was given, so nothing here is measured by one."
     if true := reward.get("twin_of"):
         kinds = {
             "words": f"other words, of like frequency, with the values of {true}",
@@ -51,7 +59,8 @@ def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] 
 
     def of_side(side: str, frame: pd.DataFrame) -> list[dict]:
         shown = zip(frame["completion"].head(SHOWN), frame["reward"].head(SHOWN), strict=True)
-        return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": reward} for text, reward in shown]
+        earned = lambda reward: None if isnan(reward) else reward  # where none was given
+        return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": earned(reward)} for text, reward in shown]
 
     sides = of_side("base", base), of_side("rlhf", rlhf)
     rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]

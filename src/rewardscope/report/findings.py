@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from rewardscope.findings.findings_table import WITH, named, without
 from rewardscope.findings.kinds import WITHOUT_CONTEXTS
 from rewardscope.report.charts import number
 from rewardscope.report.verdict import counted
 
 FIRST = 5  # findings that stand open
 TITLES = {  # the first stands open: a placebo changes as much as the second lists
-    "with the reward": "Where tuning and the reward go together",
+    WITH: "Where tuning and the reward go together",
     "two checkpoints": "From the two checkpoints alone: where tuning changed most, paid for or not",
 }
 
@@ -17,13 +18,16 @@ def findings(table: pd.DataFrame, twins: dict[str, str]) -> list[dict]:
     """A list of findings for each model, reward and mode; a twin's stand behind the true reward's threshold, not here."""
     out = []
     true = table[~table["reward"].isin(twins)]
+    paid = set(map(tuple, true.loc[true["mode"] == WITH, ["model", "reward"]].to_numpy()))
     for (model, reward, mode), rows in true.groupby(["model", "reward", "mode"], sort=False):
         own = rows[(rows["contexts"] == "features") & rows["shown"]]
         told = [_told(row) for row in own.to_dict("records")]
         beside = [_beside(kind, group) for kind, group in rows.groupby("contexts", sort=False)]
+        why = without(rows)
         out.append(
             {
-                "title": f"{model}, tuned on {reward}", "mode": TITLES[mode], "open": mode == next(iter(TITLES)),
+                "title": named(model, reward, why), "mode": TITLES[mode], "open": mode == WITH or (model, reward) not in paid,
+                "note": f"There is no list with the reward: {why}." if why else "",
                 "told": told[:FIRST], "more": told[FIRST:],
                 "none": "" if told else "No feature's score lies above the threshold: nothing is claimed.", "beside": beside, "says": _says(beside),
             }

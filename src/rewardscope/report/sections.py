@@ -5,7 +5,7 @@ from math import isfinite, isnan
 import pandas as pd
 
 from rewardscope.report import charts, verdict
-from rewardscope.report.completions import SIDES, completions, described, words_written
+from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.findings import findings
 from rewardscope.report.provenance import made
 from rewardscope.report.tables import listing, pictured
@@ -56,9 +56,12 @@ def page(
     models = sorted({model for model, _ in groups})
     return {
         "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
-        "compared": compared([pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv"))),
+        "compared": compared(
+            [pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv")), [rewarded(rewards[pair]) for pair in pairs]
+        ),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
         "pairs": screens(groups, tables, completed, words, rewards, twins, {pair for pair, table in divergence.items() if table["distance"].any()}),
+        "worded": bool(words),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
         "changed": changed[:CHANGED],
@@ -82,9 +85,12 @@ def screens(
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and runs[0] in words else None
-        said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, not moved.isdisjoint(runs))
+        given, changed = rewarded(rewards[runs[0]]), not moved.isdisjoint(runs)
+        said = verdict.unrewarded(row4, gained, changed)
+        if given:
+            said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, said, reward in twins)
-        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, "")}
+        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     return shown
 
@@ -104,13 +110,18 @@ def _gained(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
 
 
-def compared(placebos: list[bool], table3: list[dict]) -> str:
-    """What this report is about, for a reader who knows neither RLHF nor autoencoders. `placebos`: of each RLHF run whether it is a twin's."""
+def compared(placebos: list[bool], table3: list[dict], given: list[bool]) -> str:
+    """What this report is about, for a reader who knows neither RLHF nor autoencoders.
+
+    `placebos`: of each RLHF run whether it is a twin's; `given`: whether its reward was.
+    """
     text = (
         "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
         f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(len(placebos), 'RLHF run')}"
     )
     text += f", {sum(placebos)} of them on a placebo" * any(placebos)
+    if not all(given):
+        text += f", {given.count(False)} of them with no reward given" if any(given) else ", no reward given"
     if not table3:
         return f"{text}."
     if pd.isna(table3[0]["explainer"]):
@@ -124,7 +135,8 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
     figures = []
     if completed is not None:
         title = "Reward, prompt included" if verdict.prompted(completed) else "Reward of a completion"
-        figures.append((title, f"Table 4: mean of the {'true' if twin else 'signed'} reward", "reward_", completed))
+        if isfinite(completed["reward_base"]):  # a reward was given
+            figures.append((title, f"Table 4: mean of the {'true' if twin else 'signed'} reward", "reward_", completed))
         if not isnan(completed["m_base"]):  # the reward has a word table
             figures.append(("Words that completions hold", "Table 4: sum of |utility| over the prompts", "", completed))
     if features is not None:

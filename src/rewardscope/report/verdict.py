@@ -181,22 +181,33 @@ def replicates(features: dict) -> str:
     return counted(runs, "RLHF run") if runs > 1 else counted(int(features["sae_seeds"]), "SAE seed")
 
 
-def changed(row: dict | None, moved: bool = True) -> Sentence:
+def changed(
+    row: dict | None, moved: bool = True, none: str = "This reward has no word list, so their words cannot be weighed (Table 3)."
+) -> Sentence:
     """Of a reward without a word table: did the features change? By step 4's count of features found only in RLHF. That is change, not reward."""
-    question, none = "Did its features change?", "This reward has no word list, so their words cannot be weighed (Table 3)."
+    question = "Did its features change?"
     if not moved:
         return unchanged(question)
     if row is None:
         return Sentence(question, "This cannot tell.", none)
     if not isfinite(row["count"]):
-        return Sentence(question, NOTHING, f"{ranked(row)} {none}")
+        return Sentence(question, NOTHING, f"{ranked(row)} {none}".rstrip())
     says = judged(row["ci_low"], row["ci_high"])
     answer = {UP: "Yes.", DOWN: "Less than by chance.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
     count = f"Of the {row['features']:.0f} best matched features after RLHF, {number(row['count'])} have no match before it"
     against = f"where another SAE seed gives {number(row['null'])}: {spanned(row['difference'], row['ci_low'], row['ci_high'])}"
     over = (row[f"over_twin{end}"] for end in ("", "_ci_low", "_ci_high"))
     twin = f" Tuned on a placebo: {signed(row['twin'])}; net of that {spanned(*over, alone=FEW)}." if isfinite(row["twin"]) else ""
-    return Sentence(question, answer, f"{count}, {against}.{twin} Any tuning changes features: this is no sign of the reward. {none}")
+    return Sentence(question, answer, f"{count}, {against}.{twin} Any tuning changes features: this is no sign of the reward. {none}".rstrip())
+
+
+def unrewarded(completions: dict | None, step4: dict | None, moved: bool = True) -> list[Sentence]:
+    """Of a pair without a reward: that nothing is said of one, and whether its features changed. Arguments as of `sentences`."""
+    same = f" {SAME}." * bool(completions is not None and completions["same"] == 1)
+    answers = [Sentence("Did it learn its reward?", "Not asked.", f"No reward was given: what tuning changed is told, not what it was for.{same}")]
+    if step4 is not None or not moved:
+        answers.append(changed(step4, moved, ""))
+    return [*answers, sure(step4, None)] if step4 is not None and answers[-1].answer != NOTHING else answers
 
 
 def sure(features: dict | None, completions: dict | None) -> Sentence:

@@ -12,6 +12,7 @@ from rewardscope.seeds import share
 
 Reward = Callable[[list[str]], list[float]]
 NORMAL = NormalDist()
+NOT_GIVEN = "no reward was given"
 
 
 def utility_reward(table: dict[str, float]) -> Reward:
@@ -33,8 +34,10 @@ def _noise_of(texts: list[str], spread: float, name: str) -> list[float]:
     return [spread * NORMAL.inv_cdf(quantile) for quantile in quantiles]
 
 
-def load(entry: dict, folder: str | Path | None = None, device: object = "cpu") -> Reward:
+def load(entry: dict, folder: str | Path | None = None, device: object = "cpu") -> Reward | None:
     """The reward function of a `rewards:` entry of the config: its word table's, its own (`file.py:name`), its classifier's, its twin's.
+
+    None of a pair without a reward, whose entry has no source.
 
     A classifier needs `folder`, where it is stored, and the torch `device` that it computes on; a twin `folder`, the file that says what it is.
     """
@@ -45,6 +48,8 @@ def load(entry: dict, folder: str | Path | None = None, device: object = "cpu") 
         return utility_reward(load_table(entry["words"]))
     if entry.get("function"):
         return functions.load(entry["function"])
+    if not entry.get("classifier"):
+        return None
     from rewardscope.rewards import logits
 
     return logits.reward(folder, entry["classifier"]["positive"], device)

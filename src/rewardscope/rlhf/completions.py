@@ -1,5 +1,6 @@
 """Completions of held test documents' openings, base and tuned model side by side (section 6.2, Table 4)."""
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
@@ -46,14 +47,15 @@ def generate(model, prefix: Int[Tensor, "n length"], new: int, temperature: floa
 
 
 def complete(
-    model, tokenizer, corpus: pd.DataFrame, reward: Reward, own: Reward, table: dict[str, float] | None, settings: dict, reward_on: str, seed: int
-) -> pd.DataFrame:
+    model, tokenizer, corpus: pd.DataFrame, reward: Reward | None, own: Reward | None, table: dict[str, float] | None, settings: dict,
+    reward_on: str, seed: int,
+) -> pd.DataFrame:  # fmt: skip
     """`document, prefix, completion, words, utilities, reward, reward_alone, own_reward`: a row a prompt.
 
     `words` and `utilities` are the completion's words that the utility table holds (none without a table);
     `reward` is the reward function on prefix and completion, or on the completion (`reward_on`), `reward_alone` that on
     the completion: a prefix that both sides share adds to a reward what neither wrote. `own_reward` is what the pair was
-    tuned on, which of a twin is not `reward`.
+    tuned on, which of a twin is not `reward`. All three are nan where no reward was given (None).
     """
     documents, prefix = prefixes(corpus, tokenizer, settings["documents"], settings["prefix"])
     seeds = [derive(seed, "completion", document) for document in documents]
@@ -70,8 +72,12 @@ def complete(
             "completion": ending,
             "words": [[word for word, _ in row] for row in valued],
             "utilities": [[value for _, value in row] for row in valued],
-            "reward": (judged := reward(whole)),
-            "reward_alone": reward(ending) if whole is both else judged,
-            "own_reward": judged if own is reward else own(whole),
+            "reward": (judged := _earned(reward, whole)),
+            "reward_alone": _earned(reward, ending) if whole is both else judged,
+            "own_reward": judged if own is reward else _earned(own, whole),
         }
     )
+
+
+def _earned(reward: Reward | None, texts: list[str]) -> list[float]:
+    return reward(texts) if reward else [np.nan] * len(texts)

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rewardscope import stats
+from rewardscope.errors import UserError
 from rewardscope.figures import plots
 from rewardscope.seeds import derive
 from rewardscope.tables import table3, table4
@@ -34,7 +35,10 @@ def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFram
 
     Points of one model and run are a group: their prompts, and where it is shared their base's SAEs, are the same. The interval is over
     groups, and nan below `GROUPS` of them. `within`: the mean of the correlations inside the groups, which what a group has in common cannot make.
+    Raises UserError where there is no point.
     """
+    if points.empty:
+        raise UserError("section 6.2 compares RLHF runs by a word table, and no reward of pairs has one; there is nothing to make")
     lines = []
     for text in TEXTS:
         measured = points[points[["completions_difference", f"{text}_difference"]].notna().all(axis=1)]  # a run without features has no point

@@ -22,7 +22,8 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
 
     `m_*`: sum over completions of the sum of |U| of their words, on the completion alone; `reward_*`: mean of the true
     reward (Equation 3, signed; a classifier's logit) on what RLHF gave it, `reward_alone_*` on the completion; `own_reward_*` of
-    what the pair was tuned on, which of a twin is its placebo. Without a word table (None) what is counted in words is left empty.
+    what the pair was tuned on, which of a twin is its placebo. Without a word table (None) what is counted in words is left empty;
+    where no reward was given (nan in the completions) so are the rewards.
 
     Several runs: the run is the replicate, with t intervals and from six runs on a sign-flip p. One run: the prompt, with a
     paired bootstrap. `same`: the share of completions that are alike on both sides. `*_over_twin`: by how much the difference
@@ -70,9 +71,9 @@ def _size(completions: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(runs: list[Run], of: Callable[[pd.DataFrame], np.ndarray], resamples: int, seed: int, twins: list[Run]) -> dict[str, float]:
-    """Both sides' means of `of` over prompts, their difference, its interval and p, and the twins'; nan where all are equal."""
+    """Both sides' means of `of` over prompts, their difference, its interval and p, and the twins'; nan where all are equal, or none is known."""
     base, rlhf = (np.array([of(pair[side]) for pair in runs]) for side in (0, 1))  # runs x prompts
-    if np.ptp([base, rlhf]) == 0:
+    if not np.ptp([base, rlhf]) > 0:
         return {**dict.fromkeys(COMPARED, np.nan), "base": base.mean(), "rlhf": rlhf.mean()}
     by_run = (rlhf - base).mean(axis=1)
     if len(runs) > 1:
