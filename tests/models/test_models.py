@@ -56,6 +56,14 @@ def test_a_block_without_an_mlp():
     )
 
 
+@pytest.mark.parametrize("at", ["mlp", "residual"])
+def test_a_layer_beyond_the_model(at):
+    model = tiny.build("gpt_neox")
+    count = len(models.blocks(model))
+    with pytest.raises(UserError, match=f"^layer {count}: the model has {count} layers, counted from 0$"):
+        models.places(model, [0, count], at)
+
+
 def test_bert():
     model = BertLMHeadModel(BertConfig(**SMALL, intermediate_size=32, is_decoder=True))
     with pytest.raises(UserError, match=r"^BertLayer: cannot tell its MLP among its children \(attention, intermediate, output\); "):

@@ -15,7 +15,7 @@ from rewardscope.errors import UserError
 from rewardscope.files import read_json, whole
 from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
-from rewardscope.findings.kinds import JOINT
+from rewardscope.findings.kinds import JOINT, NOT_GIVEN
 from rewardscope.models import models
 from rewardscope.numerics import device_of
 from rewardscope.rewards import rewards
@@ -45,7 +45,7 @@ try:
 except UserError as error:
     table, problem = pd.DataFrame(columns=findings.COLUMNS), str(error)
 told = f"{snakemake.wildcards.pair}: {problem}: no list of findings with the reward"
-if problem == rewards.NOT_GIVEN:  # as the config says, so it is nothing to warn of
+if problem == NOT_GIVEN:  # as the config says, so it is nothing to warn of
     job.log.info("%s", told)
 elif problem:
     job.warn(snakemake, told)

@@ -16,10 +16,10 @@ from torch import Tensor
 from rewardscope.errors import UserError, brief
 from rewardscope.findings import baselines, reading, score
 from rewardscope.findings.families import Family, Place, families
-from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, TOPICS
+from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, NOT_GIVEN, TOPICS
 from rewardscope.findings.samples import Samples, added, distributions, scaled
 from rewardscope.findings.telling import Telling
-from rewardscope.rewards.rewards import NOT_GIVEN, Reward
+from rewardscope.rewards.rewards import Reward
 from rewardscope.stats import welch
 
 WITH, WITHOUT = MODES = ("with the reward", "two checkpoints")

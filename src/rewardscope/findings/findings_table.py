@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from rewardscope.errors import UserError, brief, plain
+from rewardscope.findings.kinds import NOT_GIVEN
 from rewardscope.findings.score import same
-from rewardscope.rewards.rewards import NOT_GIVEN
 
 COLUMNS = [
     "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",

@@ -165,7 +165,11 @@ def places(model: "PreTrainedModel", layers: Iterable[int], at: str) -> dict[int
     """For each layer the module whose output is read and steered: the block (`at` `residual`), or what its `mlp` adds to the residual stream.
 
     That is the MLP's output or, where the block has a norm behind its MLP, that norm's: a direction there is a direction of the residual stream.
+    Raises UserError where the model has no such layer.
     """
+    layers = list(layers)
+    if beyond := [layer for layer in layers if layer >= len(blocks(model))]:
+        raise UserError(f"layer {beyond[0]}: the model has {len(blocks(model))} layers, counted from 0")
     inside = {layer: blocks(model)[layer] for layer in layers}
     if at == "residual":
         return inside

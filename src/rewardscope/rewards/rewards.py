@@ -12,7 +12,6 @@ from rewardscope.seeds import share
 
 Reward = Callable[[list[str]], list[float]]
 NORMAL = NormalDist()
-NOT_GIVEN = "no reward was given"
 
 
 def utility_reward(table: dict[str, float]) -> Reward:
