@@ -90,6 +90,28 @@ def test_why_there_is_no_list_with_the_reward(of_run, says):
     assert findings_table.problem(of_run) == says
 
 
+def test_an_empty_list_is_told_of_too(tmp_path, capsys):
+    """Of each mode that is expected, and beside contexts that need no dictionary."""
+    names = {"model": "m", "reward": "r", "problem": ""}
+    some = findings_table.rows(pd.DataFrame([row(9, "love", kind="tokens")]), None, 3, 4.5, names)
+    both = findings_table.unscored(some, 2, 4.5, names)
+    assert [(one["mode"], one["contexts"], one["rank"], one["shown"], one["of_runs"]) for one in both] == [
+        (WITH, "features", 0, False, 2), (BLIND, "features", 0, False, 2),
+    ]  # fmt: skip
+    assert findings_table.unscored(findings_table.rows(pd.DataFrame([*FOUND, *UNREWARDED]), None, 3, 4.5, names), 2, 4.5, names) == []
+    (blind,) = findings_table.unscored([], 1, 4.5, names | {"reward": "x", "problem": "no reward was given"})
+    pd.DataFrame([*some, *both, blind], columns=findings_table.COLUMNS).to_csv(tmp_path / "findings.csv", index=False)
+    assert main(["show", "findings", str(tmp_path / "findings.csv")]) == 0
+    nothing = "  no feature that fires on 25 tokens has a score above 0"
+    assert capsys.readouterr().out.splitlines() == [
+        "m, tuned on r; with the reward:", nothing, "m, tuned on r; two checkpoints:", nothing, "m, x; two checkpoints (no reward was given):", nothing,
+    ]  # fmt: skip
+    told = reported(pd.read_csv(tmp_path / "findings.csv"), {})
+    assert [(one["none"][:36], [other["kind"] for other in one["beside"]]) for one in told] == [
+        ("No feature that fires on 25 tokens h", ["tokens"]), ("No feature that fires on 25 tokens h", []), ("No feature that fires on 25 tokens h", []),
+    ]  # fmt: skip
+
+
 def test_findings_in_the_terminal(tmp_path, capsys):
     blind = table(None, threshold=20.0, found=UNREWARDED)
     found = pd.concat([table(None), table(None, threshold=20.0).assign(reward="q"), blind.assign(reward="x", problem="no reward was given")])

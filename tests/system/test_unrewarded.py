@@ -16,8 +16,8 @@ from rewardscope.report import report
 from rewardscope.run.lineage import trace
 
 PAIR = "results/pairs/tiny/audited/run1"
-BARE = "pairs: [{model: tiny, name: audited, corpus: reviews, rlhf: tuned}]\n"
-MIXED = BARE.replace("]", ", {model: tiny, reward: utility, corpus: reviews}]\npicks: {shared: true}")
+BARE = "pairs: [{model: tiny, name: audited, corpus: reviews, rlhf: tuned}]\nfindings: {completions: 60, new: 16}\n"
+MIXED = BARE.replace("}]", "}, {model: tiny, reward: utility, corpus: reviews}]\npicks: {shared: true}")
 NO_ROWS = ["table1", "table3", "section5.3", "section5.3.words", "probe"]  # of PPO, of a word table, of a reward
 
 
@@ -32,9 +32,9 @@ def audited(tmp_path_factory):
         if file.suffix == ".safetensors":
             weights = load_file(file)
             torch.manual_seed(1)
-            moved = {name: x + 0.3 * x.std() * torch.randn_like(x) if "mlp" in name and "weight" in name else x for name, x in weights.items()}
+            moved = {name: x + 0.5 * x.std() * torch.randn_like(x) if x.dim() == 2 else x for name, x in weights.items()}
             save_file(moved, folder / "tuned" / file.name, metadata={"format": "pt"})
-        elif file.name != "checksums.json":
+        elif file.suffix in (".json", ".txt") and file.name != "checksums.json":
             (folder / "tuned" / file.name).write_bytes(file.read_bytes())
     (folder / "audited.yaml").write_text(BARE)
     run = snakemake(folder, "audited.yaml")
@@ -53,7 +53,7 @@ def test_findings_are_of_two_checkpoints_alone_and_nothing_is_warned_of(audited,
     assert "pairs/tiny/audited/run1: no reward was given: no list of findings with the reward" in log
     assert not re.search(r"rewardscope: (findings|completions|rlhf|probe): |runs the code of", said)
     assert main(["show", "findings", str(folder / "results/tables/findings.csv")]) == 0
-    assert capsys.readouterr().out.startswith("tiny, audited; two checkpoints (no reward was given):\n")
+    assert capsys.readouterr().out.startswith("tiny, audited; two checkpoints (no reward was given):\n  1. ")
 
 
 def test_tables(audited):

@@ -22,6 +22,7 @@ for (model, reward), table in groups.items():
     twins = [groups[model, twin] for twin, true in params.twins.items() if true == reward and (model, twin) in groups]
     beside = pd.concat(twins, ignore_index=True) if twins else None
     names = {"model": model, "reward": reward, "problem": findings_table.problem(problems[model, reward])}
-    rows += findings_table.rows(table, beside, params.kept, params.threshold, names)
+    found = findings_table.rows(table, beside, params.kept, params.threshold, names)
+    rows += [*found, *findings_table.unscored(found, len(problems[model, reward]), params.threshold, names)]
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=findings_table.COLUMNS).to_csv(file, index=False)

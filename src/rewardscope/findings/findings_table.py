@@ -7,13 +7,15 @@ import pandas as pd
 
 from rewardscope.errors import UserError, brief, plain
 from rewardscope.findings.kinds import NOT_GIVEN
-from rewardscope.findings.score import same
+from rewardscope.findings.score import FIRINGS, same
 
 COLUMNS = [
     "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",
     "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings", "problem",
 ]  # fmt: skip
-WITH = "with the reward"
+WITH, BLIND = "with the reward", "two checkpoints"
+FEATURES = "features"
+EMPTY = f"no feature that fires on {FIRINGS} tokens has a score above 0"
 
 
 def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshold: float, names: dict) -> list[dict]:
@@ -54,6 +56,17 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
     return out
 
 
+def unscored(found: list[dict], runs: int, threshold: float, names: dict) -> list[dict]:
+    """A row in place of the features of each list that has none among `found`, so that an empty list is told of too: rank 0 and no score.
+
+    `names` as of `rows`: with a `problem` in them no list with the reward is expected.
+    """
+    expected = [BLIND] if names["problem"] else [WITH, BLIND]
+    missing = [mode for mode in expected if (mode, FEATURES) not in {(row["mode"], row["contexts"]) for row in found}]
+    nothing = {"rank": 0, "score": float("nan"), "threshold": threshold, "shown": False, "runs": 0, "of_runs": runs, "seeds": 0, "of_seeds": 0}
+    return [{**names, "mode": mode, "contexts": FEATURES, **nothing} for mode in missing]
+
+
 def problem(of_run: dict[str, str]) -> str:
     """Why runs have no list with the reward, from what `findings.facts` says of each; with the runs that it is of, where it is not of all."""
     runs: dict[str, list[str]] = {}
@@ -80,7 +93,7 @@ def told(file: str | Path) -> Iterator[str]:
     """
     try:
         table = pd.read_csv(file)
-        lists = table[table["contexts"] == "features"].groupby(["model", "reward", "mode"], sort=False)
+        lists = table[table["contexts"] == FEATURES].groupby(["model", "reward", "mode"], sort=False)
         groups = [(*names, without(rows), rows) for names, rows in lists]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{file}: cannot be read as the table of findings ({brief(error)}); `snakemake {file}` makes it") from error
@@ -89,5 +102,7 @@ def told(file: str | Path) -> Iterator[str]:
         for row in rows[rows["shown"]].to_dict("records"):
             yield plain(f"  {row['rank']}. {row['sentence']}")
             yield f"     score {row['score']:.1f} of {row['threshold']:.1f}; {row['runs']} of {row['of_runs']} runs"
-        if not rows["shown"].any():
+        if rows["score"].isna().all():
+            yield f"  {EMPTY}"
+        elif not rows["shown"].any():
             yield f"  nothing above {rows['threshold'].iloc[0]:.1f}; the highest score is {rows['score'].max():.1f}"

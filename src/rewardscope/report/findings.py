@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rewardscope.findings.findings_table import WITH, named, without
+from rewardscope.findings.findings_table import BLIND, EMPTY, FEATURES, WITH, named, without
 from rewardscope.findings.kinds import WITHOUT_CONTEXTS
 from rewardscope.report.charts import number
 from rewardscope.report.verdict import counted
@@ -10,7 +10,7 @@ from rewardscope.report.verdict import counted
 FIRST = 5  # findings that stand open
 TITLES = {  # the first stands open: a placebo changes as much as the second lists
     WITH: "Where tuning and the reward go together",
-    "two checkpoints": "From the two checkpoints alone: where tuning changed most, paid for or not",
+    BLIND: "From the two checkpoints alone: where tuning changed most, paid for or not",
 }
 
 
@@ -20,16 +20,17 @@ def findings(table: pd.DataFrame, twins: dict[str, str]) -> list[dict]:
     true = table[~table["reward"].isin(twins)]
     paid = set(map(tuple, true.loc[true["mode"] == WITH, ["model", "reward"]].to_numpy()))
     for (model, reward, mode), rows in true.groupby(["model", "reward", "mode"], sort=False):
-        own = rows[(rows["contexts"] == "features") & rows["shown"]]
+        own = rows[(rows["contexts"] == FEATURES) & rows["shown"]]
         told = [_told(row) for row in own.to_dict("records")]
-        beside = [_beside(kind, group) for kind, group in rows.groupby("contexts", sort=False)]
-        why = without(rows)
+        beside = [_beside(kind, group) for kind, group in rows.dropna(subset="score").groupby("contexts", sort=False)]
+        why, scored = without(rows), rows.loc[rows["contexts"] == FEATURES, "score"].notna().any()
+        none = "No feature's score lies above the threshold" if scored else EMPTY[0].upper() + EMPTY[1:]
         out.append(
             {
                 "title": named(model, reward, why), "mode": TITLES[mode], "open": mode == WITH or (model, reward) not in paid,
                 "note": f"There is no list with the reward: {why}." if why else "",
                 "told": told[:FIRST], "more": told[FIRST:],
-                "none": "" if told else "No feature's score lies above the threshold: nothing is claimed.", "beside": beside, "says": _says(beside),
+                "none": "" if told else f"{none}: nothing is claimed.", "beside": beside, "says": _says(beside),
             }
         )  # fmt: skip
     return out
