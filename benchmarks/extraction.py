@@ -31,6 +31,7 @@ from rewardscope.activations import batches, shards
 from rewardscope.activations import extract as activations
 from rewardscope.data import corpus, grammar
 from rewardscope.models import checkpoints, models, pretrain
+from rewardscope.numerics import precision_of
 
 LAYERS = [1, 2, 3, 4, 5]
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "float32", "batch_tokens": 4096, "shard_tokens": 65536}
@@ -124,6 +125,8 @@ def main() -> None:
         if arguments.peers:
             for library in ("sae-lens", "sae-lens autocast", "transformer-lens"):
                 contenders[library] = lambda library=library: (peer(library, folder, arguments.threads), None)
+        if precision_of("auto", torch.device("cpu")) != torch.bfloat16:  # such a CPU only emulates it, for minutes
+            contenders = {name: contender for name, contender in contenders.items() if not name.endswith(("bf16", "autocast"))}
         rates = {name: [] for name in contenders}
         for _ in range(arguments.rounds):
             for name, extract in contenders.items():

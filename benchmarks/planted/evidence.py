@@ -7,10 +7,10 @@ import pandas as pd
 from read import file_of
 
 from rewardscope.files import read_json
+from rewardscope.findings.kinds import WITH, WITHOUT
 
 HERE = Path(__file__).parent
 LEAST = 4.5  # of a threshold: the product's own
-WITH, WITHOUT = "with the reward", "two checkpoints"
 PAIRED = [  # registered: contexts, against which, in which mode
     ("features", "random directions", WITH), ("features", "last words", WITH), ("features", "shared features", WITH),
     ("features", "random directions", WITHOUT), ("features", "last words", WITHOUT), ("features", "shared features", WITHOUT),

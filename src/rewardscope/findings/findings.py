@@ -16,13 +16,12 @@ from torch import Tensor
 from rewardscope.errors import UserError, brief
 from rewardscope.findings import baselines, reading, score
 from rewardscope.findings.families import Family, Place, families
-from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, NOT_GIVEN, TOPICS
+from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, NOT_GIVEN, TOPICS, WITH, WITHOUT
 from rewardscope.findings.samples import Samples, added, distributions, scaled
 from rewardscope.findings.telling import Telling
 from rewardscope.rewards.rewards import Reward
 from rewardscope.stats import welch
 
-WITH, WITHOUT = MODES = ("with the reward", "two checkpoints")
 POOL = 3  # times as many candidates are read as are kept: one that says what another says is counted there
 COLUMNS = [
     "mode", "contexts", "pick", "layer", "seed", "context", "rank", "score", "firings", "gain", "alike", "fires_on", "more", "less", "first",

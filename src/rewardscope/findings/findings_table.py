@@ -6,15 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from rewardscope.errors import UserError, brief, plain
-from rewardscope.findings.kinds import NOT_GIVEN
+from rewardscope.findings.kinds import FEATURES, NOT_GIVEN, WITH, WITHOUT
 from rewardscope.findings.score import FIRINGS, same
 
 COLUMNS = [
     "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",
     "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings", "problem",
 ]  # fmt: skip
-WITH, BLIND = "with the reward", "two checkpoints"
-FEATURES = "features"
 EMPTY = f"no feature that fires on {FIRINGS} tokens has a score above 0"
 
 
@@ -61,7 +59,7 @@ def unscored(found: list[dict], runs: int, threshold: float, names: dict) -> lis
 
     `names` as of `rows`: with a `problem` in them no list with the reward is expected.
     """
-    expected = [BLIND] if names["problem"] else [WITH, BLIND]
+    expected = [WITHOUT] if names["problem"] else [WITH, WITHOUT]
     missing = [mode for mode in expected if (mode, FEATURES) not in {(row["mode"], row["contexts"]) for row in found}]
     nothing = {"rank": 0, "score": float("nan"), "threshold": threshold, "shown": False, "runs": 0, "of_runs": runs, "seeds": 0, "of_seeds": 0}
     return [{**names, "mode": mode, "contexts": FEATURES, **nothing} for mode in missing]

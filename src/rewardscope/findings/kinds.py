@@ -1,5 +1,6 @@
 """Names of the kinds of contexts, and other words, as tables have them."""
 
+WITH, WITHOUT = "with the reward", "two checkpoints"  # modes
 FEATURES, SHARED, DIFFERENCE = "features", "shared features", "difference features"
 DIRECTIONS, LAST_WORDS, TOKENS, ACTIVATION = "random directions", "last words", "tokens", "activation difference"
 TOPICS, LOGITS, LOG_ODDS = "logit topics", "logit difference", "log-odds of words"

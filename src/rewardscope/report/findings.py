@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from rewardscope.findings.findings_table import BLIND, EMPTY, FEATURES, WITH, named, without
-from rewardscope.findings.kinds import WITHOUT_CONTEXTS
+from rewardscope.findings.findings_table import EMPTY, named, without
+from rewardscope.findings.kinds import FEATURES, WITH, WITHOUT, WITHOUT_CONTEXTS
 from rewardscope.report.charts import number
 from rewardscope.report.verdict import counted
 
 FIRST = 5  # findings that stand open
 TITLES = {  # the first stands open: a placebo changes as much as the second lists
     WITH: "Where tuning and the reward go together",
-    BLIND: "From the two checkpoints alone: where tuning changed most, paid for or not",
+    WITHOUT: "From the two checkpoints alone: where tuning changed most, paid for or not",
 }
 
 
