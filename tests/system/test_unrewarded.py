@@ -1,4 +1,4 @@
-"""Two checkpoints and no reward: the whole default workflow, and what is left out of a run where another pair has one."""
+"""Two checkpoints and no reward: the default workflow where it knows of rewards, and what is left out of a run where another pair has one."""
 
 import json
 import re
@@ -17,6 +17,9 @@ from rewardscope.run.lineage import trace
 
 PAIR = "results/pairs/tiny/audited/run1"
 BARE = "pairs: [{model: tiny, name: audited, corpus: reviews, rlhf: tuned}]\nfindings: {completions: 60, new: 16}\n"
+TARGETS = (
+    "targets: [table1, table3, table4, section5.3, section6.1, step4, probe, findings, report]\n"  # of the default's, those that know of rewards
+)
 MIXED = BARE.replace("}]", "}, {model: tiny, reward: utility, corpus: reviews}]\npicks: {shared: true}")
 NO_ROWS = ["table1", "table3", "section5.3", "section5.3.words", "probe"]  # of PPO, of a word table, of a reward
 
@@ -36,7 +39,7 @@ def audited(tmp_path_factory):
             save_file(moved, folder / "tuned" / file.name, metadata={"format": "pt"})
         elif file.suffix in (".json", ".txt") and file.name != "checksums.json":
             (folder / "tuned" / file.name).write_bytes(file.read_bytes())
-    (folder / "audited.yaml").write_text(BARE)
+    (folder / "audited.yaml").write_text(BARE + TARGETS)
     run = snakemake(folder, "audited.yaml")
     assert run.returncode == 0, run.stderr
     return folder, run.stdout + run.stderr
@@ -57,10 +60,10 @@ def test_findings_are_of_two_checkpoints_alone_and_nothing_is_warned_of(audited,
 
 
 def test_tables(audited):
-    """Every default target is there; what a reward's rows would be is missing, what its columns would be is empty."""
+    """All are there; what a reward's rows would be is missing, what its columns would be is empty."""
     tables = {file.stem: pd.read_csv(file) for file in (audited[0] / "results/tables").glob("*.csv")}
     assert {name for name, table in tables.items() if table.empty} == set(NO_ROWS)
-    assert {"table2", "table4", "table5", "section6.1", "quality", "step4", "findings"} == set(tables) - set(NO_ROWS)
+    assert {"table4", "section6.1", "step4", "findings"} == set(tables) - set(NO_ROWS)
     (row,) = tables["table4"].to_dict("records")
     known = {name: value for name, value in row.items() if pd.notna(value)}
     assert known.pop("same") < 1
@@ -89,12 +92,9 @@ def test_nothing_is_left_to_do_and_every_result_has_its_origins(audited, monkeyp
     assert not chain.broken and {"tuned", "completions", "findings"} <= {job["rule"] for job in chain.jobs}
 
 
-def test_what_needs_a_reward_is_refused_at_the_start(audited):
-    folder = audited[0]
-    (folder / "more.yaml").write_text(BARE + "targets: [section6.2]")
-    run = snakemake(folder, "more.yaml")
-    assert run.returncode != 0 and "rewardscope: config: targets has section6.2, but no reward of pairs has a word table" in run.stderr
-    asked = snakemake(folder, "audited.yaml", "--", "results/tables/section6.2.csv")
+def test_what_needs_a_reward_says_so_in_one_line(audited):
+    """As a target of the config it is refused at the start: tests/config/test_config_unrewarded.py."""
+    asked = snakemake(audited[0], "audited.yaml", "--", "results/tables/section6.2.csv")
     said = [line for line in asked.stderr.splitlines() if line.startswith("rewardscope: section6_2: ")]
     assert asked.returncode != 0 and len(said) == 1 and "no reward of pairs has one; there is nothing to make" in said[0]
 
@@ -104,7 +104,8 @@ def test_beside_a_pair_with_a_reward(audited, monkeypatch):
     folder = audited[0]
     (folder / "mixed.yaml").write_text(MIXED)
     monkeypatch.chdir(folder)
-    planned = jobs(ROOT / "Snakefile", folder / "mixed.yaml")
+    planned = jobs(ROOT / "Snakefile", folder / "mixed.yaml")  # of all default targets
+    assert {("findings", (("pair", f"pairs/tiny/{name}/run1"),)) for name in ("audited", "utility")} < set(planned)
     probe = planned["probe", ()]
     assert probe["params"]["pairs"] == "['pairs/tiny/utility/run1']" and not [file for file in probe["input"] if "audited" in file]
     assert "results/pairs/tiny/utility/run1/layers.json" in probe["input"]
