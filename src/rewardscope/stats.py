@@ -67,6 +67,19 @@ def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: flo
     return float(low), float(high)
 
 
+def ratio_interval(part: np.ndarray, whole: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap interval for mean(part) / mean(whole) of paired `part` and `whole` `[n]`; nan where `part` is the same share of each."""
+    size = np.abs(part).max() * abs(whole.sum()) + np.abs(whole).max() * abs(part.sum())
+    if len(part) < 2 or np.abs(part * whole.sum() - whole * part.sum()).max() <= 1e-12 * size:
+        return math.nan, math.nan
+    low, high = scipy.stats.bootstrap(
+        (part, whole),
+        lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis),
+        paired=True, n_resamples=resamples, batch=BATCH, confidence_level=level, method="percentile", rng=seed,
+    ).confidence_interval  # fmt: skip
+    return float(low), float(high)
+
+
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman's rho: the linear correlation of ranks, equal values sharing their mean rank."""
     a, b = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (scipy.stats.rankdata(values, axis=-1) for values in (x, y)))
