@@ -45,7 +45,9 @@ def made(results: Path, weight: float, *changes: tuple[str, int, str, float]) ->
         for name, true in (("table3", table3), ("table4", table4))
     }
     first = {"mode": "with the reward", "contexts": "features", "rank": 1}
-    tables["findings"] = pd.DataFrame([{"reward": reward, **first, "shown": shown} for reward, shown in (("utility", True), ("utility-placebo", False))])
+    tables["findings"] = pd.DataFrame(
+        [{"reward": reward, **first, "shown": shown} for reward, shown in (("utility", True), ("utility-placebo", False))]
+    )
     for table, row, column, value in changes:
         tables[table].loc[row, column] = value
     (results / "tables").mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,11 @@ def stated(monkeypatch):
 
 
 def test_readme_s_statements_are_of_tables_that_are_made():
-    assert {said.table for said in SAID} <= {*claims.TABLES} and {said.must for said in SAID} <= {*claims.MUST} and all(alarm in SAID for alarm in claims.ALARMS)
+    assert (
+        {said.table for said in SAID} <= {*claims.TABLES}
+        and {said.must for said in SAID} <= {*claims.MUST}
+        and all(alarm in SAID for alarm in claims.ALARMS)
+    )
 
 
 @pytest.fixture
@@ -93,7 +99,10 @@ def test_a_row_per_statement_with_every_interval(folder, monkeypatch, capsys):
     assert lines[2] == "| statement | interval | avx2, seed 1 | avx2, seed 2 | default, seed 1 | default, seed 2 | holds |"
     assert lines[4] == "| the reward of completions rises | above |" + 4 * " 2 (1 to 3.25) |" + " yes |"
     assert lines[8] == "| a twin's features do not (words) | not above |" + 4 * " 0.5 (-1 to 2) |" + " yes |"
-    assert lines[9:11] == ["| the first finding is shown | above |" + 4 * " 1 |" + " yes |", "| a twin's is not | not above |" + 4 * " 0 |" + " yes |"]
+    assert lines[9:11] == [
+        "| the first finding is shown | above |" + 4 * " 1 |" + " yes |",
+        "| a twin's is not | not above |" + 4 * " 0 |" + " yes |",
+    ]
     assert "in 0 of 4 rows" in lines[12] and "at most 0.53" in lines[12] and "0 of 2 seeds" in lines[12] and "at most 0.78" in lines[12]
     assert lines[13:] == [f"Seed {seed}: 25% of the base model's tensors differ between the paths." for seed in (1, 2)]
 

@@ -22,7 +22,9 @@ PREFIX = torch.randint(2, tiny.VOCABULARY, (9, 4), generator=torch.Generator().m
 def sides(request):
     """Two models that differ in all but the final norm and the unembedding, and the places of each."""
     base, tuned = tiny.build(request.param), tiny.build(request.param, seed=5)
-    for ours, theirs in zip((models.final_norm(base), base.get_output_embeddings()), (models.final_norm(tuned), tuned.get_output_embeddings()), strict=True):
+    for ours, theirs in zip(
+        (models.final_norm(base), base.get_output_embeddings()), (models.final_norm(tuned), tuned.get_output_embeddings()), strict=True
+    ):
         theirs.load_state_dict(ours.state_dict())
     return [causes.side(model, LAYERS)[0] for model in (base, tuned)]
 

@@ -13,7 +13,21 @@ from typing import Literal, get_args
 from pydantic import Field, ValidationError
 
 from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf
-from rewardscope.config.sections import Activations, Causes, Completions, Explain, Features, Findings, Llm, Pair, Picks, Report, Scores, Sweeps, Threads
+from rewardscope.config.sections import (
+    Activations,
+    Causes,
+    Completions,
+    Explain,
+    Features,
+    Findings,
+    Llm,
+    Pair,
+    Picks,
+    Report,
+    Scores,
+    Sweeps,
+    Threads,
+)
 from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError
