@@ -56,13 +56,13 @@ def test_the_feature_that_carries_all_is_chosen_first(sides):
     """Every other feature's row is nearly nothing."""
     base, tuned = sides
     sae = scaled([1e-4, 1e-4, 3.0, 1e-4])
-    words = lambda prefix, ids: (ids % 7).float().sum(dim=1).double().numpy()
     found = {}
-    for sign in (1, -1):
-        order, rates = choose(base, tuned, "mlp", LAYER, sae, [1, 4], IDS[:, :START], NEW, list(range(6)), lambda p, i: sign * words(p, i), None)
+    for sign in (1.0, -1.0):
+        judge = lambda prefix, ids, sign=sign: sign * (ids % 7).double().sum(dim=1).numpy()
+        order, rates = choose(base, tuned, "mlp", LAYER, sae, [1, 4], IDS[:, :START], 3, list(range(6)), judge, None)
         assert sorted(order) == [0, 1, 2, 3] and rates.shape == (4,)
-        found[sign] = order[0]
-    assert sorted(found.values())[-1] == 2 and found[1] != found[-1]  # what raises the one lowers the other
+        found[sign] = order
+    assert sorted([found[1.0].index(2), found[-1.0].index(2)])[0] == 0 and found[1.0][0] != found[-1.0][0]  # what raises the one lowers the other
 
 
 def test_random_sets_fire_as_often_and_are_other_features():

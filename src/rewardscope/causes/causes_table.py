@@ -7,8 +7,8 @@ from rewardscope.causes.causes import FEATURES, RANDOM
 from rewardscope.stats import t_interval, unit
 
 COLUMNS = [
-    "model", "reward", "arm", "place", "pick", "layer", "size", "share", "ci_low", "ci_high", "unit", "runs", "of_runs", "by_run", "mean_reward", "kl",
-    "perplexity", "rate", "random_sets", "random", "random_rate", "over_random", "over_random_ci_low", "over_random_ci_high", "beaten",
+    "model", "reward", "arm", "place", "pick", "layer", "size", "share", "ci_low", "ci_high", "unit", "runs", "of_runs", "by_run", "mean_reward",
+    "kl", "perplexity", "rate", "random_sets", "random", "random_rate", "over_random", "over_random_ci_low", "over_random_ci_high", "beaten",
 ]  # fmt: skip
 
 
