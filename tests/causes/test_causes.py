@@ -12,7 +12,7 @@ from rewardscope.causes.patch import Patch, Side
 from rewardscope.errors import UserError
 from rewardscope.sae.model import new
 
-SETTINGS = {"prompts": 6, "prefix": 3, "new": 4, "sizes": [1, 2, 50], "random_sets": 2, "bootstrap": 200}
+SETTINGS = {"prompts": 4, "prefix": 3, "new": 3, "sizes": [1, 2, 50], "random_sets": 2, "bootstrap": 200}
 CORPUS = pd.DataFrame({"text": list(tiny.texts(20)), "part": ["fit", "held"] * 10})
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rewardscope.__main__ import main
 from rewardscope.causes import causes, causes_table
-from rewardscope.stats import ratio_interval, t_interval
+from rewardscope.stats import t_interval
 
 
 def row(run: str, share: float, place: str = "mlp", arm: str = "steering", **further) -> dict:
@@ -73,12 +73,3 @@ def test_without_a_gain_cells_are_empty(tmp_path, capsys):
     found.reset_index().to_csv(tmp_path / "causes.csv", index=False)
     assert main(["show", str(tmp_path / "causes.csv")]) == 0
     assert "steering" in capsys.readouterr().out
-
-
-def test_the_interval_of_a_share_draws_prompts_in_pairs():
-    rng = np.random.default_rng(0)
-    whole = rng.normal(2, 1, 400)
-    low, high = ratio_interval(whole / 2 + rng.normal(0, 0.1, 400), whole, 2000, 1)
-    assert 0.47 < low < 0.5 < high < 0.53  # unpaired it would be ten times as wide
-    assert np.isnan(ratio_interval(whole / 3, whole, 100, 1)).all() and np.isnan(ratio_interval(0 * whole, whole, 100, 1)).all()
-    assert np.isnan(ratio_interval(whole[:1], whole[:1], 100, 1)).all()

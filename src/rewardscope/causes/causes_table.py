@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.causes.causes import FEATURES, RANDOM
-from rewardscope.stats import t_interval, unit
+from rewardscope.stats import t_interval
 
 COLUMNS = [
     "model", "reward", "arm", "place", "pick", "layer", "size", "share", "ci_low", "ci_high", "unit", "runs", "of_runs", "by_run", "mean_reward",
@@ -30,7 +30,7 @@ def rows(causes: pd.DataFrame, names: dict) -> list[dict]:
         out.append(
             {
                 **names, "arm": arm, "place": place, "pick": pick, "layer": layers, "size": size or np.nan,
-                **_mean(shares, "", group.loc[shares.index, ["ci_low", "ci_high"]]), "unit": "prompt" if len(shares) == 1 else unit(len(shares)),
+                **_mean(shares, "", group.loc[shares.index, ["ci_low", "ci_high"]]), "unit": "RLHF run" if len(shares) > 1 else "prompt",
                 "runs": len(shares), "of_runs": causes["run"].nunique(), "by_run": " ".join(f"{share:.3f}" for share in shares),
                 **{name: group[name].mean() for name in ("mean_reward", "kl", "perplexity", "rate")},
                 **_beside(shares, beside if place == FEATURES else beside[:0]),
