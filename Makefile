@@ -2,17 +2,22 @@
 # make test-long, in tests/long: a dry run of Snakemake for every key and mutated config, tests/mutants.yaml (7 minutes).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
 # make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them in ten minutes.
+# make causes: where the gain in reward passes, three rewards with two RLHF runs each (config/causes.yaml; docs/causes.md).
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-system test-long test-peers validate validate-quick format lint dag clean
+.PHONY: demo causes test test-system test-long test-peers validate validate-quick format lint dag clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
 	@$(BIN)/python -m rewardscope show results/tables/table3.csv results/tables/table4.csv
 	@echo "The report: $(CURDIR)/results/report.html (open it in a browser)"
+
+causes: .venv/ready
+	$(BIN)/snakemake --cores all --configfile config/causes.yaml
+	@echo "The table: $(CURDIR)/results/causes/tables/causes.csv"
 
 test: .venv/ready
 	$(BIN)/python -m pytest

@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rewardscope"
-ORDER = ["data", "models", "rewards", "rlhf", "activations", "sae", "explain", "findings", "scores", "figures", "tables", "report"]  # of the picture
+ORDER = [
+    "data",
+    "models",
+    "rewards",
+    "rlhf",
+    "activations",
+    "sae",
+    "explain",
+    "findings",
+    "causes",
+    "scores",
+    "figures",
+    "tables",
+    "report",
+]  # of the picture
 FOUNDATIONS = {"errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import
 SERVES_ALL = {"run", "config"}
 MAY = {  # room -> what else it may import, and why

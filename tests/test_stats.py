@@ -16,6 +16,7 @@ from rewardscope.stats import (
     kendall,
     paired,
     per_seed,
+    ratio_interval,
     replicates,
     sign_flip_p,
     spearman,
@@ -250,3 +251,18 @@ def test_group_interval_is_what_its_seed_says():
     x, y = np.random.default_rng(0).normal(size=(2, 12))
     one, same, other = (group_interval(spearman, x, y, np.arange(12) // 2, 5, 200, seed) for seed in (1, 1, 2))
     assert one == same != other
+
+
+def test_the_interval_of_a_ratio_draws_pairs():
+    rng = np.random.default_rng(0)
+    whole = rng.normal(2, 1, 400)
+    part = whole / 2 + rng.normal(0, 0.1, 400)
+    low, high = ratio_interval(part, whole, 20_000, seed=1)
+    ratio = lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis)
+    theirs = scipy_stats.bootstrap((part, whole), ratio, paired=True, n_resamples=20_000, method="percentile", rng=2).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=5e-4) and 0.48 < low < high < 0.52
+    for same in (whole / 3, 0 * whole):
+        assert np.isnan(ratio_interval(same, whole, 100, 1)).all()
+    assert np.isnan(ratio_interval(whole[:1], whole[:1] ** 2, 100, 1)).all()
+    low, high = ratio_interval(np.array([1.0, 5.0]), np.array([2.0, 0.0]), 1000, 1)  # resamples: 1 / 2, 6 / 2, and 10 / 0, left out
+    assert (low, high) == (0.5, 3.0)

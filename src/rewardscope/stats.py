@@ -67,6 +67,20 @@ def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: flo
     return float(low), float(high)
 
 
+def ratio_interval(part: np.ndarray, whole: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap interval for mean(part) / mean(whole) of paired `part` and `whole` `[n]`; nan where `part` is the same share of each.
+
+    A resample whose `whole` is 0 has no ratio and is left out.
+    """
+    n, size = len(part), np.abs(part).max() * abs(whole.sum()) + np.abs(whole).max() * abs(part.sum())
+    if n < 2 or np.abs(part * whole.sum() - whole * part.sum()).max() <= 1e-12 * size:
+        return math.nan, math.nan
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)  # how often each pair is in a resample
+    parts, wholes = drawn @ part, drawn @ whole
+    low, high = np.quantile(parts[wholes != 0] / wholes[wholes != 0], [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman's rho: the linear correlation of ranks, equal values sharing their mean rank."""
     a, b = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (scipy.stats.rankdata(values, axis=-1) for values in (x, y)))

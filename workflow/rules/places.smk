@@ -67,10 +67,12 @@ def of_every_pick(path, side):
     ]
 
 
-def small_of_every_pick(side):
+def small_of_every_pick(side, seed="{seed}"):
+    """The small SAE of every seed, or of one."""
+
     def of(wildcards):
         width = CONFIG.models[parts(wildcards)["model"]].sae.widths[0]
-        return of_every_pick(f"{{site}}/saes/{{recipe}}/{{pick}}/width{width}/seed{{seed}}/sae.safetensors", side)(wildcards)
+        return of_every_pick(f"{{site}}/saes/{{recipe}}/{{pick}}/width{width}/seed{seed}/sae.safetensors", side)(wildcards)
 
     return of
 

@@ -13,7 +13,21 @@ from typing import Literal, get_args
 from pydantic import Field, ValidationError
 
 from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
-from rewardscope.config.sections import Activations, Completions, Explain, Features, Findings, Llm, Pair, Picks, Report, Scores, Sweeps, Threads
+from rewardscope.config.sections import (
+    Activations,
+    Causes,
+    Completions,
+    Explain,
+    Features,
+    Findings,
+    Llm,
+    Pair,
+    Picks,
+    Report,
+    Scores,
+    Sweeps,
+    Threads,
+)
 from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole, unusable
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError
@@ -55,6 +69,7 @@ class Config(Section):
     llm: Llm = Field(description="the chat server that the explainer openai asks")
     scores: Scores = Field(description="scores of explanations on held documents")
     findings: Findings = Field(description="what the reward taught, in words")
+    causes: Causes = Field(description="how much of the gain in reward passes through layers and features")
     completions: Completions = Field(description="Table 4")
     sweeps: Sweeps = Field(description="Appendix H: short trainings with some of the recipe's keys changed")
     bootstrap: Whole = Field(description="resamples behind an interval over prompts")
@@ -136,6 +151,7 @@ class Config(Section):
             "activations.tokens": self.activations.tokens,
             "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
             "findings.prefix + findings.new": self.findings.prefix + self.findings.new,
+            "causes.prefix + causes.new": self.causes.prefix + self.causes.new,
             f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no PPO
         }
         for key, n in lengths.items():

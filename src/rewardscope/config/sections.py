@@ -110,6 +110,19 @@ class Findings(Section):
     threshold: Positive = Field(description="score from which a finding is shown, unless a twin reaches more")
 
 
+class Causes(Section):
+    prompts: AtLeast2 = Field(description="prompts of every arm: openings of held test documents; features are chosen on as many fit ones")
+    prefix: Count = Field(description="tokens of a prompt")
+    new: Whole = Field(description="tokens generated")
+    sizes: tuple[Whole, ...] = Field(strict=False, description="numbers of features that are replaced together; all of a dictionary come last")
+    random_sets: Count = Field(description="random sets of each size, of features that fire as often as the chosen ones")
+    bootstrap: Whole = Field(description="resamples behind a share's interval over prompts")
+
+    def misfits(self) -> Iterator[str]:
+        if list(self.sizes) != sorted(set(self.sizes)):
+            yield f".sizes is {list(self.sizes)}; its numbers must grow"
+
+
 class Completions(Section):
     documents: Whole = Field(description="prompts: held test documents")
     prefix: Whole = Field(description="tokens of a prompt")

@@ -44,7 +44,7 @@ def write(base, tuned, tokenizer, corpus: pd.DataFrame, settings: dict, seed: in
 
     An end token and what follows it are cut off; a completion that is empty then is left out. `settings`: the config's `findings:` section.
     """
-    documents, prefix = prefixes(corpus, tokenizer, settings["completions"], settings["prefix"], "fit")
+    documents, prefix = prefixes(corpus, tokenizer, settings["completions"], settings["prefix"], "fit", "findings.prefix")
     seeds = [derive(seed, "completion", document) for document in documents]
     sequences, side = [], []
     for number, model in enumerate((base, tuned)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.errors import UserError
@@ -13,14 +13,30 @@ from rewardscope.rewards.utility import utilities
 from rewardscope.seeds import derive
 
 
-def prefixes(corpus: pd.DataFrame, tokenizer, count: int, length: int, part: str = "held") -> tuple[list[int], Int[Tensor, "n {length}"]]:
-    """The first `count` documents of a part longer than `length` tokens: their rows, and their first tokens."""
+def prefixes(
+    corpus: pd.DataFrame, tokenizer, count: int, length: int, part: str = "held", key: str = "completions.prefix"
+) -> tuple[list[int], Int[Tensor, "n {length}"]]:
+    """The first `count` documents of a part longer than `length` tokens: their rows, and their first tokens.
+
+    Raises UserError where there is none; `key` of the config is what its message names.
+    """
     documents = corpus.index[corpus["part"] == part].tolist()
     ids = tokenizer(corpus["text"].loc[documents].tolist(), truncation=True, max_length=length + 1)["input_ids"]
     long = [(row, doc[:length]) for row, doc in zip(documents, ids, strict=True) if len(doc) > length][:count]
     if not long:
-        raise UserError(f"no {part} test document is longer than {length} tokens; lower {'completions' if part == 'held' else 'findings'}.prefix")
+        raise UserError(f"no {part} test document is longer than {length} tokens; lower {key}")
     return [row for row, _ in long], torch.tensor([doc for _, doc in long])
+
+
+def draws(seeds: list[int], new: int) -> Float[Tensor, "n {new}"]:
+    """A uniform number for every token to be written, from the prompt's own generator."""
+    return torch.stack([torch.rand(new, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds])
+
+
+def pick(logits: Float[Tensor, "n vocabulary"], uniform: Float[Tensor, "n 1"], temperature: float = 1.0) -> Int[Tensor, "n 1"]:
+    """The token at that quantile of the distribution."""
+    cumulative = (logits.double() / temperature).softmax(dim=-1).cumsum(dim=-1)
+    return torch.searchsorted(cumulative, uniform * cumulative[:, -1:]).clamp_max(cumulative.shape[1] - 1)
 
 
 @torch.no_grad()
@@ -30,20 +46,24 @@ def generate(model, prefix: Int[Tensor, "n length"], new: int, temperature: floa
     Each step draws one uniform number from the prompt's own generator and takes the token at that quantile of the
     model's distribution: both sides get the same numbers, so a difference is the model's, not the draw's.
     """
-    draws = torch.stack([torch.rand(new, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds])
-    out = []
+    numbers, out = draws(seeds, new), []
     for start in range(0, len(prefix), batch):
         ids, cache, chosen = prefix[start : start + batch].to(model.device), None, []
-        uniform = draws[start : start + batch].to(model.device)
+        uniform = numbers[start : start + batch].to(model.device)
         for step in range(new):
             result = model(input_ids=ids, past_key_values=cache, use_cache=True)
             cache = result.past_key_values
-            cumulative = (result.logits[:, -1].double() / temperature).softmax(dim=-1).cumsum(dim=-1)
-            ids = torch.searchsorted(cumulative, uniform[:, step : step + 1] * cumulative[:, -1:])
-            ids = ids.clamp_max(cumulative.shape[1] - 1)
+            ids = pick(result.logits[:, -1], uniform[:, step : step + 1], temperature)
             chosen.append(ids)
         out.append(torch.cat(chosen, dim=1).cpu())
     return torch.cat(out)
+
+
+def texts(tokenizer, prefix: Int[Tensor, "n length"], ids: Int[Tensor, "n new"]) -> tuple[list[str], list[str], list[str]]:
+    """Of each row the prefix, both together, and what was written, in words; an end token and what follows it are cut off."""
+    end = tokenizer.eos_token_id  # None, which no row holds, of a tokenizer without: nothing is cut
+    cut = [row[: row.index(end)] if end in row else row for row in ids.tolist()]
+    return continued(tokenizer, prefix.tolist(), cut)
 
 
 def complete(
@@ -60,9 +80,7 @@ def complete(
     documents, prefix = prefixes(corpus, tokenizer, settings["documents"], settings["prefix"])
     seeds = [derive(seed, "completion", document) for document in documents]
     ids = generate(model, prefix, settings["new"], settings["temperature"], seeds)
-    end = tokenizer.eos_token_id  # None, which no row holds, of a tokenizer without: nothing is cut
-    cut = [row[: row.index(end)] if end in row else row for row in ids.tolist()]
-    opening, both, ending = continued(tokenizer, prefix.tolist(), cut)
+    opening, both, ending = texts(tokenizer, prefix, ids)
     whole = both if reward_on == "both" else ending
     valued = [utilities(text, table) if table else [] for text in ending]
     return pd.DataFrame(
