@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from rewardscope import states
+from rewardscope.causes.causes_table import FEATURES, RANDOM
 from rewardscope.causes.features import Judge, choose, matched, part
 from rewardscope.causes.patch import NOTHING, Patch, Side, generate, written
 from rewardscope.errors import UserError, brief
@@ -27,7 +28,7 @@ from rewardscope.seeds import derive
 from rewardscope.stats import bootstrap_interval, ratio_interval
 
 ARMS = ("steering", "ablation")
-NONE, FEATURES, RANDOM = "none", "features", "random features"
+NONE = "none"
 ALL = "all"  # layers
 COLUMNS = [
     "arm", "place", "pick", "layer", "size", "set", "share", "ci_low", "ci_high", "mean_reward", "kl", "perplexity", "rate", "features",

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from rewardscope.causes.causes import FEATURES, RANDOM
 from rewardscope.stats import t_interval
+
+FEATURES, RANDOM = "features", "random features"  # of `place`
 
 COLUMNS = [
     "model", "reward", "arm", "place", "pick", "layer", "size", "share", "ci_low", "ci_high", "unit", "runs", "of_runs", "by_run", "mean_reward",
