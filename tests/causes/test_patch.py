@@ -14,7 +14,7 @@ from rewardscope.rlhf import completions
 from rewardscope.sae.model import SAE, new
 
 ARCHITECTURES = ("gpt_neox", "llama")
-LAYERS, NEW, SEEDS = list(range(tiny.LAYERS)), 6, list(range(9))
+LAYERS, NEW, SEEDS = list(range(tiny.LAYERS)), 4, list(range(9))
 PREFIX = torch.randint(2, tiny.VOCABULARY, (9, 4), generator=torch.Generator().manual_seed(0))
 
 
