@@ -111,6 +111,13 @@ def site_of(pair, side):
     return f"bases/{pair.split('/')[1]}" if SHARED_BASE and side == "base" else f"{pair}/{side}"
 
 
+def divergence_files(wildcards):
+    """Of the runs whose divergence chooses a pair's layers; none where the layers are pinned."""
+    if CONFIG.layers:
+        return []
+    return [at(f"{pair}/divergence.csv") for pair in (pairs_of(parts(wildcards)["model"]) if SHARED_BASE else [wildcards.pair])]
+
+
 def pair_of(wildcards):
     return wildcards.site.rsplit("/", 1)[0]
 

@@ -19,16 +19,9 @@ rule divergence:
         "../scripts/divergence.py"
 
 
-def compared(wildcards):
-    """The runs whose divergence chooses a pair's layers; none where the layers are pinned."""
-    if CONFIG.layers:
-        return []
-    return [at(f"{pair}/divergence.csv") for pair in (pairs_of(parts(wildcards)["model"]) if SHARED_BASE else [wildcards.pair])]
-
-
 rule layers:
     input:
-        divergence=compared,
+        divergence=divergence_files,
     output:
         layers=report(at("{pair}/layers.json"), "../report/layers.rst", "Divergence", labels=labels(of="chosen layers")),
     log:

@@ -29,12 +29,6 @@ rule joint:
         "../scripts/joint.py"
 
 
-def joint_files(wildcards):
-    folder = at(f"{wildcards.pair}/joint/{CONFIG.recipe}")
-    first = wildcards.pair == first_run(wildcards.pair)
-    return [f"{folder}/{pick}/{kind}.safetensors" for pick in CHOSEN for kind in ("shared", "difference")] if first else []
-
-
 rule findings:
     input:
         layers=at("{pair}/layers.json"),

@@ -164,6 +164,13 @@ def first_run(pair):
     return re.sub(r"\d+$", "1", pair)
 
 
+def joint_files(wildcards):
+    """The dictionaries of both sides at every pick, of a pair's first run; of another none."""
+    folder = at(f"{wildcards.pair}/joint/{CONFIG.recipe}")
+    first = wildcards.pair == first_run(wildcards.pair)
+    return [f"{folder}/{pick}/{kind}.safetensors" for pick in CHOSEN for kind in ("shared", "difference")] if first else []
+
+
 def nulls_of(pairs, side):
     """The nulls beside each place of the pairs: they are made of a pair's first run."""
     return [file for pick in CHOSEN for file in of_pairs(map(first_run, pairs), side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
