@@ -212,6 +212,7 @@ AFTER_SAES = {
     "quality",
     "table2",
     "step4",
+    "joint",
     "findings",
     "findings_table",
     "probe",
