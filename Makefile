@@ -1,7 +1,7 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
 # make test-long, in tests/long: a dry run of Snakemake for every key and mutated config, tests/mutants.yaml (half an hour).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
-# make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them in ten minutes.
+# make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them.
 # make causes: where the gain in reward passes, three rewards with two RLHF runs each (config/causes.yaml; docs/causes.md).
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.

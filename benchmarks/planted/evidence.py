@@ -88,7 +88,10 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
         if {one, other} <= {*rows.loc[rows["mode"] == mode, "contexts"]}
     ]
     alarms = measures.false_alarms(placebo[placebo["twin"].isin(counted)], counted, limits, kinds)
+    strong = findings[findings["run"].isin(facts.loc[facts["learned"] & ~facts["weak"], "run"])]
+    tables = {"runs": facts, "outcomes": outcomes, "recalls": pd.DataFrame(recalls), "tests": pd.DataFrame(tests), "twins": alarms}
+    tables["rules"] = measures.of_others(strong, limits)
     out.mkdir(parents=True, exist_ok=True)
-    for name, rows in {"runs": facts, "outcomes": outcomes, "recalls": pd.DataFrame(recalls), "tests": pd.DataFrame(tests), "twins": alarms}.items():
+    for name, rows in tables.items():
         rows.to_csv(out / f"{name}.csv", index=False)
     return f"{out}: {len(facts)} runs, of which {int(facts['learned'].sum())} learned their reward at a KL of at most {measures.MOST_KL:g} nats"

@@ -114,6 +114,24 @@ def false_alarms(findings: pd.DataFrame, twins: list[str], limits: pd.Series, ki
     return pd.DataFrame(rows)
 
 
+def of_others(findings: pd.DataFrame, limits: pd.Series) -> pd.DataFrame:
+    """A row for each mode, kind of contexts and `rule`: the share of runs of other kinds in which a shown finding is taken for the rule's kind.
+
+    `findings`: those of runs, with a column `kind`.
+    """
+    keyed = findings.join(limits.rename("limit"), on=["mode", "contexts"])
+    shown, kinds = keyed[(keyed["score"] > keyed["limit"]) & (keyed["rank"] <= BUDGET)], findings["kind"].unique()
+    rows = []
+    for (mode, contexts), group in shown.groupby(["mode", "contexts"]):
+        for rule in kinds:
+            others = group[group["kind"] != rule]
+            taken = naming(others, rule)
+            rows.append(
+                {"mode": mode, "contexts": contexts, "rule": rule, "rate": taken.loc[taken["names"], "kind"].nunique() / max(1, len(kinds) - 1)}
+            )
+    return pd.DataFrame(rows)
+
+
 def power(recalls: tuple[float, float], kinds: int, apart: float, draws: int = 2000, seed: int = 0) -> float:
     """How often the sign-flip test at 0.05 would see two recalls apart, of so many kinds; `apart`: the share of kinds that one alone finds.
 

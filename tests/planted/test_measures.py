@@ -110,3 +110,11 @@ def test_learned_means_gained_beyond_chance_and_gently(tmp_path):
     assert facts(0.7, 0.1, 9.9) == {"gain": 0.7, "gain_in_sd": 0.35, "kl": 9.9, "learned": True}
     assert [facts(*of)["learned"] for of in ((0.7, -0.1, 9.0), (0.5, 0.1, 9.0), (0.7, 0.1, 10.1))] == [False] * 3
     assert facts(None, None, 1.0)["learned"] is False and np.isnan(measures.run_facts(tmp_path)["gain_in_sd"]) is np.False_
+
+
+def test_a_rule_is_tried_on_runs_of_other_kinds(monkeypatch):
+    monkeypatch.setattr(measures, "names", lambda kind, row: row["says"] == kind)
+    rows = [("a", 1, 6.0, "a"), ("b", 1, 6.0, "a"), ("b", 2, 4.0, "c"), ("c", 1, 6.0, "b")]  # b's second lies below the threshold
+    table = pd.DataFrame(rows, columns=["kind", "rank", "score", "says"]).assign(mode=MODE, contexts="features")
+    found = measures.of_others(table, LIMITS[[(MODE, "features")]]).set_index("rule")["rate"]
+    assert found.to_dict() == {"a": 0.5, "b": 0.5, "c": 0.0}
