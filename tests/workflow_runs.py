@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -55,6 +56,12 @@ def server():
 
         yield run
         process.stdin.close()
+
+
+def copied(finished: Path, folder: Path) -> None:
+    """A finished run in another folder, as Snakemake knows it; its files are links, which no test may write into."""
+    shutil.copytree(finished / "results", folder / "results", copy_function=os.link)
+    shutil.copytree(finished / ".snakemake", folder / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
 
 
 def planned(run: subprocess.CompletedProcess) -> set[str]:

@@ -1,14 +1,13 @@
 """Copies of a finished project, results and all but `.snakemake`: refused, adopted, then exact again; a run that ends badly loses no work."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from workflow_runs import PAIR, ROOT, SMALL, planned
+from workflow_runs import PAIR, ROOT, SMALL, copied, planned
 
 pytestmark = pytest.mark.workflow
 
@@ -72,8 +71,7 @@ def test_a_word_list_dated_in_the_future_is_named_before_the_first_job(served, t
 
 def test_a_run_that_ends_badly_keeps_what_is_finished(served, finished, tmp_path):
     """As where Snakemake fails a finished job and deletes its outputs: PPO goes on from its state, which the next good run sweeps."""
-    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, tmp_path)
     work = tmp_path / "results/.work/rlhf/pairs/tiny/utility/run1"
     work.mkdir(parents=True)
     (work / "finished").touch()

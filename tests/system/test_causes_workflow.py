@@ -1,12 +1,10 @@
 """Causes by the real DAG: a run that asks for them runs nothing again that is finished, and a changed key what reads it."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from workflow_runs import PAIR, SMALL, planned, snakemake
+from workflow_runs import PAIR, SMALL, copied, planned, snakemake
 
 from rewardscope.causes import causes, causes_table
 
@@ -18,8 +16,7 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def measured(finished, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("causes")
-    shutil.copytree(finished / "results", folder / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", folder / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, folder)
     assert planned(snakemake(folder, "--dry-run", TABLE)) == RULES
     run = snakemake(folder, "--", TABLE)
     assert run.returncode == 0, run.stderr

@@ -1,11 +1,10 @@
 """Every module of the package: what becomes stale when it changes, in a copy of the project with a finished run."""
 
-import os
 import shutil
 
 import pytest
 import yaml
-from workflow_runs import ROOT, SMALL, first, planned
+from workflow_runs import ROOT, SMALL, copied, first, planned
 
 TABLE = yaml.safe_load((ROOT / "tests/stale_modules.yaml").read_text(encoding="utf-8"))  # held to the digests by tests/run/test_code.py
 
@@ -17,8 +16,7 @@ def project(finished, tmp_path_factory):
         shutil.copy2(ROOT / name, folder)
     for name in ("src", "workflow", "envs"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copytree(finished / "results", folder / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", folder / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, folder)
     return folder
 
 

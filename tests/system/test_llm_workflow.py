@@ -1,10 +1,8 @@
 """The explainer openai in the real DAG, with a server on this machine: paid once, priced, stale when it should be."""
 
 import json
-import os
 import random
 import re
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from fake_llm import serve
-from workflow_runs import PAIR, SECRET, SMALL, planned, reasons, snakemake
+from workflow_runs import PAIR, SECRET, SMALL, copied, planned, reasons, snakemake
 
 from rewardscope.explain import client
 from rewardscope.tables.scores_table import MEASURES
@@ -54,8 +52,7 @@ def overlay(folder: Path, url: str = "http://127.0.0.1:9/v1", **keys) -> str:
 
 def copy(finished: Path, folder: Path) -> Path:
     """A finished run with explanations of no server."""
-    shutil.copytree(finished / "results", folder / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", folder / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from test_workflow import AFTER_SAES
-from workflow_runs import PAIR, ROOT, planned, snakemake
+from workflow_runs import PAIR, ROOT, copied, planned, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -19,8 +19,7 @@ def test_changed_code_reruns_the_steps_that_import_it(finished, tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("src", "workflow", "envs", "profiles"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
 
     def plan() -> set[str]:
@@ -42,8 +41,7 @@ def test_changed_code_reruns_the_steps_that_import_it(finished, tmp_path):
 
 def test_a_width_far_above_the_memory_is_refused_with_figures(finished, tmp_path):
     """At the start where it is beyond reason, in the job where that was given too little memory; nothing is left behind."""
-    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, tmp_path)
     (tmp_path / "overlay.yaml").write_text("models: {tiny: {sae: {widths: [32, 2049]}}}")
     run = snakemake(tmp_path, "--configfile", str(ROOT / "tests/small.yaml"), "overlay.yaml")
     said = "rewardscope: config: models.tiny.sae.widths[1] is 2049; it must be at most 64 times d_model (32)"

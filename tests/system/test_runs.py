@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from test_workflow import EVERY
-from workflow_runs import ROOT, planned, snakemake
+from workflow_runs import ROOT, copied, planned, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -39,8 +37,7 @@ targets: [table4, quality, comparison, accuracy]
 
 def test_a_classifier_as_reward(finished, tmp_path):
     """Trained, measured, learnt from and asked about completions; what follows is planned as for any reward."""
-    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, tmp_path)
     (tmp_path / "overlay.yaml").write_text(CLASSIFIER)
     options = ["--configfile", str(ROOT / "tests/small.yaml"), "overlay.yaml"]
     pair, judge = "results/pairs/tiny/sentiment/run1", "results/rewards/sentiment"

@@ -1,15 +1,11 @@
 """One job split into several, in the real DAG at test size."""
 
-import os
-import shutil
-
-from workflow_runs import PAIR, ROOT, planned, snakemake
+from workflow_runs import PAIR, ROOT, copied, planned, snakemake
 
 
 def test_a_split_extraction_changes_no_byte(finished, tmp_path):
     """Three jobs instead of one: the same shards under the same names, index, moments and autoencoders; back to one, none is left of three."""
-    shutil.copytree(finished / "results", tmp_path / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", tmp_path / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, tmp_path)
     (tmp_path / "overlay.yaml").write_text("activations: {shards: 3}")
     site = f"{PAIR}/base"
     target = f"{site}/features/paper/top1/seed1.activations.parquet"

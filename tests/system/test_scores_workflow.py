@@ -1,12 +1,10 @@
 """Scores by the real DAG: a run that asks for them runs nothing again that is finished."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from workflow_runs import PAIR, SMALL, planned, snakemake
+from workflow_runs import PAIR, SMALL, copied, planned, snakemake
 
 from rewardscope.tables.scores_table import COLUMNS
 
@@ -18,8 +16,7 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def scored(finished, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scores")
-    shutil.copytree(finished / "results", folder / "results", copy_function=os.link)
-    shutil.copytree(finished / ".snakemake", folder / ".snakemake", ignore=shutil.ignore_patterns("locks", "log"))
+    copied(finished, folder)
     assert planned(snakemake(folder, "--dry-run", TABLE)) == RULES
     run = snakemake(folder, "--", TABLE)
     assert run.returncode == 0, run.stderr
