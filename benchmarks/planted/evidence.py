@@ -4,10 +4,12 @@ from pathlib import Path
 
 import measures
 import pandas as pd
-from read import file_of
+from read import OWN, TABLE, file_of
+from rules import rewarded_by
 
 from rewardscope.files import read_json
 from rewardscope.findings.kinds import WITH, WITHOUT
+from rewardscope.rewards.utility import load_table
 
 HERE = Path(__file__).parent
 LEAST = 4.5  # of a threshold: the product's own
@@ -59,6 +61,38 @@ def cells(results: Path, kinds: list[str], twins: list[str]) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)
 
 
+def own_rewards(results: Path, twins: list[str], limits: pd.Series) -> pd.DataFrame:
+    """A row for each twin that has a reward of its own, which is not constant, and kind of contexts: its largest score with that reward, whether
+    anything is shown, whether a shown finding names its own words (of placebo words) and, read with the utility table, that table's."""
+    rows = []
+    for twin in twins:
+        table = pd.read_parquet(file_of(results, f"pairs/tiny/{twin}/run1"))
+        file, of = results / f"rewards/{twin}/twin.json", table[table["mode"] == WITH]
+        if not file.exists() and not twin.startswith("noise"):
+            continue
+        rules = {OWN: rewarded_by(read_json(file)["table"])} if file.exists() else {}
+        rules[TABLE] = rewarded_by(load_table("vader"))
+        for contexts, limit in limits.xs(WITH).items():
+            shown = of[(of["contexts"] == contexts) & (of["score"] > limit) & (of["rank"] <= measures.BUDGET)]
+            own = of[(of["contexts"] == contexts) & (of["read_with"] == OWN)]
+            named = {name: any(map(rule, shown[shown["read_with"] == name].to_dict("records"))) for name, rule in rules.items()}
+            rows.append(
+                {
+                    "twin": twin, "kind": "words" if file.exists() else "noise", "contexts": contexts, "threshold": limit,
+                    "score": own["score"].max(), "shown": bool((shown["read_with"] == OWN).any()),
+                    "own_named": named.get(OWN), "utility_named": named[TABLE],
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def cost(results: Path) -> pd.DataFrame:
+    """Jobs and CPU minutes of every rule, from the workflow's own timings; reading the twins is not among them."""
+    rows = [(file.relative_to(results / "benchmarks").parts[0], pd.read_csv(file, sep="\t")) for file in (results / "benchmarks").rglob("*.tsv")]
+    times = pd.DataFrame([{"rule": rule, "minutes": pd.to_numeric(of["cpu_time"], "coerce").sum() / 60} for rule, of in rows])
+    return times.groupby("rule")["minutes"].agg(jobs="count", cpu_minutes="sum").sort_values("cpu_minutes", ascending=False).reset_index()
+
+
 def halves(names: list[str]) -> tuple[list[str], list[str]]:
     """Twins that set the threshold, and those that are counted: of noise, zero and bases every second one; words are learned rewards, all counted."""
     unlearned = [name for name in names if not name.startswith("words")]
@@ -91,6 +125,8 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
     strong = findings[findings["run"].isin(facts.loc[facts["learned"] & ~facts["weak"], "run"])]
     tables = {"runs": facts, "outcomes": outcomes, "recalls": pd.DataFrame(recalls), "tests": pd.DataFrame(tests), "twins": alarms}
     tables["rules"] = measures.of_others(strong, limits)
+    tables["own"] = own_rewards(results, counted, limits.drop(of_paper))
+    tables["cost"] = cost(results)
     out.mkdir(parents=True, exist_ok=True)
     for name, rows in tables.items():
         rows.to_csv(out / f"{name}.csv", index=False)

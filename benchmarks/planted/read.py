@@ -1,6 +1,7 @@
 """Reads the twins of config/validate.yaml with every kind's reward: what findings would say of a model that was tuned on something else.
 
-RESULTS/planted/{twin}.parquet has the findings of the twin's run with the reward of each kind (`read_with`), and from the two checkpoints alone.
+RESULTS/planted/{twin}.parquet has the findings of the twin's run with the reward of each kind (`read_with`), with the utility table's, with the
+twin's own, and from the two checkpoints alone.
 """
 
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from plan import RECIPE
+from plan import FOLDER, RECIPE, ROOT
 from safetensors.torch import load_file
 
 from rewardscope.activations import moments
@@ -17,16 +18,27 @@ from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
 from rewardscope.findings.kinds import JOINT
 from rewardscope.models import models
-from rewardscope.rewards import functions
+from rewardscope.rewards import functions, rewards
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
 MODEL, CORPUS, WIDTH = "tiny", "reviews", 128  # of config/validate.yaml
 LEAST = 3.0  # a score below it is below any threshold: such a context is not read
+OWN, TABLE = "its own", "utility"  # `read_with` of what is no kind's reward
 
 
-def read(results: Path, pair: str, settings: dict, seed: int, kinds: dict[str, str]) -> pd.DataFrame:
-    """Findings of a pair, with the reward of each of `kinds` (name -> `file.py:name`) and without one, a column `read_with` first."""
+def rewards_of(results: Path, twin: str, kinds: dict[str, str]) -> dict[str, rewards.Reward]:
+    """What a twin is read with: each of `kinds` (name -> `file.py:name`), the utility table, and its own reward where that is not constant."""
+    out = {kind: functions.load(source) for kind, source in kinds.items()} | {TABLE: rewards.load({"words": "vader"})}
+    if (file := results / f"rewards/{twin}/twin.json").exists():
+        out[OWN] = rewards.load({"twin_of": TABLE}, file)
+    elif twin.startswith("noise"):
+        out[OWN] = functions.load(f"{ROOT}/{FOLDER}/placebos.py:{twin.replace('-', '_')}")
+    return out
+
+
+def read(results: Path, pair: str, settings: dict, seed: int, by: dict[str, rewards.Reward]) -> pd.DataFrame:
+    """Findings of a pair, with each of these rewards (name -> reward) and without one, a column `read_with` last."""
     folder, layers = results / pair, read_json(results / pair / "layers.json")
     base, tuned = (models.load(place) for place in (results / f"models/{MODEL}/model", folder / "rlhf/model"))
     tokenizer = models.load_tokenizer(results / f"models/{MODEL}/model")
@@ -48,12 +60,12 @@ def read(results: Path, pair: str, settings: dict, seed: int, kinds: dict[str, s
     probabilities = [torch.cat(of).exp() for of in zip(*logs, strict=True)]
     run.distributions = partial(weighted, probabilities)  # kept for all kinds
     tables = []
-    for kind, source in kinds.items():
-        gained, credit, problem = findings.credits(found, functions.load(source), tokenizer, "both")
+    for name, reward in by.items():
+        gained, credit, problem = findings.credits(found, reward, tokenizer, "both")
         if problem:
-            print(f"{pair} with {kind}: {problem}")
+            print(f"{pair} with {name}: {problem}")
             continue
-        tables.append(pd.DataFrame(run.with_reward(credit, gained, settings["kept"], LEAST), columns=findings.COLUMNS).assign(read_with=kind))
+        tables.append(pd.DataFrame(run.with_reward(credit, gained, settings["kept"], LEAST), columns=findings.COLUMNS).assign(read_with=name))
     tables.append(pd.DataFrame(run.without_reward(gained, settings["kept"]), columns=findings.COLUMNS).assign(read_with="", gain=float("nan")))
     return pd.concat(tables, ignore_index=True)
 
@@ -67,7 +79,7 @@ def weighted(probabilities: list[torch.Tensor], weights: torch.Tensor) -> tuple[
 def write(pair: str, results: Path, settings: dict, seed: int, kinds: dict[str, str]) -> str:
     torch.set_num_threads(1)
     with whole(file_of(results, pair)) as file:
-        read(results, pair, settings, seed, kinds).to_parquet(file, index=False)
+        read(results, pair, settings, seed, rewards_of(results, pair.split("/")[2], kinds)).to_parquet(file, index=False)
     return pair
 
 

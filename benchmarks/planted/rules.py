@@ -66,6 +66,11 @@ def word(*words: str) -> Rule:
     return lambda finding: any_said(words, finding)
 
 
+def rewarded_by(table: Mapping[str, float]) -> Rule:
+    """Of a table of words and utilities, a placebo's or the true one: as a sort of word, those of positive utility."""
+    return sort_of({name for name, utility in table.items() if utility > 0})
+
+
 def mark(token: str) -> Rule:
     """First of all: every finding may say a mark among others."""
     return lambda finding: said(finding, "more")[:1] == [token]
