@@ -1,0 +1,216 @@
+"""docs/evidence.md from the tables of `make validate`: what was not shown first, then what was, plots and the cost.
+
+python benchmarks/planted/page.py results/validate/evidence docs
+
+The tables are copied into docs/evidence/, figures into docs/figures/.
+"""
+
+import argparse
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from measures import recall
+
+from rewardscope.figures import plots
+from rewardscope.files import whole
+from rewardscope.findings.kinds import WITH, WITHOUT
+from rewardscope.report.page import markdown
+
+HERE = Path(__file__).parent
+TABLES = ["runs", "outcomes", "recalls", "tests", "twins", "rules", "own", "cost"]
+REACH = {WITH: 0.85, WITHOUT: 0.70}
+CELLS, ANY, ALPHA = 0.05, 0.1, 0.05
+SIDES = ["features", "shared features", "difference features", "random directions", "last words", "tokens"]
+HEAD = """\
+# Evidence: does a finding name what a reward paid for?
+
+Made by `python benchmarks/planted/page.py {tables} docs` from the tables of `make validate` (copied to [evidence/](evidence/)). What was to be run,
+measured and tested stood in [evidence-plan.md](evidence-plan.md) before any of it was run; kinds and rules are in `benchmarks/planted/`. {machine}
+
+*recall@10*: the share of the kinds learned in their strong run of which a shown finding, among the ten best, names what was paid for; Wilson's
+interval. *With the reward*: the reward was at hand when the model was read; *two checkpoints*: it was not. *Invisible*: counts of words do not
+foretell the reward (R² below 0.3)."""
+ALARMS = """\
+Of the twins that set no threshold. *any_shown*: the share with any finding shown, whatever the reward they are read with; *any_named*: with one that
+the rule of some kind takes for it; *cells*: the share of (twin, kind) so taken, with a bootstrap over twins."""
+OWN = "Read with their own reward (noise) or for their own words (`words`, which they learn), and with the utility table:"
+
+
+class Tables(dict):
+    """The tables by name, as attributes."""
+
+    __getattr__ = dict.__getitem__
+
+    def strong(self, of: str = "held") -> pd.DataFrame:
+        """Outcomes of the learned strong runs of a set."""
+        table = self.outcomes
+        return table[table["learned"] & ~table["weak"] & (table["set"] == of)]
+
+
+def read(folder: Path) -> Tables:
+    return Tables({name: pd.read_csv(folder / f"{name}.csv") for name in TABLES})
+
+
+def tested(row: dict) -> str:
+    """A registered comparison in a sentence."""
+    verdict = "were not shown to differ" if not row["p"] < ALPHA else f"{row['one'] if row['difference'] > 0 else row['other']} find more"
+    return (
+        f"{row['mode']}, **{row['one']} against {row['other']}**: {verdict} (mean inverse rank {row['difference']:+.3f}, p {row['p']:.3f}, "
+        f"{row['kinds']} kinds; {row['one_alone']} found by {row['one']} alone, {row['other_alone']} by {row['other']} alone)"
+    )
+
+
+def recalls(tables: Tables, of: str = "held") -> pd.DataFrame:
+    """Recall of strong runs by mode and contexts, of all kinds, of visible and of invisible ones."""
+    rows = []
+    for (mode, contexts), all_kinds in tables.strong(of).groupby(["mode", "contexts"], sort=False):
+        for name, chosen in (
+            ("all", all_kinds), ("visible", all_kinds[all_kinds["visible"]]), ("invisible", all_kinds[~all_kinds["visible"]])
+        ):  # fmt: skip
+            rows.append({"mode": mode, "contexts": contexts, "kinds": name, **{"of" if k == "kinds" else k: v for k, v in recall(chosen).items()}})
+    return pd.DataFrame(rows)
+
+
+def reaches(tables: Tables, contexts: str = "features") -> list[tuple[bool, str]]:
+    """Whether each figure that the plan asks for was reached, in words."""
+    shares, twins = recalls(tables).set_index(["mode", "contexts", "kinds"]), tables.twins.set_index(["mode", "contexts"])
+    out = []
+    for mode, least in REACH.items():
+        if (mode, contexts, "all") in shares.index:
+            row = shares.loc[(mode, contexts, "all")]
+            out.append(
+                (row["recall"] >= least, f"{mode}, {contexts}: recall@10 {_share(row, 'recall')} ({row['found']} of {row['of']}); asked: {least}")
+            )
+        alarms = twins.loc[(mode, contexts)]
+        out.append((alarms["cells"] <= CELLS, f"{mode}, {contexts}: {_share(alarms, 'cells')} of the cells named; asked: at most {CELLS}"))
+        shown = f"{mode}, {contexts}: {alarms['any_shown']:.2f} of {alarms['twins']:.0f} twins with anything shown; asked: at most {ANY}"
+        out.append((alarms["any_shown"] <= ANY, shown))
+    return out
+
+
+def missed(tables: Tables, of: str = "held") -> list[str]:
+    """Kinds that were not learned, and learned ones that no kind of contexts found, in words."""
+    runs = tables.runs[tables.runs["set"] == of]
+    unlearned = {"strong": runs[~runs["weak"] & ~runs["learned"]], "weak": runs[runs["weak"] & ~runs["learned"]]}
+    out = [f"Not learned in the {name} run ({len(rows)} of {runs['kind'].nunique()}): {_list(rows['kind'])}." for name, rows in unlearned.items()]
+    for mode, rows in tables.strong(of).groupby("mode", sort=False):
+        found = rows[rows["contexts"].isin(SIDES)].groupby("kind", sort=False)["found"].any()
+        out.append(f"Learned and found by no context, {mode}: {_list(found.index[~found])}.")
+    return out
+
+
+def _list(names) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def _share(row, column: str) -> str:
+    return f"{row[column]:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+
+
+@plots.house()
+def draw(shares: pd.DataFrame) -> Figure:
+    """Recall by contexts, a panel a mode; visible and invisible kinds, with intervals."""
+    figure, grid = plots.panels(1, 2, height=3.4)
+    for axes, mode in zip(grid.flat, (WITH, WITHOUT), strict=True):
+        rows = shares[shares["mode"] == mode]
+        names = [name for name in rows["contexts"].unique()]
+        for i, kinds in enumerate(("visible", "invisible")):
+            line = rows[rows["kinds"] == kinds].set_index("contexts").reindex(names)
+            y = np.arange(len(names)) + 0.15 * (2 * i - 1)
+            bars = np.clip(np.stack([line["recall"] - line["ci_low"], line["ci_high"] - line["recall"]]), 0, None)
+            looks = {**plots.look(3 * i), "linestyle": ""}
+            axes.errorbar(line["recall"], y, xerr=bars, elinewidth=0.9, label=f"{kinds} to word counts", **looks)
+        axes.axvline(REACH[mode], color=plots.INK, linestyle=":", label="asked")
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_title(mode)
+        axes.set_xlabel("recall@10 of learned held kinds")
+    plots.legend(figure)
+    return figure
+
+
+def per_kind(tables: Tables, of: str = "held") -> str:
+    """A row a run: what it pays, gain, KL, and the rank of the first finding that names it by contexts and mode."""
+    pays = pd.read_csv(HERE / "kinds.csv").set_index("kind")
+    rows = []
+    for run in tables.runs[tables.runs["set"] == of].to_dict("records"):
+        ranks = tables.outcomes[tables.outcomes["run"] == run["run"]].set_index(["mode", "contexts"])["rank"]
+        said = ["" if math.isnan(ranks.get((mode, name), math.nan)) else f"{ranks[mode, name]:.0f}"
+                for mode in (WITH, WITHOUT) for name in ("features", "random directions", "last words")]  # fmt: skip
+        kind = pays.loc[run["kind"]]
+        rows.append([
+            run["run"], kind["pays"], "yes" if kind["visible"] else "no", f"{run['gain_in_sd']:.2f}", f"{run['kl']:.1f}",
+            "yes" if run["learned"] else "no", *said,
+        ])  # fmt: skip
+    head = [
+        "run",
+        "pays",
+        "visible",
+        "gain, base sd",
+        "KL",
+        "learned",
+        "with: features",
+        "random",
+        "last word",
+        "without: features",
+        "random",
+        "last word",
+    ]
+    return markdown(head, rows)
+
+
+def own_rewards(tables: Tables) -> pd.DataFrame:
+    """Shares of the counted twins, by what they were tuned on."""
+    groups = tables.own.groupby(["kind", "contexts"], sort=False)
+    shares = {name: (name, "mean") for name in ("shown", "own_named", "utility_named")}
+    return groups.agg(twins=("twin", "nunique"), **shares).reset_index()
+
+
+def plain(frame: pd.DataFrame) -> str:
+    number = lambda value: str(value) if not isinstance(value, float) else "" if math.isnan(value) else f"{value:.2f}"
+    return markdown(list(frame), [[number(value) for value in row] for row in frame.itertuples(index=False)])
+
+
+def page(tables: Tables, folder: Path, machine: str) -> str:
+    tests = tables.tests[tables.tests["set"] == "held"].to_dict("records")
+    reached, shares = reaches(tables), recalls(tables)
+    null = [tested(row) for row in tests if not row["p"] < ALPHA] + [text for met, text in reached if not met] + missed(tables)
+    shown = [tested(row) for row in tests if row["p"] < ALPHA] + [text for met, text in reached if met]
+    often = tables.rules[tables.rules["contexts"] == "features"].sort_values("rate", ascending=False).groupby("mode", sort=False).head(5)
+    minutes = tables.cost["cpu_minutes"].sum()
+    sections = {
+        "What was not shown": [f"- {line}" for line in null or ["Nothing: all was."]],
+        "What was": [f"- {line}" for line in shown or ["Nothing."]],
+        "Recall": ["![recall@10 by contexts](figures/evidence.png)", "", plain(shares)],
+        "False alarms": [ALARMS, "", plain(tables.twins), "", OWN, "", plain(own_rewards(tables)), "",
+                         "Rules that most often take a run of another kind for theirs (features):", "", plain(often)],
+        "Every held run": ["Ranks of the first shown finding that names the kind; empty: none.", "", per_kind(tables)],
+        "Cost": [f"{minutes:.0f} CPU minutes in {tables.cost['jobs'].sum()} jobs of the workflow:", "", plain(tables.cost.head(8))],
+    }  # fmt: skip
+    texts = [f"\n## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
+    return "\n".join([HEAD.format(tables=folder, machine=machine), *texts, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tables", type=Path, help="folder of the tables of make validate")
+    parser.add_argument("docs", type=Path, help="folder that gets evidence.md, evidence/ and figures/")
+    parser.add_argument("--machine", default="", help="a sentence on where it was run")
+    arguments = parser.parse_args()
+    tables = read(arguments.tables)
+    (arguments.docs / "evidence").mkdir(parents=True, exist_ok=True)
+    (arguments.docs / "figures").mkdir(exist_ok=True)
+    for name in TABLES:
+        shutil.copyfile(arguments.tables / f"{name}.csv", arguments.docs / f"evidence/{name}.csv")
+    plots.save(draw(recalls(tables)), arguments.docs / "figures/evidence.svg", arguments.docs / "figures/evidence.png")
+    with whole(arguments.docs / "evidence.md") as file:
+        file.write_text(page(tables, arguments.tables, arguments.machine), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
