@@ -1,9 +1,16 @@
-"""From the files of `make validate` its tables: what each run, kind of contexts and twin gave, and the registered tests."""
+"""From the files of `make validate` its tables: what each run, kind of contexts and twin gave, and the registered tests.
 
+    python benchmarks/planted/evidence.py results/imdb-small results/validate/evidence
+
+adds the table of the kinds on real reviews (config/validate-imdb.yaml).
+"""
+
+import argparse
 from pathlib import Path
 
 import measures
 import pandas as pd
+from plan import REAL
 from read import OWN, TABLE, file_of
 from rules import rewarded_by
 
@@ -20,12 +27,12 @@ PAIRED = [  # registered: contexts, against which, in which mode
 ]  # fmt: skip
 
 
-def runs(results: Path, kinds: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def runs(results: Path, kinds: pd.DataFrame, model: str = "tiny") -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row for each run of a kind, and the findings of all of them, with what the paper's own reading says beside."""
     facts, findings = [], []
     for kind, of in zip(kinds["kind"], kinds["set"], strict=True):
         for name in (kind, f"{kind}-weak"):
-            folder = results / f"pairs/tiny/{name}/run1"
+            folder = results / f"pairs/{model}/{name}/run1"
             if not (folder / "findings.parquet").exists():
                 continue
             facts.append({"set": of, "kind": kind, "run": name, "weak": name != kind, **measures.run_facts(folder)})
@@ -93,6 +100,17 @@ def cost(results: Path) -> pd.DataFrame:
     return times.groupby("rule")["minutes"].agg(jobs="count", cpu_minutes="sum").sort_values("cpu_minutes", ascending=False).reset_index()
 
 
+def real(results: Path, out: Path) -> None:
+    """The table `real` of the kinds on real reviews: a row for each run, mode and kind of contexts, by the product's own threshold."""
+    table = pd.read_csv(HERE / "kinds.csv").set_index("kind").loc[list(REAL)].reset_index()
+    facts, findings = runs(results, table, "reviewer")
+    findings = findings[~findings["contexts"].str.startswith("paper:")]
+    limits = findings.groupby(["mode", "contexts"])["score"].agg(lambda _: LEAST)
+    outcomes = measures.outcomes(findings, limits).merge(facts, on=["kind", "run"]).merge(table[["kind", "visible"]], on="kind")
+    best = findings.groupby(["kind", "run", "mode", "contexts"], as_index=False)["score"].max()
+    outcomes.merge(best, on=["kind", "run", "mode", "contexts"], how="left").to_csv(out / "real.csv", index=False)
+
+
 def halves(names: list[str]) -> tuple[list[str], list[str]]:
     """Twins that set the threshold, and those that are counted: of noise, zero and bases every second one; words are learned rewards, all counted."""
     unlearned = [name for name in names if not name.startswith("words")]
@@ -131,3 +149,10 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
     for name, rows in tables.items():
         rows.to_csv(out / f"{name}.csv", index=False)
     return f"{out}: {len(facts)} runs, of which {int(facts['learned'].sum())} learned their reward at a KL of at most {measures.MOST_KL:g} nats"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("out", type=Path)
+    real(**vars(parser.parse_args()))

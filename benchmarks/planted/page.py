@@ -21,7 +21,7 @@ from rewardscope.findings.kinds import WITH, WITHOUT
 from rewardscope.report.page import markdown
 
 HERE = Path(__file__).parent
-TABLES = ["runs", "outcomes", "recalls", "tests", "twins", "rules", "own", "cost"]
+TABLES = ["runs", "outcomes", "recalls", "tests", "twins", "rules", "own", "cost", "real"]
 REACH = {WITH: 0.85, WITHOUT: 0.70}
 CELLS, ANY, ALPHA = 0.05, 0.1, 0.05
 SIDES = ["features", "shared features", "difference features", "random directions", "last words", "tokens"]
@@ -37,6 +37,9 @@ foretell the reward (R² below 0.3)."""
 ALARMS = """\
 Of the twins that set no threshold. *any_shown*: the share with any finding shown, whatever the reward they are read with; *any_named*: with one that
 the rule of some kind takes for it; *cells*: the share of (twin, kind) so taken, with a bootstrap over twins."""
+REAL = """\
+The model of [imdb-small.md](imdb-small.md), one run a kind (`config/validate-imdb.yaml`), at the product's threshold of 4.5: the rank of the first
+shown finding that names the kind, and the largest score of its contexts in brackets. No twin was tuned for these."""
 OWN = "Read with their own reward (noise) or for their own words (`words`, which they learn), and with the utility table:"
 
 
@@ -52,7 +55,7 @@ class Tables(dict):
 
 
 def read(folder: Path) -> Tables:
-    return Tables({name: pd.read_csv(folder / f"{name}.csv") for name in TABLES})
+    return Tables({file.stem: pd.read_csv(file) for file in (folder / f"{name}.csv" for name in TABLES) if file.exists()})
 
 
 def tested(row: dict) -> str:
@@ -176,6 +179,17 @@ def plain(frame: pd.DataFrame) -> str:
     return markdown(list(frame), [[number(value) for value in row] for row in frame.itertuples(index=False)])
 
 
+def on_real_text(tables: Tables) -> list[str]:
+    """Kinds on real reviews: a row a kind, the rank of the first finding that names it and the largest score, by mode and contexts."""
+    if "real" not in tables:
+        return ["Not run."]
+    table = tables.real[tables.real["contexts"].isin(["features", "random directions", "last words"])]
+    cell = [f"{'no' if math.isnan(rank) else f'{rank:.0f}'} ({score:.1f})" for rank, score in zip(table["rank"], table["score"], strict=True)]
+    keys = ["kind", "gain_in_sd", "kl", "learned"]
+    wide = table.assign(cell=cell, how=table["mode"] + ": " + table["contexts"]).pivot(index=keys, columns="how", values="cell").reset_index()
+    return [REAL, "", plain(wide)]
+
+
 def page(tables: Tables, folder: Path, machine: str) -> str:
     tests = tables.tests[tables.tests["set"] == "held"].to_dict("records")
     reached, shares = reaches(tables), recalls(tables)
@@ -190,6 +204,7 @@ def page(tables: Tables, folder: Path, machine: str) -> str:
         "False alarms": [ALARMS, "", plain(tables.twins), "", OWN, "", plain(own_rewards(tables)), "",
                          "Rules that most often take a run of another kind for theirs (features):", "", plain(often)],
         "Every held run": ["Ranks of the first shown finding that names the kind; empty: none.", "", per_kind(tables)],
+        "Real reviews": on_real_text(tables),
         "Cost": [f"{minutes:.0f} CPU minutes in {tables.cost['jobs'].sum()} jobs of the workflow:", "", plain(tables.cost.head(8))],
     }  # fmt: skip
     texts = [f"\n## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
@@ -205,7 +220,7 @@ def main() -> None:
     tables = read(arguments.tables)
     (arguments.docs / "evidence").mkdir(parents=True, exist_ok=True)
     (arguments.docs / "figures").mkdir(exist_ok=True)
-    for name in TABLES:
+    for name in tables:
         shutil.copyfile(arguments.tables / f"{name}.csv", arguments.docs / f"evidence/{name}.csv")
     plots.save(draw(recalls(tables)), arguments.docs / "figures/evidence.svg", arguments.docs / "figures/evidence.png")
     with whole(arguments.docs / "evidence.md") as file:

@@ -6,6 +6,7 @@ nothing, 0, and base models that differ in their seed alone.
 
 from pathlib import Path
 
+import yaml
 from kinds import kinds
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +16,7 @@ WEAK = 0.3  # KL coefficient of the weaker strength
 WORDS, ZEROS, BASES = 15, 9, 6
 NOISE = [f"noise_{number:02d}" for number in range(1, 31)]
 QUICK = 4  # kinds and twins of validate-quick
+REAL = {"who": "held", "ly_adverbs": "chosen", "film_late": "chosen", "and_late": "held"}  # of those that real reviews hold often enough
 HEAD = """\
 # {title} Made by `python benchmarks/planted/plan.py`.
 #   {command}
@@ -32,6 +34,11 @@ layers: [{layer}]
 runs: 1
 sae_seeds: 1
 targets: [perplexity]
+"""
+REAL_HEAD = """\
+# Four planted rewards on the model of real reviews. Made by `python benchmarks/planted/plan.py` from config/imdb-small.yaml; its base model serves.
+#   snakemake --cores 2 --configfile config/validate-imdb.yaml    # a local copy of the reviews: as config/imdb-small.yaml says
+#   python benchmarks/planted/evidence.py results/imdb-small results/validate/evidence
 """
 
 
@@ -67,6 +74,16 @@ def bases(name: str, count: int) -> str:
     return "\n".join([BASES_HEAD.format(name=name, layer=LAYER) + "models:", *models, "pairs:", *pairs, ""])
 
 
+def real() -> str:
+    """Kinds on the model of real reviews: config/imdb-small.yaml with other pairs, in the same results folder, so that they share its base model."""
+    overlay = yaml.safe_load((ROOT / "config/imdb-small.yaml").read_text(encoding="utf-8"))
+    del overlay["picks"]
+    overlay |= {"layers": [5], "sae_seeds": 1, "targets": ["findings"]}
+    overlay["rewards"] = {kind: {"function": f"{FOLDER}/{of}.py:{kind}"} for kind, of in REAL.items()}
+    overlay["pairs"] = [{"model": "reviewer", "reward": kind, "corpus": "imdb"} for kind in REAL]
+    return REAL_HEAD + yaml.safe_dump(overlay, sort_keys=False, default_flow_style=None, width=120)
+
+
 def overlays() -> dict[str, str]:
     """File name -> text."""
     every, placebos = kinds(), twins()
@@ -82,6 +99,7 @@ def overlays() -> dict[str, str]:
             "validate-quick", "Four kinds and four twins of config/validate.yaml.", "make validate-quick", some, False, few
         ),
         "validate-quick-bases.yaml": bases("validate-quick", 1),
+        "validate-imdb.yaml": real(),
     }
 
 

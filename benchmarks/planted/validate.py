@@ -17,6 +17,7 @@ from evidence import evidence
 from kinds import kinds
 from plan import LAYER, RECIPE, ROOT
 from read import file_of, write
+from snakemake.utils import update_config
 
 from rewardscope.config.config import Config, load
 
@@ -24,8 +25,7 @@ from rewardscope.config.config import Config, load
 def config_of(name: str) -> Config:
     """The default config under an overlay, as Snakemake merges them."""
     merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    for key, value in yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")).items():
-        merged[key] = {**merged[key], **value} if isinstance(value, dict) else value
+    update_config(merged, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")))
     return load(merged)
 
 

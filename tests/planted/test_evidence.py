@@ -65,6 +65,7 @@ def test_the_page_opens_with_what_was_not_shown(tables):
     assert "two checkpoints, features: 0.50 of 30 twins with anything shown; asked: at most 0.1" in first
     assert "with the reward, features: 0.05 of 30 twins" in second
     assert "Not learned in the strong run (1 of 3): `in_early`." in first
+    assert "## Real reviews\n\nNot run.\n" in text
     assert "Two cores." in text and "6 CPU minutes in 4 jobs" in text  # 6.5, to even
 
 
@@ -95,3 +96,13 @@ def test_a_twin_read_with_its_own_reward(tmp_path):
     assert table.loc["words-01", "own_named"] and not table.loc["words-01", "utility_named"]
     assert table.loc["noise-01", "own_named"] is None and table.loc["noise-01", "utility_named"]
     assert table.loc["noise-01", "score"] == 4.4
+
+
+def test_kinds_on_real_reviews_stand_in_one_row_each(tables):
+    rows = [
+        {"kind": "who", "gain_in_sd": 0.5, "kl": 8.0, "learned": True, "mode": mode, "contexts": contexts, "rank": rank, "score": 7.0}
+        for mode in (WITH, WITHOUT) for contexts, rank in (("features", 2.0), ("tokens", 1.0), ("last words", np.nan))
+    ]  # fmt: skip
+    tables["real"] = pd.DataFrame(rows)
+    row = page.on_real_text(tables)[-1].splitlines()[-1]
+    assert row == "| who | 0.50 | 8.00 | True | 2 (7.0) | no (7.0) | 2 (7.0) | no (7.0) |"
