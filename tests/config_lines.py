@@ -165,6 +165,16 @@ RELATIONS = [
     ),
     ("rewards: {r: {kl: 1}}", "rewards.r has no source; it must have one of words, function, classifier, twin_of"),
     ("models: {m: {path: a, revision: b, sae: {widths: [1, 2], l1: 1}}}", "models.m.revision is b; it needs hub"),
+    (
+        "models: {tiny: {sae: {l0: 20}}}",
+        "models.tiny.sae has both l1 and l0; it must have one of them (an overlay empties the other: `l1:`)",
+    ),
+    ("models: {tiny: {sae: {l1: null}}}", "models.tiny.sae has neither l1 nor l0; it must have one of them (an overlay empties the other: `l1:`)"),
+    ("models: {tiny: {sae: {l1: null, l0: 0}}}", "models.tiny.sae.l0 is 0; it must be more than 0"),
+    (
+        "models: {tiny: {sae: {l1: null, l0: 20}}}\ntargets: [figure4]",
+        "targets has figure4, whose sweep begins with an L1 coefficient, and models.tiny.sae.l0 sets none; it must be l1",
+    ),
     ("models: {tiny: {sae: {widths: [8, 8]}}}", "models.tiny.sae.widths is [8, 8]; it must be the small size, then the large one"),
     ("models: {tiny: {pretrain: {d_model: 100, heads: 3}}}", "models.tiny.pretrain.d_model is 100; it must be a multiple of heads (3)"),
     ("models: {tiny: {pretrain: {tokens: 4096, context: 2048}}}", "models.tiny.pretrain.tokens is 4096; it must be at most context (2048)"),

@@ -26,6 +26,7 @@ PARTS = {  # script -> for each seed its purpose, and what it differs by, beside
     "activations": [("check of promoted", set())],  # the same directions for all that is compared
     "completions": [("completions", set())],  # the same draws for all that is compared
     "saes": [("shards", SITE | {"pick", "epoch"}), ("sae", SITE | {"pick", "width", "seed"})],
+    "sparsity": [("sparsity shards", SITE | {"pick", "epoch"}), ("sparsity", SITE | {"pick"})],
     "sweeps": [("sweep shards", SITE | {"pick", "epoch"}), ("sweep", SITE | {"pick", "width", "seed"})],
     "nulls": [("null rows", SITE | {"pick"}), ("null sae", SITE | {"pick", "width"}), ("null data", SITE | {"pick"})],
     "feature_activations": [("controls", SITE | {"pick", "seed"})],

@@ -179,6 +179,8 @@ def test_l1_of_the_recipe_then_of_the_model():
     config = load(with_overlay("sae_recipes: {l1-0.002: {like: paper, l1: 0.002}}"))
     assert config.l1("tiny", "l1-0.002") == 0.002
     assert config.l1("tiny", "paper") == config.models["tiny"].sae.l1
+    found = load(with_overlay("models: {tiny: {sae: {l1: null, l0: 20}}}\nsae_recipes: {l1-0.002: {like: paper, l1: 0.002}}"))
+    assert found.l1("tiny", "paper") is None and found.l1("tiny", "l1-0.002") == 0.002  # None: it is found for each layer
 
 
 def test_pick_names():

@@ -7,6 +7,7 @@ rule joint:
         base=lambda w: shard_folders(at(f"{site_of(w.pair, 'base')}/activations/{w.pick}")),
         rlhf=shard_folders(at("{pair}/rlhf/activations/{pick}")),
         moments=at("{pair}/rlhf/activations/{pick}.moments.safetensors"),
+        l1=l1_file,
     output:
         shared=at("{pair}/joint/{recipe}/{pick}/shared.safetensors"),
         difference=at("{pair}/joint/{recipe}/{pick}/difference.safetensors"),

@@ -26,6 +26,15 @@ def recipe_of(wildcards):
     return {**recipe, "l1": CONFIG.l1(parts(wildcards)["model"], wildcards.recipe)}
 
 
+def l1_file(wildcards):
+    """The L1 coefficient that was found on the base side, where the config has an L0 in its place."""
+    recipe = wildcards.recipe
+    if CONFIG.l1(parts(wildcards)["model"], recipe) is not None:
+        return []
+    of_site = "site" in wildcards.keys() and (wildcards.site if parts(wildcards)["side"] == "base" else site_of(pair_of(wildcards), "base"))
+    return at(f"{of_site or site_of(wildcards.pair, 'base')}/saes/{recipe}/{wildcards.pick}/l1.json")
+
+
 def sae_files(name):
     """A file of every seed's SAE at a place, small width first."""
 

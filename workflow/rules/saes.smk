@@ -1,10 +1,37 @@
 SAE_FOLDER = at("{site}/saes/{recipe}/{pick}/width{width}")
 
 
+# The L1 coefficient of a place where the config has an L0 in its place: a few trainings of one small autoencoder, on the base side alone.
+rule sparsity:
+    input:
+        shards=shard_folders(at("{site}/activations/{pick}")),
+        moments=at("{site}/activations/{pick}.moments.safetensors"),
+    output:
+        chosen=at("{site}/saes/{recipe}/{pick}/l1.json"),
+    log:
+        at("logs/sparsity/{site}/{recipe}.{pick}.log"),
+    benchmark:
+        at("benchmarks/sparsity/{site}/{recipe}.{pick}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
+    params:
+        code=code("sparsity"),
+        torch_threads=threads_of("saes"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        width=lambda w: CONFIG.models[parts(w)["model"]].sae.widths[0],
+        l0=lambda w: CONFIG.models[parts(w)["model"]].sae.l0,
+        recipe=recipe_of,
+    script:
+        "../scripts/sparsity.py"
+
+
 rule saes:
     input:
         shards=shard_folders(at("{site}/activations/{pick}")),
         moments=at("{site}/activations/{pick}.moments.safetensors"),
+        l1=l1_file,
     output:
         sae=[f"{SAE_FOLDER}/seed{seed}/sae.safetensors" for seed in SEEDS],
         cfg=[f"{SAE_FOLDER}/seed{seed}/cfg.json" for seed in SEEDS],
@@ -36,6 +63,7 @@ rule nulls:
         sae=sae_files("sae.safetensors"),
         metrics=sae_files("metrics.json"),
         moments=at("{site}/activations/{pick}.moments.safetensors"),
+        l1=l1_file,
     output:
         null=at("{site}/nulls/{recipe}/{pick}.parquet"),
     log:

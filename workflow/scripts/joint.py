@@ -15,11 +15,11 @@ from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, whole
 from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.run.budget import need_memory
-from rewardscope.sae import joint, train
+from rewardscope.sae import joint, sparsity, train
 from rewardscope.seeds import derive
 
-params, files, pick = snakemake.params, snakemake.input, snakemake.wildcards.pick
-recipe, pair = params.recipe, snakemake.wildcards.pair
+params, files, pair, pick = snakemake.params, snakemake.input, snakemake.wildcards.pair, snakemake.wildcards.pick
+recipe = sparsity.settled(params.recipe, files.l1)
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 folders = [Path(side[0]).parent for side in (files.base, files.rlhf)]  # of this layer's parts

@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from rewardscope.checksums import intact, known
 from rewardscope.files import finished, read_json, resumable, whole
 from rewardscope.numerics import device_of
-from rewardscope.sae import nulls
+from rewardscope.sae import nulls, sparsity
 from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 params, pick, site = snakemake.params, snakemake.wildcards.pick, snakemake.wildcards.site
-recipe, widths, top_k, min_fires = params.recipe, params.widths, params.features["top_k"], params.features["min_fires"]
+recipe = sparsity.settled(params.recipe, snakemake.input.l1)
+widths, top_k, min_fires = params.widths, params.features["top_k"], params.features["min_fires"]
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 moments = load_file(snakemake.input.moments)

@@ -15,11 +15,13 @@ from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, sweep, whole
 from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.run.budget import need_memory, need_width
+from rewardscope.sae import sparsity
 from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 params = snakemake.params
-recipe, pick, width = params.recipe, snakemake.wildcards.pick, int(snakemake.wildcards.width)
+recipe = sparsity.settled(params.recipe, snakemake.input.l1)
+pick, width = snakemake.wildcards.pick, int(snakemake.wildcards.width)
 site = snakemake.wildcards.site  # in every seed: runs, rewards and models share no noise of their SAEs
 folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)

@@ -132,6 +132,9 @@ class Config(Section):
         for target, key, sweep in (("figure4", "l1", self.sweeps.l1), ("table6", "tied", self.sweeps.tied), ("table7", "tied", self.sweeps.tied)):
             if target in self.targets and sweep.models and not models & set(sweep.models):
                 yield f"targets has {target}, but sweeps.{key}.models names no model of pairs; it must name one, or be empty for all"
+            for model in sorted(models & set(sweep.models or models)) if target in self.targets else ():
+                if self.l1(model, self.recipe) is None:
+                    yield f"targets has {target}, whose sweep begins with an L1 coefficient, and models.{model}.sae.l0 sets none; it must be l1"
 
     def _too_much(self, pair: Pair) -> Iterator[str]:
         """What asks for more layers or longer sequences than a pair's model has."""
@@ -170,8 +173,8 @@ class Config(Section):
         """The RLHF settings of a reward: `rlhf:` with the keys that the reward overrides."""
         return Rlhf(**self.rewards[reward].model_dump(include=set(Rlhf.model_fields)))
 
-    def l1(self, model: str, recipe: str) -> float:
-        """The L1 coefficient: the recipe's where it has one, else the model's."""
+    def l1(self, model: str, recipe: str) -> float | None:
+        """The L1 coefficient: the recipe's where it has one, else the model's; None where that has an L0 in its place."""
         l1 = self.sae_recipes[recipe].l1
         return self.models[model].sae.l1 if l1 is None else l1
 

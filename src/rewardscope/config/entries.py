@@ -84,9 +84,12 @@ class Pretrain(Section):
 
 class Sae(Section):
     widths: tuple[Whole, Whole] = Field(strict=False, description="small and large dictionary")
-    l1: Positive = Field(description="L1 coefficient")
+    l1: Positive | None = Field(None, description="L1 coefficient")
+    l0: Positive | None = Field(None, description="in its place: features active a token, for which each layer gets a coefficient of its own")
 
     def misfits(self) -> Iterator[str]:
+        if (self.l1 is None) == (self.l0 is None):
+            yield f" has {'neither l1 nor' if self.l1 is None else 'both l1 and'} l0; it must have one of them (an overlay empties the other: `l1:`)"
         if self.widths[0] >= self.widths[1]:
             yield f".widths is {list(self.widths)}; it must be the small size, then the large one"
 
@@ -96,7 +99,7 @@ class Model(Entry):
     hub: Hub | None = Field(None, description="name of a model on the hub")
     revision: Plain | None = Field(None, description="branch, tag or commit of `hub`")
     path: Plain | None = Field(None, description="a local Hugging Face folder")
-    sae: Sae = Field(description="its autoencoders: dictionary sizes and L1 coefficient")
+    sae: Sae = Field(description="its autoencoders: dictionary sizes and sparsity")
 
     def misfits(self) -> Iterator[str]:
         yield from self._one_of("pretrain", "hub", "path")
