@@ -78,12 +78,12 @@ def test_adam_goes_on(tmp_path):
     first, adam = optimizer()
     for n in range(1, 4):
         step(first, adam, n)
-    file = states.save(tmp_path, 3, {**states.of_adam(adam), "p0": first[0], "p1": first[1]}).tensors
+    file = states.save(tmp_path, 3, {**states.of(adam), "p0": first[0], "p1": first[1]}).tensors
     second, adam = optimizer()
     tensors = load_file(file)
     for i, p in enumerate(second):
         p.copy_(tensors[f"p{i}"])
-    states.restore_adam_(adam, tensors)
+    states.restore_(adam, tensors)
     for n in range(4, 7):
         step(second, adam, n)
     assert all(torch.equal(a, b) for a, b in zip(undisturbed, second, strict=True))

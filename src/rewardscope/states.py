@@ -57,14 +57,19 @@ def _all(work: Path) -> list[Path]:
     return sorted(work.glob("state*"))
 
 
-def of_adam(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    """Step and moments of every parameter, by its place in the optimizer."""
+def of(optimizer: torch.optim.Optimizer, name: str = "adam") -> dict[str, Tensor]:
+    """What an optimizer remembers of every parameter (Adam: step and moments), by the parameter's place in it."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    return {f"adam.{i}.{key}": value for i, p in enumerate(parameters) for key, value in optimizer.state[p].items()}
+    return {f"{name}.{i}.{key}": value for i, p in enumerate(parameters) for key, value in optimizer.state[p].items()}
 
 
-def restore_adam_(optimizer: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    """Give the optimizer what `of_adam` found."""
+def restore_(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], name: str = "adam") -> None:
+    """Give the optimizer what `of` found."""
+    remembered: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(f"{name}."):
+            _, i, what = key.split(".")
+            remembered.setdefault(int(i), {})[what] = tensor
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for i, p in enumerate(parameters):
-        optimizer.state[p] = {key: tensors[f"adam.{i}.{key}"].to(p.device, copy=True) for key in ("step", "exp_avg", "exp_avg_sq")}
+    for i, of_parameter in remembered.items():
+        optimizer.state[parameters[i]] = {what: tensor.to(parameters[i].device, copy=True) for what, tensor in of_parameter.items()}

@@ -13,6 +13,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from rewardscope.errors import UserError
 from rewardscope.models import checkpoints, models
+from rewardscope.models import pretrain as pretraining
 from rewardscope.models.models import LONGEST, short_words
 from rewardscope.models.pretrain import pretrain, stream, train_tokenizer
 from rewardscope.rewards.classifier import train_tokenizer as train_wordpiece
@@ -133,3 +134,29 @@ def test_too_small_a_corpus():
 def test_source(tmp_path):
     checkpoints.save_source({"b": 1, "a": "x"}, tmp_path / "source.json")
     assert (tmp_path / "source.json").read_text() == '{\n "a": "x",\n "b": 1\n}\n'
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    """Killed in step 14 of 20, states after steps 4, 8, 12: the rest begins with step 13."""
+    texts, settings = list(tiny.texts()), SETTINGS | {"steps": 20}
+    whole, _ = pretrain(texts, settings, 1, "cpu")
+    monkeypatch.setattr(pretraining, "SEGMENT", 4)
+    drawn, randint = [], torch.randint
+
+    def dies(*arguments, **keys):
+        if len(drawn) == 13:
+            raise Killed
+        drawn.append(1)
+        return randint(*arguments, **keys)
+
+    monkeypatch.setattr(torch, "randint", dies)
+    with pytest.raises(Killed):
+        pretrain(texts, settings, 1, "cpu", tmp_path)
+    drawn.clear()
+    again, _ = pretrain(texts, settings, 1, "cpu", tmp_path)
+    assert len(drawn) == 8  # steps 13 to 20
+    assert all(torch.equal(p, q) for p, q in zip(whole.parameters(), again.parameters(), strict=True))

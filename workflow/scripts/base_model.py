@@ -7,19 +7,23 @@ job.start(snakemake)
 import pandas as pd
 
 from rewardscope import checksums
-from rewardscope.files import whole
+from rewardscope.files import finished, resumable, whole
 from rewardscope.models import checkpoints, pretrain
 from rewardscope.numerics import device_of
 
-entry, seed = snakemake.params.entry, snakemake.params.seed
+params, files = snakemake.params, snakemake.input
+entry, seed, work = params.entry, params.seed, None
 with whole(snakemake.output.model) as folder:
     if entry["pretrain"]:
-        texts = pd.read_parquet(snakemake.input.corpus, columns=["text"])["text"].tolist()
-        device = device_of(snakemake.params.device)
-        checkpoints.save(*pretrain.pretrain(texts, entry["pretrain"], seed, device), folder)
+        device = device_of(params.device)
+        work = resumable(job.work(snakemake), inputs=[checksums.known(files.corpus)], params=dict(params.items()), device=str(device))
+        texts = pd.read_parquet(files.corpus, columns=["text"])["text"].tolist()
+        checkpoints.save(*pretrain.pretrain(texts, entry["pretrain"], seed, device, work), folder)
         source = {"pretrained": entry["pretrain"], "seed": seed}
     else:
         source = checkpoints.fetch(entry, folder, snakemake.output.source)
     checksums.write(folder)
 with whole(snakemake.output.source) as file:
     checkpoints.save_source(source, file)
+if work:
+    finished(work)

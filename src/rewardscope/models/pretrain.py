@@ -1,12 +1,15 @@
 """The base model: trained from scratch on a corpus (`pretrain:`)."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
+from rewardscope import states
 from rewardscope.errors import UserError
 from rewardscope.models.models import blocks, short_words
 from rewardscope.models.muon import Muon
@@ -14,6 +17,7 @@ from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
 
 END, PAD = "<|endoftext|>", "<|padding|>"
+SEGMENT = 200  # steps between states
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -54,11 +58,14 @@ def _optimizers(model, learning_rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
-def pretrain(texts: list[str], settings: dict, seed: int, device: str | torch.device) -> tuple[GPTNeoXForCausalLM, PreTrainedTokenizerFast]:
+def pretrain(
+    texts: list[str], settings: dict, seed: int, device: str | torch.device, work: Path | None = None
+) -> tuple[GPTNeoXForCausalLM, PreTrainedTokenizerFast]:
     """Train a tokenizer and a GPT-NeoX on `texts`; `settings` is the model's `pretrain:` section.
 
     Next-token cross-entropy on windows at random offsets of the token stream; Muon and AdamW; the learning rate
-    warms up over the first twentieth of the steps and falls to a tenth along a cosine.
+    warms up over the first twentieth of the steps and falls to a tenth along a cosine. Every `SEGMENT` steps the state is saved in
+    the folder `work`, where there is one, and a killed training goes on from it.
     """
     tokenizer = train_tokenizer(texts, settings["vocabulary"])
     tokens = stream(tokenizer, texts)
@@ -84,7 +91,8 @@ def pretrain(texts: list[str], settings: dict, seed: int, device: str | torch.de
     optimizers = _optimizers(model, settings["learning_rate"])
     rng = torch.Generator().manual_seed(derive(seed, "pretrain", "batches"))
     model.train()
-    for step in progress(range(steps), "pretraining steps"):
+    first = _restore_(work, model, optimizers, rng) if work else 0
+    for step in progress(range(first, steps), "pretraining steps"):
         warm = min(1.0, (step + 1) / max(1, steps // 20))
         scale = warm * (0.55 + 0.45 * math.cos(math.pi * step / steps))
         for optimizer in optimizers:
@@ -101,4 +109,22 @@ def pretrain(texts: list[str], settings: dict, seed: int, device: str | torch.de
             optimizer.zero_grad(set_to_none=True)
         if step % 50 == 0 or step == steps - 1:
             log.info("step %d: loss %.3f", step, loss.item())
+        if work and (step + 1) % SEGMENT == 0:
+            tensors = {f"model.{name}": p for name, p in model.named_parameters()} | {"batches": rng.get_state()}
+            states.save(work, step + 1, {key: of for i, o in enumerate(optimizers) for key, of in states.of(o, f"optimizer{i}").items()} | tensors)
     return model.eval(), tokenizer
+
+
+@torch.no_grad()
+def _restore_(work: Path, model: GPTNeoXForCausalLM, optimizers: list[torch.optim.Optimizer], rng: torch.Generator) -> int:
+    """Put everything where it was last saved; returns the number of steps until then."""
+    state = states.latest(work)
+    if state is None:
+        return 0
+    tensors = load_file(state.tensors)
+    for name, p in model.named_parameters():
+        p.copy_(tensors[f"model.{name}"])
+    for i, optimizer in enumerate(optimizers):
+        states.restore_(optimizer, tensors, f"optimizer{i}")
+    rng.set_state(tensors["batches"].clone())
+    return state.facts["done"]

@@ -201,7 +201,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
         done, rows, kl = (before.facts[name] for name in ("done", "rows", "kl"))
         tensors = load_file(before.tensors)
         _restore_(named, tensors)
-        states.restore_adam_(optimizer, tensors)
+        states.restore_(optimizer, tensors)
         del tensors
     clip_before_step(optimizer, settings["max_grad_norm"])
     with tempfile.TemporaryDirectory(dir=work) as scratch:
@@ -235,7 +235,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
             trainer.train()
         finally:
             gc.unfreeze()
-    return states.save(work, done + updates, {**named, **states.of_adam(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
+    return states.save(work, done + updates, {**named, **states.of(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
 
 
 def _arguments(settings: dict, updates: int, kl: float, seed: int, scratch: str, device: torch.device, ends: bool) -> PPOConfig:

@@ -61,7 +61,7 @@ def train(
 
 
 def _save(work: Path, done: int, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator], rows: list[dict]) -> None:
-    tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of_adam(optimizer)
+    tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of(optimizer)
     tensors |= {f"order.{s}": order.get_state() for s, order in enumerate(orders)}
     states.save(work, done, tensors, rows=rows)
 
@@ -74,7 +74,7 @@ def _restore_(work: Path, model: SAE, optimizer: torch.optim.Adam, orders: list[
     tensors = load_file(state.tensors)
     for i, p in enumerate(model.parameters()):
         p.copy_(tensors[f"sae.{i}"])
-    states.restore_adam_(optimizer, tensors)
+    states.restore_(optimizer, tensors)
     for s, order in enumerate(orders):
         order.set_state(tensors[f"order.{s}"].clone())
     return state.facts["rows"]
