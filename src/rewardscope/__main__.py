@@ -1,4 +1,4 @@
-"""`python -m rewardscope`: what a machine lacks, a config for a pair, a table or a feature in the terminal, an artifact's origins, help after a crash."""
+"""`python -m rewardscope`: what a machine lacks, a config for a pair, tables and features in the terminal, origins, help after a crash."""
 
 import argparse
 import sys

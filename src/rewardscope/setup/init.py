@@ -212,8 +212,8 @@ def _model(asked: Asked) -> list[str]:
         f"    # {_shaped(shape)}; {context}",
         "    sae:",
         f"      widths: [{shape.d_model}, {2 * shape.d_model}]  # d_model and twice that, as in the paper's Table 2",
-        f"      l1: {L1}  # SET THIS: the paper's for Pythia; the value by which about 10 to 30 features are active a token (L0) differs from model to model",
-        f"sweeps: {{l1: {{activations: {SWEPT}, weights: []}}}}  # tried by the target figures/figure4.csv; closer ones once the range is known",
+        f"      l1: {L1}  # SET THIS: the paper's for Pythia; which one leaves about 10 to 30 features active a token (L0) differs by model",
+        f"sweeps: {{l1: {{activations: {SWEPT}, weights: []}}}}  # tried by figures/figure4.csv; then closer ones",
     ]
 
 
