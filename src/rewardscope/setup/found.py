@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ SMALL = ["config.json", "adapter_config.json", "tokenizer.json", "README.md"]  #
 MEASURED = 200  # documents whose tokens are counted
 CHARACTERS = 4  # of a token, where there is no tokenizer to count with
 NO_LABEL = "no label"
+NUMBER = re.compile(r"\s*(?:[+-]?\d[\d.,eE+-]*)?\s*")  # or nothing
 LOCAL = (".parquet", ".csv", ".jsonl", ".txt")
 
 
@@ -118,7 +121,8 @@ def _columns(file: str) -> list[str]:
         return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     content = rows.text_of(file)
     if file.endswith(".csv"):
-        return next(csv.reader(io.StringIO(content, newline="")), [])
+        names, *some = list(islice(csv.reader(io.StringIO(content, newline="")), MEASURED)) or [[]]
+        return [name for i, name in enumerate(names) if not all(NUMBER.fullmatch(row[i]) for row in some if i < len(row))]
     row = next(iter(rows.json_rows(file, content).values()), {})
     return [name for name, value in row.items() if isinstance(value, str)]
 

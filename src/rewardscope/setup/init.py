@@ -56,11 +56,11 @@ def init(base: str | None, tuned: str, reward: str | None, corpus: list[str], te
         costs = _costs(checks.read([file]))
         file.write_text(_text(asked, load(given), results, costs), encoding="utf-8")
         checks.read([file])
-    run = f"snakemake --cores all --configfile {to}"
+    run = "snakemake --cores all {}--configfile {}".format
     steps = {
         f"python -m rewardscope doctor --configfile {to}": "what is missing here",
-        f"{run} {results}/figures/figure4.csv": f"to choose models.{asked.names['model']}.sae.l1 ({GUIDE})",
-        run: "everything",
+        run(f"{results}/figures/figure4.csv ", to): f"to choose models.{asked.names['model']}.sae.l1 ({GUIDE})",
+        run("", to): "everything",
     }
     return plain("\n".join([f"{to} is written.", *asked.notes, *costs, *(f"{said}:\n    {command}" for command, said in steps.items())]), keep="\n")
 
@@ -158,7 +158,7 @@ def _last(name: str) -> str:
 
 def _name(text: str, taken: Container[str]) -> str:
     """A name that the config takes, made of a text, other than those that are taken: an entry of that name would be merged with theirs."""
-    name = re.sub(r"[^A-Za-z0-9._-]+|\.\.+", "-", text).strip(".-_")[:50]
+    name = re.sub(r"(?:[^A-Za-z0-9._-]|\.\.)+", "-", text).strip(".-_")[:50]
     name = "mine" if unusable(name) else name
     while name in taken:
         name += "-mine"
