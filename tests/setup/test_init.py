@@ -148,7 +148,7 @@ def test_names_are_those_that_the_config_takes():
         shutil.copytree("base", name.replace("{", "(").replace("}", ")"))
     overlay, _ = written("--base", "tiny", "--tuned", "a (b)..c", "--corpus", "documents.csv")
     assert overlay["pairs"][0] | {"rlhf": 0} == {"model": "tiny-mine", "name": "a-b-c", "corpus": "documents", "rlhf": 0}
-    assert init._name("...", ()) == "mine" and init._name("x" * 80, ()) == "x" * 50
+    assert init._name("...", ()) == "mine" and init._name("abcd" * 20, ()) == ("abcd" * 20)[:50]
 
 
 def test_documents_in_two_files_and_labels_that_are_none():

@@ -1,5 +1,6 @@
 """docs/your-own-pair.md: its commands, in order, in a folder with what it says there is. tests/system/test_own_pair.py runs those of Snakemake too."""
 
+import json
 import re
 import shlex
 import shutil
@@ -12,10 +13,11 @@ import tiny
 import yaml
 
 from rewardscope.__main__ import main
-from rewardscope.setup import checks
+from rewardscope.setup import checks, doctor
 
 GUIDE = Path(__file__).parents[2] / "docs/your-own-pair.md"
 CODE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CPU = {"version": "2", "cuda": None, "cpu": "AVX2", "bf16": {"cpu": False}, "gpus": []}  # torch's answer, which takes seconds to ask for
 PACKAGE = ["python", "-m", "rewardscope"]
 
 
@@ -42,8 +44,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_commands_that_prepare(folder, capsys):
+def test_commands_that_prepare(folder, capsys, monkeypatch):
     """Each `init` writes the file that later commands name, which the workflow takes; `doctor` misses nothing."""
+    monkeypatch.setattr(doctor, "TORCH", f"print({json.dumps(CPU)!r})")
     asked = commands()
     assert {command[0] for command in asked} == {"python", "snakemake"} and all(c[:3] == PACKAGE for c in asked if c[0] == "python")
     of = lambda verb: [command[3:] for command in asked if command[3:4] == [verb]]
