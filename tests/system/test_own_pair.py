@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def snakemake(arguments: list[str]) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *arguments]
-    return subprocess.run(command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, timeout=900, check=False)
 
 
 @pytest.mark.workflow

@@ -88,9 +88,9 @@ def models_of(settings: dict, patience: float) -> list[str] | None:
 
     Raises UserError where the key is missing or refused, or the server cannot be reached. `settings`: the config's `llm:` section.
     """
-    from openai import APIConnectionError, APIStatusError, APITimeoutError
-
     with _client({**settings, "retries": 0, "timeout": patience}) as client:
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
         key, url = client.api_key, _without(client.api_key, settings["base_url"])
         try:
             listed = answers.parsed(client.models.with_raw_response.list().text)
@@ -162,13 +162,13 @@ def _paid(db: sqlite3.Connection, client: "OpenAI", requests: dict[str, dict], s
 
 
 def _client(settings: dict) -> "OpenAI":
-    from openai import OpenAI  # a second, which answers from the cache do not need
-
     key = os.environ.get(KEY, "").strip()
     if not key:
         raise UserError(f"{KEY} is not set in the environment; a server without keys takes any text")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise UserError(f"{KEY} holds a space or another character that no key has")
+    from openai import OpenAI  # a second, which answers from the cache do not need
+
     return OpenAI(api_key=key, base_url=settings["base_url"], max_retries=settings["retries"], timeout=settings["timeout"])
 
 

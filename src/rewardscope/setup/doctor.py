@@ -25,7 +25,7 @@ from rewardscope.setup.checks import read
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 PATIENCE = 3.0  # seconds that a server or a program has
-LOADING = 60.0  # and torch, which may have to come from a slow disk
+LOADING = 60.0  # and libraries, which may have to come from a slow disk
 LITTLE = 2 * 2**30  # bytes of memory below which two jobs of the embedded run do not fit beside each other
 TORCH = """
 import json, torch
@@ -272,7 +272,7 @@ CHECKS: dict[str, tuple[Check, float]] = {  # name of a line in place of what a 
     "memory": (_memory, PATIENCE),
     "disk": (_disk, PATIENCE),
     "hub": (_hub, PATIENCE),
-    "chat server": (_chat, PATIENCE),
+    "chat server": (_chat, LOADING),
     "Slurm": (_slurm, PATIENCE),
     "git": (_programs, PATIENCE),
 }
