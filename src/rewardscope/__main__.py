@@ -1,4 +1,4 @@
-"""`python -m rewardscope`: a table or a feature in the terminal, an artifact's origins, the config's reference, help after a crash or a copy."""
+"""`python -m rewardscope`: what a machine lacks, a config for a pair, tables and features in the terminal, origins, help after a crash."""
 
 import argparse
 import sys
@@ -29,8 +29,18 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The command line."""
-    top = Parser(prog="python -m rewardscope", description="Looks at what the workflow has made.")
+    top = Parser(prog="python -m rewardscope", description="Prepares runs of the workflow, and looks at what it has made.")
     commands = top.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("doctor", help="a line on each thing that this machine has, and what to do; status 1 where the config needs more")
+    command.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="overlays, as for snakemake")
+    command = commands.add_parser("init", help="write a commented config for a pair of checkpoints (docs/your-own-pair.md)")
+    command.add_argument("--base", metavar="MODEL", help="folder or hub id (id@revision); of an adapter by default the one that it names")
+    command.add_argument("--tuned", required=True, metavar="MODEL", help="the same of its tuned variant, or of an adapter")
+    command.add_argument("--reward", help="vader, a .csv of words and utilities, or file.py:function; none: two checkpoints alone")
+    command.add_argument("--corpus", nargs="+", metavar="FILE", help="documents: one file, or one to train on and one to read, or a hub id")
+    command.add_argument("--text", metavar="COLUMN", help="their column of texts (default: text, or the only one that holds texts)")
+    command.add_argument("--to", default="config/mine.yaml", metavar="FILE", help="default: %(default)s")
+    command.add_argument("--force", action="store_true", help="write over a file that is there")
     command = commands.add_parser(
         "show", help="print CSV tables, one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
     )
@@ -83,6 +93,15 @@ def main(arguments: list[str]) -> int:
         from rewardscope.config import reference
 
         reference.write(Path.cwd())
+        return 0
+    if asked.command == "doctor":
+        from rewardscope.setup.doctor import doctor
+
+        return doctor(asked.configfile)
+    if asked.command == "init":
+        from rewardscope.setup.init import init
+
+        print(init(asked.base, asked.tuned, asked.reward, asked.corpus or [], asked.text, Path(asked.to), asked.force))
         return 0
     if asked.command == "recover":
         from rewardscope.run.recover import recover

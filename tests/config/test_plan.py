@@ -95,3 +95,11 @@ def test_real_reviews_of_unknown_size_are_said_to_be_so():
     assert plan.documents_of(config, "imdb") == 2000
     free = config.model_copy(update={"corpora": {"imdb": config.corpora["imdb"].model_copy(update={"max_documents": None})}})
     assert "not known before it is loaded" in plan.lines(free)[0]
+
+
+def test_room_for_activations():
+    """The default: 1,400 documents x 256 tokens x 128 x 4 bytes = 175 MiB a side; six runs share one base side."""
+    side = 1400 * 256 * 128 * 4
+    config = load(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    assert plan.side(config, config.pairs[0]) == side and plan.room(config) == (7 * side, side)
+    assert plan.room(config.model_copy(update={"picks": config.picks.model_copy(update={"shared": False})})) == (12 * side, side)

@@ -71,3 +71,14 @@ def test_generate():
     assert all(again[name].equals(parts[name]) for name in parts)
     assert not set(parts["test"]["text"]) & set(parts["train"]["text"])  # other seeds
     assert not set(corpus.generate({"train": 50, "test": 20}, 2)["train"]["text"]) & set(parts["train"]["text"])
+
+
+def test_one_file_is_shared_out():
+    """A text is in one part alone, in whatever order and company; a quarter goes to train."""
+    every = many(4000)
+    parts = corpus.share_out({"train": every, "test": every[::-1]})
+    assert set(parts["train"]["text"]) | set(parts["test"]["text"]) == set(every["text"]) and len(parts["train"]) + len(parts["test"]) == 4000
+    assert len(parts["train"]) / 4000 == pytest.approx(0.25, abs=0.02)  # 3 standard errors
+    again = corpus.share_out({"train": many(10), "test": many(10)})
+    assert again["test"]["text"].tolist() == [text for text in many(10)["text"] if text in set(parts["test"]["text"])]
+    assert len(finish(parts, 0.3)["test"]) == len(parts["test"])

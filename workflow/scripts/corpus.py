@@ -12,6 +12,8 @@ if entry["generate"]:
     parts, source = corpus.generate(entry["generate"], seed), {"generate": entry["generate"]}
 else:
     parts, source = documents.read(entry, seed)
+    if entry["path"] and entry["path"]["train"] == entry["path"]["test"]:
+        parts = corpus.share_out(parts)
 job.log.info("from %s", source)
 if doubt := corpus.doubt(parts["train"]):
     job.warn(snakemake, doubt)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rewardscope.config.config import Config
+from rewardscope.config.sections import Pair
 from rewardscope.explain import client, prompts
 from rewardscope.run.budget import gib
 
@@ -32,29 +33,43 @@ def width(config: Config, model: str) -> int:
     return entry.pretrain.d_model if entry.pretrain else entry.sae.widths[0]
 
 
-def lines(config: Config) -> list[str]:
-    """At most how many tokens are read, and how much disk the activations take, per pair and in total."""
-    out, total, largest, shared = [], 0.0, 0.0, set()  # models whose base side is counted already
-    picks, item = config.pick_names(), BYTES[config.activations.dtype]
+def side(config: Config, pair: Pair) -> float | None:
+    """At most how many bytes the activations of one side of a pair take, all picks together; None where the corpus does not tell its size."""
+    documents = documents_of(config, pair.corpus)
+    item = BYTES[config.activations.dtype]
+    return None if documents is None else documents * config.activations.tokens * len(config.pick_names()) * width(config, pair.model) * item
+
+
+def room(config: Config) -> tuple[float, float]:
+    """At most how many bytes all activations take, and those of the largest side; a pair whose corpus does not tell its size is left out."""
+    total, largest, shared = 0.0, 0.0, set()  # models whose base side is counted already
     for pair in config.pairs:
-        documents = documents_of(config, pair.corpus)
-        if documents is None:
-            out.append(f"{pair.model} x {pair.reward}: the size of corpus {pair.corpus} is not known before it is loaded; max_documents sets it")
-            continue
-        tokens = documents * config.activations.tokens
-        side = tokens * len(picks) * width(config, pair.model) * item
-        reward = config.rlhf_of(pair.reward)
-        episodes = 0 if pair.rlhf else reward.updates * reward.batch
         runs = 1 if pair.rlhf else config.runs
         bases = (pair.model not in shared) if config.shares_base() else runs
         shared.add(pair.model)
-        total, largest = total + side * (runs + bases), max(largest, side)
+        size = side(config, pair) or 0.0
+        total, largest = total + size * (runs + bases), max(largest, size)
+    return total, largest
+
+
+def lines(config: Config) -> list[str]:
+    """At most how many tokens are read, and how much disk the activations take, per pair and in total."""
+    out, picks = [], len(config.pick_names())
+    for pair in config.pairs:
+        if (size := side(config, pair)) is None:
+            out.append(f"{pair.model} x {pair.reward}: the size of corpus {pair.corpus} is not known before it is loaded; max_documents sets it")
+            continue
+        tokens = documents_of(config, pair.corpus) * config.activations.tokens
+        reward = config.rlhf_of(pair.reward)
+        episodes = 0 if pair.rlhf else reward.updates * reward.batch
+        runs = 1 if pair.rlhf else config.runs
         out.append(
             f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} PPO episodes a run; "
-            f"at most {tokens / 1e6:.1f} M tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
+            f"at most {tokens / 1e6:.1f} M tokens a side at {picks} layers, {gib(size)} of activations a side"
         )
     if config.explainer == "openai":
         out += requests(config)
+    total, largest = room(config)
     kept = "kept" if config.activations.keep else f"deleted once used; one side takes up to {gib(largest)}"
     return [*out, f"activations in all: at most {gib(total)}, {kept}"]
 

@@ -6,12 +6,18 @@ from rewardscope.data import grammar, words
 from rewardscope.errors import UserError
 from rewardscope.seeds import derive, share
 
+TRAIN = 0.25  # share of train documents where one file is train and test: of a pair that is given, autoencoders read the others
 FEW = 0.5  # of characters in words; reviews have 0.95
 
 
 def generate(sizes: dict[str, int], seed: int) -> dict[str, pd.DataFrame]:
     """The embedded corpus: `sizes` documents for train and test, from separate seeds, the facts beside the text."""
     return {part: pd.DataFrame(grammar.generate(count, derive(seed, "corpus", part))) for part, count in sizes.items()}
+
+
+def share_out(parts: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Of one file that was read as train and as test: each document in one of them alone, by a hash of the text."""
+    return {part: frame[[(share(text, "train") < TRAIN) == (part == "train") for text in frame["text"]]] for part, frame in parts.items()}
 
 
 def finish(parts: dict[str, pd.DataFrame], held: float) -> dict[str, pd.DataFrame]:

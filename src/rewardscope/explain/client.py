@@ -83,6 +83,31 @@ def spent(folder: Path) -> float:
         return answers.spent(db)
 
 
+def models_of(settings: dict, patience: float) -> list[str] | None:
+    """The models that the server lists, None where it lists none; nothing is paid. One request, which may take `patience` seconds.
+
+    Raises UserError where the key is missing or refused, or the server cannot be reached. `settings`: the config's `llm:` section.
+    """
+    with _client({**settings, "retries": 0, "timeout": patience}) as client:
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        key, url = client.api_key, _without(client.api_key, settings["base_url"])
+        try:
+            listed = answers.parsed(client.models.with_raw_response.list().text)
+        except APITimeoutError:
+            raise UserError(f"{url}: no answer within {patience:g} seconds; is llm.base_url right?") from None
+        except APIConnectionError as error:
+            why = brief(ValueError(_without(key, str(error.__cause__ or error))))
+            raise UserError(f"{url}: cannot be reached ({why}); is llm.base_url right, and the server up?") from None
+        except APIStatusError as error:
+            if error.status_code in (404, 405, 501):  # it may answer all the same
+                return None
+            raise UserError(f"{url}: {_refusal(error, key, settings['base_url'])}") from None
+    rows = listed.get("data") if isinstance(listed, dict) else None
+    names = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)] if isinstance(rows, list) else []
+    return [_without(key, name) for name in names] or None
+
+
 def _price(prompt_tokens: int, completion_tokens: int, settings: dict) -> float:
     return (prompt_tokens * settings["input_price"] + completion_tokens * settings["output_price"]) / 1e6
 
@@ -137,13 +162,13 @@ def _paid(db: sqlite3.Connection, client: "OpenAI", requests: dict[str, dict], s
 
 
 def _client(settings: dict) -> "OpenAI":
-    from openai import OpenAI  # a second, which answers from the cache do not need
-
     key = os.environ.get(KEY, "").strip()
     if not key:
         raise UserError(f"{KEY} is not set in the environment; a server without keys takes any text")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise UserError(f"{KEY} holds a space or another character that no key has")
+    from openai import OpenAI  # a second, which answers from the cache do not need
+
     return OpenAI(api_key=key, base_url=settings["base_url"], max_retries=settings["retries"], timeout=settings["timeout"])
 
 
