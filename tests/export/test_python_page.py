@@ -11,8 +11,8 @@ pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
-def computed(finished) -> dict:
-    """The names that the blocks leave."""
+def computed(finished):
+    """The names that the blocks leave, as a dict."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/python.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 6
     names: dict = {}
@@ -20,7 +20,7 @@ def computed(finished) -> dict:
         patch.chdir(finished)
         for number, block in enumerate(blocks, start=1):
             exec(compile(block, f"docs/python.md, block {number}", "exec"), names)
-    return names
+        yield names  # still there: `open("results")` is relative
 
 
 def test_frames_are_those_of_the_run(computed, finished):
