@@ -1,6 +1,7 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
 # make test-long, in tests/long: a dry run of Snakemake for every key and mutated config, tests/mutants.yaml (half an hour).
-# make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers; not part of CI.
+# make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers, and whether SAELens and
+# we compute the same from each other's files; not part of CI.
 # make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them.
 # make causes: where the gain in reward passes, three rewards with two RLHF runs each (config/causes.yaml; docs/causes.md).
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
@@ -32,6 +33,7 @@ test-peers: .venv/ready
 	$(BIN)/python benchmarks/sae_training.py --peers --sizes 128x256 --steps 20 --rounds 1
 	$(BIN)/python benchmarks/extraction.py --peers --documents 40 --rounds 1
 	$(BIN)/python benchmarks/ppo.py --updates 1 --rounds 1
+	$(BIN)/python benchmarks/saelens_form.py
 
 validate validate-quick: .venv/ready
 	$(BIN)/python benchmarks/planted/validate.py $@

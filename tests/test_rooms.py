@@ -21,6 +21,7 @@ ORDER = [
     "scores",
     "figures",
     "tables",
+    "export",
     "report",
 ]  # of the picture
 FOUNDATIONS = {"errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import

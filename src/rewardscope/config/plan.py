@@ -8,7 +8,7 @@ from rewardscope.explain import client, prompts
 from rewardscope.run.budget import gib
 
 TOKENS_A_LINE = 4  # of a prompt: a line is a token of the model, a tab, a number; about what chat models' tokenizers make of it
-ASKING = ("table3", "table5", "section5.3", "section6.1", "section6.2", "scores")  # targets that are made from explanations
+ASKING = ("table3", "table5", "section5.3", "section6.1", "section6.2", "scores", "export")  # targets that are made from explanations
 WORDED = {"table3", "section5.3", "section6.2"}  # those only for rewards with a word table
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
