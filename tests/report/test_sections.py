@@ -61,7 +61,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     page |= {
         "pairs": report_sections.screens(
             {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
-            {name: [unknown, unknown]}, {}, {name: absent}, {}, {name},
+            {name: [unknown, unknown]}, {}, {name: absent}, {}, {name}, {},
         ),
         "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
         "worded": False,

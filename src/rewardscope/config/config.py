@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
+from rewardscope.config.entries import METHODS, OWNER, Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
 from rewardscope.config.sections import (
     Activations,
     Causes,
@@ -62,7 +62,7 @@ class Config(Section):
     models: Library[Model] = Field(description="library of base models")
     rewards: Library[Reward] = Field(description="library of rewards")
     sae_recipes: Library[Recipe] = Field(description="section 5.2 and Appendix H")
-    rlhf: Rlhf = Field(description="PPO (TRL); any key may be set for one reward under `rewards`")
+    rlhf: Rlhf = Field(description="how base models are tuned (TRL); any key may be set for one reward under `rewards`")
     activations: Activations = Field(description="what is read from the models")
     features: Features = Field(description="which features are kept")
     explain: Explain = Field(description="how features are put into words")
@@ -152,7 +152,8 @@ class Config(Section):
             "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
             "findings.prefix + findings.new": self.findings.prefix + self.findings.new,
             "causes.prefix + causes.new": self.causes.prefix + self.causes.new,
-            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no PPO
+            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no tuning
+            f"{place}.dpo.preferences.tokens": own.dpo.preferences.tokens if own.preferred and not pair.rlhf else 0,
         }
         for key, n in lengths.items():
             if n > model.context:
@@ -224,6 +225,8 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"models.{pair.model}.path", model.path
         if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
             yield f"pairs[{i}].rlhf", path
+        if (own := config.rewards[pair.reward]).preferred and not pair.rlhf:
+            yield f"rewards.{pair.reward}.dpo.preferences.path", own.dpo.preferences.path
         judge = config.true_reward(pair.reward).classifier
         if judge and judge.path:
             yield f"rewards.{config.rewards[pair.reward].twin_of or pair.reward}.classifier.path", judge.path
@@ -245,8 +248,22 @@ def _resolve(raw: Mapping) -> dict:
     if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
         known = isinstance(raw.get("rlhf"), Mapping)
         full["rewards"] = {name: _merge(raw["rlhf"], _twin(entry, rewards)) for name, entry in rewards.items()} if known else {}
+        _own_keys(raw, full["rewards"])
         full["rewards"] = _unrewarded(raw) | full["rewards"]
     return full
+
+
+def _own_keys(raw: Mapping, rewards: Mapping) -> None:
+    """Refuse a key of another method in an entry that says its method or that a pair names. What it inherits is no mistake: it is not read."""
+    pairs = raw.get("pairs") if isinstance(raw.get("pairs"), list | tuple) else []
+    used = [pair.get("reward") for pair in pairs if isinstance(pair, Mapping)]
+    for name, full in rewards.items():
+        entry, method = raw["rewards"][name], full.get("method") if isinstance(full, Mapping) else None
+        if not isinstance(entry, Mapping) or method not in list(METHODS) or not ("method" in entry or name in used):
+            continue
+        if key := next((key for key in entry if OWNER.get(key, method) != method), None):
+            way = f"remove it, or tune by {OWNER[key]}, or write {{like: {show(name)}, method: {method}}} under another name"
+            raise ConfigError(f"config: rewards.{show(name)}.{key} is a key of method {OWNER[key]}, but its method is {method}; {way}")
 
 
 def _unrewarded(raw: Mapping) -> dict[str, Unrewarded]:

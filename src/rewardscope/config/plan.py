@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rewardscope.config.config import Config
+from rewardscope.config.entries import METHODS
 from rewardscope.explain import client, prompts
 from rewardscope.run.budget import gib
 
@@ -50,7 +51,7 @@ def lines(config: Config) -> list[str]:
         shared.add(pair.model)
         total, largest = total + side * (runs + bases), max(largest, side)
         out.append(
-            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} PPO episodes a run; "
+            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} {METHODS[reward.method]} episodes a run; "
             f"at most {tokens / 1e6:.1f} M tokens a side at {len(picks)} layers, {gib(side)} of activations a side"
         )
     if config.explainer == "openai":

@@ -35,6 +35,8 @@ def page(
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
+    methods = {pair: table["method"].iloc[0].upper() for pair, table in training.items()}
+    moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
         "findings": findings(tables["tables/findings.csv"], twins) if "tables/findings.csv" in tables else [],
         "training": run_charts([(name[pair], table) for pair, table in training.items()]),
@@ -60,7 +62,8 @@ def page(
             [pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv")), [rewarded(rewards[pair]) for pair in pairs]
         ),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, words, rewards, twins, {pair for pair, table in divergence.items() if table["distance"].any()}),
+        "pairs": screens(groups, tables, completed, words, rewards, twins, moved, methods),
+        "methods": " and ".join(dict.fromkeys(methods.values())),
         "worded": bool(words),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
@@ -73,11 +76,11 @@ def page(
 
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
-    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str], moved: set[str],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str], moved: set[str], methods: dict[str, str],
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
 
-    The rest is as `page` takes it.
+    `methods`: how those were tuned that were tuned here. The rest is as `page` takes it.
     """
     shown = []
     for (model, reward), runs in groups.items():
@@ -90,7 +93,7 @@ def screens(
         if given:
             said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, said, reward in twins)
-        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given}
+        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     return shown
 
@@ -178,15 +181,26 @@ def beside_controls(features: dict, twin: bool) -> dict:
 
 
 def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
-    """Reward and KL by PPO update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere."""
+    """Reward and KL by update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere.
+
+    Of several methods also reward by KL, in the order of the updates: they can be compared where the curves pass the same KL.
+    """
     if not runs:
         return []
-    out = []
+    out, methods = [], {name: table["method"].iloc[0].upper() for name, table in runs}
+    several = len(set(methods.values())) > 1
+    runs = [(f"{name} ({methods[name]})" if several else name, table) for name, table in runs]
+    update = "update" if several else f"{next(iter(methods.values()))} update"
     shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
     for title, column, unit in shown:
         lines = [charts.Line(name, f"s{i % 6}", table["update"].tolist(), table[column].tolist()) for i, (name, table) in enumerate(runs)]
         last = "; ".join(f"{line.name} from {charts.number(line.y[0])} to {charts.number(line.y[-1])}" for line in lines)
-        out.append({"title": title, "svg": charts.lines(lines, ("PPO update", unit), f"{title}: {last}")})
+        out.append({"title": title, "svg": charts.lines(lines, (update, unit), f"{title}: {last}")})
+    if several:
+        lines = [charts.Line(name, f"s{i % 6}", table["kl"].tolist(), table["reward"].tolist()) for i, (name, table) in enumerate(runs)]
+        label = "Reward by KL: " + "; ".join(f"{line.name} to {charts.number(line.y[-1])} at {charts.number(line.x[-1])}" for line in lines)
+        axes = ("KL from the base model, nats a response", "mean reward of an update's episodes")
+        out.append({"title": "Reward by KL", "svg": charts.lines(lines, axes, label)})
     return out
 
 
