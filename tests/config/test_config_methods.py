@@ -12,6 +12,7 @@ COMMON = {
     "prompt_characters", "response_tokens", "reward_on", "segment",
 }  # fmt: skip
 DPO = "utility-dpo: {like: utility, method: dpo}"
+UTILITY = "pairs: [{model: tiny, reward: utility, corpus: reviews}]"
 PAIRS = "pairs: [{model: tiny, reward: utility-dpo, corpus: reviews}]"
 
 
@@ -67,7 +68,11 @@ def test_a_method_for_all():
             "rlhf.dpo.preferences.path is pairs.csv; it must be a .parquet or .jsonl file",
         ),
         (
-            "rlhf: {method: dpo, dpo: {preferences: {path: pairs.jsonl}}}",
+            "rlhf: {method: dpo, dpo: {preferences: {path: pairs.jsonl, tokens: 64}}}",
+            "rewards.utility-placebo.dpo.preferences is a file, from which a twin would learn the same; it must be empty",
+        ),
+        (
+            f"rlhf: {{method: dpo, dpo: {{preferences: {{path: pairs.jsonl}}}}}}\n{UTILITY}",
             "rlhf.dpo.preferences.tokens is 512, but model tiny reads at most 256 tokens",
         ),
     ],

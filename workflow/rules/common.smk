@@ -273,6 +273,13 @@ def method_of(pair):
     return "" if here.rlhf else METHODS[CONFIG.rlhf_of(here.reward).method]
 
 
+def preferred(pair):
+    """The file of preferences that a pair was tuned on here in place of its reward."""
+    _, model, reward, _ = pair.split("/")
+    settings = CONFIG.rlhf_of(reward)
+    return {"preferences": settings.dpo.preferences.path} if settings.preferred and not PAIRS[model, reward].rlhf else {}
+
+
 def pairs_that(tuned):
     """A pattern of the pairs that name a tuned checkpoint, or of those that do not."""
     names = [re.escape(f"{pair.model}/{pair.reward}") for pair in CONFIG.pairs if bool(pair.rlhf) == tuned]

@@ -9,7 +9,7 @@ import json
 import pandas as pd
 
 from rewardscope.files import whole
-from rewardscope.tables import methods
+from rewardscope.rlhf import methods
 
 runs = []
 for pair, file in zip(snakemake.params.pairs, snakemake.input.training, strict=True):

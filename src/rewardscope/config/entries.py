@@ -5,7 +5,7 @@ Defaults stand in config.yaml; here only keys that config.yaml leaves out have o
 What a check says goes on where the dotted name of its place ends: ` is 3; it must ..`, `.revision is v1; it needs hub`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Generic, Literal
 
 from pydantic import Field
@@ -135,6 +135,14 @@ class Lora(Section):
 METHODS = {"ppo": "PPO", "dpo": "DPO", "grpo": "GRPO", "rloo": "RLOO"}
 OWN_KEYS = {"ppo": ("ppo_epochs", "kl", "kl_target", "kl_horizon"), "dpo": ("dpo",), "grpo": ("grpo",), "rloo": ("rloo",)}
 OWNER = {key: method for method, keys in OWN_KEYS.items() for key in keys}
+
+
+def foreign(entry: Mapping, method: object, name: str) -> Iterator[str]:
+    """What is wrong with the keys of a raw entry that belong to another method than its own; `name`: the entry's, as it is shown."""
+    for key in entry:
+        if method in list(METHODS) and OWNER.get(key, method) != method:
+            way = f"remove it, or tune by {OWNER[key]}, or write {{like: {name}, method: {method}}} under another name"
+            yield f".{key} is a key of method {OWNER[key]}, but its method is {method}; {way}"
 
 
 class Rlhf(Section):

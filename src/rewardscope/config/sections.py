@@ -3,12 +3,15 @@
 Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
 """
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rewardscope.config.types import (
+    HUB,
     Address,
     AtLeast2,
     CorpusName,
@@ -47,6 +50,14 @@ class Pair(Section):
             yield " has reward and name; it must have one of them"
         elif self.name and not self.rlhf:
             yield " has a name in place of a reward, and no rlhf; without a reward nothing is tuned here: rlhf must be a tuned checkpoint"
+
+
+def tuned_checkpoint(rlhf: str) -> dict[str, str | None]:
+    """A pair's `rlhf:` as the keys of a model: `path`, or `hub` and `revision` where no folder has that name."""
+    name, _, revision = rlhf.partition("@")
+    if Path(rlhf).is_dir() or not re.fullmatch(HUB, name):
+        return {"path": rlhf}
+    return {"hub": name, "revision": revision or None}
 
 
 class Picks(Section):

@@ -5,6 +5,7 @@ from math import isfinite, isnan
 import pandas as pd
 
 from rewardscope.report import charts, verdict
+from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.findings import findings
 from rewardscope.report.provenance import made
@@ -178,30 +179,6 @@ def beside_controls(features: dict, twin: bool) -> dict:
     svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, RLHF - base", label, 0.0, 320)
     note = f"Table 3: “Yes” only where {'the net interval leaves' if twin else 'both net intervals leave'} 0 out (95\N{NO-BREAK SPACE}%)"
     return {"title": "The same beside its controls", "note": note, "svg": svg}
-
-
-def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
-    """Reward and KL by update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere.
-
-    Of several methods also reward by KL, in the order of the updates: they can be compared where the curves pass the same KL.
-    """
-    if not runs:
-        return []
-    out, methods = [], {name: table["method"].iloc[0].upper() for name, table in runs}
-    several = len(set(methods.values())) > 1
-    runs = [(f"{name} ({methods[name]})" if several else name, table) for name, table in runs]
-    update = "update" if several else f"{next(iter(methods.values()))} update"
-    shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
-    for title, column, unit in shown:
-        lines = [charts.Line(name, f"s{i % 6}", table["update"].tolist(), table[column].tolist()) for i, (name, table) in enumerate(runs)]
-        last = "; ".join(f"{line.name} from {charts.number(line.y[0])} to {charts.number(line.y[-1])}" for line in lines)
-        out.append({"title": title, "svg": charts.lines(lines, (update, unit), f"{title}: {last}")})
-    if several:
-        lines = [charts.Line(name, f"s{i % 6}", table["kl"].tolist(), table["reward"].tolist()) for i, (name, table) in enumerate(runs)]
-        label = "Reward by KL: " + "; ".join(f"{line.name} to {charts.number(line.y[-1])} at {charts.number(line.x[-1])}" for line in lines)
-        axes = ("KL from the base model, nats a response", "mean reward of an update's episodes")
-        out.append({"title": "Reward by KL", "svg": charts.lines(lines, axes, label)})
-    return out
 
 
 def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list[dict]:

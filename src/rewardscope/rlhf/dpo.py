@@ -87,4 +87,4 @@ def train(
         peft_config=trainers.lora(settings),
         callbacks=[_Measured(watch, epochs * settings["batch"] // settings["minibatch"], tokens, answered)],
     )
-    return trainers.run(trainer, folder, work, {"loss": "loss", "accuracy": "rewards/accuracies"})
+    return trainers.run(trainer, settings, folder, work, {"loss": "loss", "accuracy": "rewards/accuracies"})

@@ -58,7 +58,6 @@ def train(
         top_p=1.0,
         beta=settings["beta"],
         shuffle_dataset=False,
-        save_only_model=False,
     )
     base = models.load(folder, device=device)
     watch = trainers.Watch(base, settings, work)
@@ -78,7 +77,7 @@ def train(
         processing_class=padded(tokenizer, pad),
         peft_config=trainers.lora(settings),
     )
-    trainers.place_(policy)
+    trainers.place_(trainer.model, policy)
     if trainer.ref_model is not None:
         trainers.place_(trainer.ref_model)
-    return trainers.run(trainer, folder, work, {"loss": "loss"})
+    return trainers.run(trainer, settings, folder, work, {"loss": "loss"})

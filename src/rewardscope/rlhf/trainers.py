@@ -22,6 +22,7 @@ from rewardscope.rlhf.ppo import diverged
 from rewardscope.run.job import log
 
 KEPT = 2  # checkpoints: should the newest be damaged, the one before it serves
+COLUMNS = ["update", "episode", "tokens", "reward", "kl"]
 ROW = "rewardscope"  # key of our rows in the trainer's history, which its checkpoints keep
 
 
@@ -61,9 +62,12 @@ def lora(settings: dict):
     return LoraConfig(r=settings["lora"]["rank"], lora_alpha=settings["lora"]["alpha"], target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def place_(model: nn.Module) -> None:
-    """Count positions from the first token that is no padding, as generation does: TRL's trainers pad on the left and do not say so."""
-    if "position_ids" not in inspect.signature(model.forward).parameters:
+def place_(model: nn.Module, within: nn.Module | None = None) -> None:
+    """Count positions from the first token that is no padding, as generation does: TRL's trainers pad on the left and do not say so.
+
+    `within`: the language model that `model`, an adapter around it, passes its arguments on to.
+    """
+    if "position_ids" not in inspect.signature((within or model).forward).parameters:
         return
 
     def hook(_module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
@@ -162,7 +166,7 @@ def newest(work: Path) -> Path | None:
     return None
 
 
-def run(trainer: Trainer, folder: str | Path, work: Path, figures: dict[str, str]) -> tuple[nn.Module, pd.DataFrame]:
+def run(trainer: Trainer, settings: dict, folder: str | Path, work: Path, figures: dict[str, str]) -> tuple[nn.Module, pd.DataFrame]:
     """Train from the newest checkpoint in `work`, or the start; the tuned model in the form of the one in `folder`, and a row an update.
 
     `figures`: further columns, and the trainer's name of what they are the mean of over the steps of an update.
@@ -171,7 +175,7 @@ def run(trainer: Trainer, folder: str | Path, work: Path, figures: dict[str, str
     trainer.add_callback(_Checkpoints())
     found = newest(work)
     trainer.train(resume_from_checkpoint=str(found) if found else None)
-    tuned = trainer.model.merge_and_unload() if hasattr(trainer.model, "merge_and_unload") else trainer.model
+    tuned = trainer.model.merge_and_unload() if "lora" in settings else trainer.model
     policy, tensors = models.load(folder), tuned.state_dict()
     policy.load_state_dict({name: tensors[name].detach().cpu() for name in policy.state_dict()})
     rows: list[dict] = []
@@ -182,4 +186,4 @@ def run(trainer: Trainer, folder: str | Path, work: Path, figures: dict[str, str
             for column, name in figures.items():
                 rows[-1][column].append(entry[name])
     means = [{key: sum(value) / len(value) if isinstance(value, list) else value for key, value in row.items()} for row in rows]
-    return policy, pd.DataFrame(means)
+    return policy, pd.DataFrame(means, columns=[*COLUMNS, *figures])  # a checkpoint has sorted them

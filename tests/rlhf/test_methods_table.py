@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from rewardscope.tables import methods
+from rewardscope.rlhf import methods
 
 
 def run(method: str, kl: list[float], reward: list[float]) -> pd.DataFrame:
