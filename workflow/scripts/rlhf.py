@@ -5,6 +5,9 @@ from rewardscope.run import job
 job.start(snakemake)
 
 import json
+import os
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # each of TRL's trainers would send a ping
 
 import pandas as pd
 

@@ -3,7 +3,6 @@
 import atexit
 import io
 import logging
-import os
 import sys
 import time
 import traceback
@@ -35,7 +34,6 @@ def start(snakemake) -> None:
     and one line of it to the terminal.
     """
     orphans.watch()
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL's trainers would send a ping each
     log_file = snakemake.log[0]
     numerics.settle(snakemake.params.get("torch_threads", 1))
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
