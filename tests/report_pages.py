@@ -100,7 +100,7 @@ def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
         "tables/table4.csv": pd.DataFrame([names | TABLE4 | {"note": hostile}, twin | TWIN4]),
     }
     tables |= {"tables/step4.csv": pd.DataFrame([names | STEP4]), "tables/scores.csv": pd.DataFrame(scored(names))}
-    updates = pd.DataFrame({"update": [1, 2, 3], "reward": [0.0, 0.2, 0.5], "kl": [-1e-8, 1.0, 2.0]})
+    updates = pd.DataFrame({"method": "ppo", "update": [1, 2, 3], "reward": [0.0, 0.2, 0.5], "kl": [-1e-8, 1.0, 2.0]})
     data = {"tokens": {"tiny": ["The", " film" + hostile, "\n."]}, "features": [feature(i, hostile) for i in range(count)]}
     pairs = [PAIR, TWIN]
     page = report_sections.page(

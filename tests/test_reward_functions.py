@@ -34,11 +34,14 @@ def loaded(source: str):
     return rewards.load({"words": None, "function": source, "classifier": None})
 
 
+LIST = "it must return a list of numbers, one per text, in order"
+
+
 def complaint(source: str, texts=TEXTS) -> str:
     with pytest.raises(UserError) as caught:
         loaded(source)(texts)
     assert "\n" not in str(caught.value)
-    return str(caught.value).replace(source, "SOURCE").replace(source.rsplit(":", 1)[0], "FILE")
+    return str(caught.value).replace(source, "SOURCE").replace(source.rsplit(":", 1)[0], "FILE").replace(LIST, "LIST")
 
 
 # ---- what runs -------------------------------------------------------------------------------
@@ -160,8 +163,19 @@ def test_the_check_runs_nothing(source, tmp_path):
         ("def f():\n    score = 1\n", "FILE: the file fails when it is loaded (KeyError: 'score')"),
         ("score = 3\n", "SOURCE failed on 3 texts (TypeError: 'int' object is not callable)"),
         ("def score():\n    return []\n", "SOURCE failed on 3 texts (TypeError: score() takes 0 positional arguments but 1 was given)"),
-        ("def score(texts):\n    pass\n", "SOURCE failed on 3 texts (TypeError: 'NoneType' object is not iterable)"),
-        ("def score(texts):\n    return 0.5\n", "SOURCE failed on 3 texts (TypeError: 'float' object is not iterable)"),
+        ("def score(texts):\n    pass\n", "SOURCE returned None, of type NoneType; LIST"),
+        ("def score(texts):\n    return 0.5\n", "SOURCE returned 0.5, of type float; LIST"),
+        (
+            "def score(texts):\n    return {t: 1.0 for t in texts}\n",
+            "SOURCE returned {'four': 1.0, 'a dozen here': 1.0, '': 1, of type dict; LIST",
+        ),
+        (
+            "def score(texts):\n    return {1, 2, 3}\n",
+            "SOURCE returned {1, 2, 3}, of type set; LIST",
+        ),
+        ("def score(texts):\n    return '123'\n", "SOURCE returned '123', of type str; LIST"),
+        ("def score(texts):\n    raise SystemExit(3)\n", "SOURCE failed on 3 texts (SystemExit: 3)"),
+        ("def score(texts):\n    yield 1\n    exit()\n", "SOURCE failed on 3 texts (SystemExit: None)"),
         ("def score(texts):\n    raise ValueError('of\\ntwo lines')\n", "SOURCE failed on 3 texts (ValueError: of two lines)"),
         ("def score(texts):\n    yield 1\n    1 / 0\n", "SOURCE failed on 3 texts (ZeroDivisionError: division by zero)"),
         ("def score(texts):\n    return [1.0]\n", "SOURCE returned 1 rewards for 3 texts; it must return one number per text, in order"),

@@ -20,7 +20,7 @@ LINES = [
     ("pairs: [{model: tiny, rewrd: utility, corpus: reviews}]", "pairs[0].rewrd is not a key; did you mean pairs[0].reward?"),
     (
         "pairs: [{model: tiny, name: audited, corpus: reviews}]",
-        "pairs[0] has a name in place of a reward, and no rlhf; without a reward there is no PPO: rlhf must be a tuned checkpoint",
+        "pairs[0] has a name in place of a reward, and no rlhf; without a reward nothing is tuned here: rlhf must be a tuned checkpoint",
     ),
     ("pairs: [{model: tiny, name: x, reward: utility, corpus: reviews, rlhf: x}]", "pairs[0] has reward and name; it must have one of them"),
     (

@@ -90,6 +90,12 @@ def test_why_there_is_no_list_with_the_reward(of_run, says):
     assert findings_table.problem(of_run) == says
 
 
+def test_a_list_says_how_the_model_was_tuned():
+    assert findings_table.named("m", "r", "", "DPO") == "m, tuned by DPO on r"
+    assert findings_table.named("m", "r", "", float("nan")) == "m, tuned on r"  # a checkpoint that was given, from the table's file
+    assert findings_table.named("m", "r", "no reward was given", "") == "m, r"
+
+
 def test_an_empty_list_is_told_of_too(tmp_path, capsys):
     """Of each mode that is expected, and beside contexts that need no dictionary."""
     names = {"model": "m", "reward": "r", "problem": ""}

@@ -61,7 +61,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     page |= {
         "pairs": report_sections.screens(
             {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
-            {name: [unknown, unknown]}, {}, {name: absent}, {}, {name},
+            {name: [unknown, unknown]}, {}, {name: absent}, {}, {name}, {},
         ),
         "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
         "worded": False,
@@ -203,6 +203,22 @@ def test_layers_looked_into_are_not_those_of_table_7(picks, shown):
 
 def test_a_pair_of_checkpoints_has_no_curves():
     assert report_sections.run_charts([]) == []
+
+
+def test_curves_name_their_method():
+    """Several methods stand beside one another by KL too, as equal updates of theirs are not equally far from the base."""
+    one = pd.DataFrame({"method": "dpo", "update": [1, 2], "reward": [0.0, 0.5], "kl": [0.0, 2.0]})
+    charts = report_sections.run_charts([("tiny u run 1", one)])
+    assert [chart["title"] for chart in charts] == ["Reward", "KL"] and "DPO update" in charts[0]["svg"] and "PPO" not in charts[0]["svg"]
+    charts = report_sections.run_charts([("a", one), ("b", one.assign(method="grpo", kl=[0.0, 4.0]))])
+    assert [chart["title"] for chart in charts] == ["Reward", "KL", "Reward by KL"] and ">update<" in charts[0]["svg"]
+    assert "Reward by KL: a (DPO) to 0.50 at 2.00; b (GRPO) to 0.50 at 4.00" in charts[2]["svg"]
+
+
+def test_a_model_tuned_on_a_file_s_pairs_was_not_tuned_on_the_reward():
+    said = report_completions.described({**REWARD, "preferences": "pairs.jsonl"}, [])
+    yardstick = "the chosen responses of the pairs in pairs.jsonl. The reward, which it was not tuned on, is a yardstick here: "
+    assert said == yardstick + report_completions.described(REWARD, [])
 
 
 def test_a_long_table_is_cut_and_says_so():

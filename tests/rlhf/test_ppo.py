@@ -24,7 +24,7 @@ from rewardscope.rlhf.ppo import RewardModule, ValueModel, adapted_kl, clip_befo
 CPU = torch.device("cpu")
 PROMPTS = 5  # the seed of the prompts of most runs here
 SETTINGS = {
-    "updates": 4, "batch": 8, "minibatch": 4, "ppo_epochs": 2, "learning_rate": 1e-3, "adam_epsilon": 1e-5, "max_grad_norm": 1.0, "kl": 0.05,
+    "method": "ppo", "updates": 4, "batch": 8, "minibatch": 4, "ppo_epochs": 2, "learning_rate": 1e-3, "adam_epsilon": 1e-5, "max_grad_norm": 1.0, "kl": 0.05,
     "kl_target": 6.0, "kl_horizon": 100, "max_kl": 100.0, "temperature": 1.0, "prompt_tokens": [2, 9],
     "prompt_characters": 40, "response_tokens": 6, "reward_on": "both", "segment": 2,
 }  # fmt: skip
@@ -240,7 +240,7 @@ def undisturbed(tmp_path_factory):
 def test_rows(undisturbed):
     (policy, rows), reward, _ = undisturbed
     assert rows.columns.tolist() == [
-        "update", "episode", "reward", "kl", "kl_coefficient", "entropy", "policy_loss", "value_loss", "clipped",
+        "update", "episode", "tokens", "reward", "kl", "kl_coefficient", "entropy", "policy_loss", "value_loss", "clipped",
     ]  # fmt: skip
     assert rows["update"].tolist() == [1, 2, 3, 4] and rows["episode"].tolist() == [8, 16, 24, 32]
     assert rows["reward"].tolist() == pytest.approx([np.mean(values) for values in reward.values], rel=1e-6)
@@ -426,8 +426,9 @@ def test_nothing_is_read_behind_the_end_token(tmp_path, judged):
     model.save_pretrained(tmp_path / "base")
     tiny.tokenizer().save_pretrained(tmp_path / "base")
     reward = Recorder()
-    train(tmp_path / "work", reward, folder=tmp_path / "base", updates=1, ppo_epochs=1, reward_on="completion")
+    _, log = train(tmp_path / "work", reward, folder=tmp_path / "base", updates=1, ppo_epochs=1, reward_on="completion")
     responses = [row[9:] for row in judged]
+    assert log["tokens"].tolist() == [sum(token != 1 for row in responses for token in row)]
     ended = [(row[: row.index(0)], row[row.index(0) + 1 :]) for row in responses if 0 in row[:-1]]
     assert len(ended) > 4 and sum(len(before) > 0 for before, _ in ended) > 1
     assert all(set(after) == {1} for _, after in ended)  # padding

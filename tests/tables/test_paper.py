@@ -24,7 +24,7 @@ def test_numbers_are_numbers():
     def leaves(value):
         return [leaf for child in value.values() for leaf in leaves(child)] if isinstance(value, dict) else [value]
 
-    assert {leaf for leaf in leaves(VALUES) if isinstance(leaf, str)} == {"weights"}
+    assert {leaf for leaf in leaves(VALUES) if isinstance(leaf, str)} == {"weights", "ppo"}
     assert VALUES["table1"]["learning_rate"] == 0.000001
 
 
@@ -48,9 +48,18 @@ def test_beside():
 
 
 def test_table1():
-    settings = {"batch": 64, "kl": 0.1, "learning_rate": 1e-6, "max_grad_norm": 1.0, "minibatch": 16, "updates": 32, "reward_on": "both"}
+    settings = {
+        "method": "ppo",
+        "batch": 64,
+        "kl": 0.1,
+        "learning_rate": 1e-6,
+        "max_grad_norm": 1.0,
+        "minibatch": 16,
+        "updates": 32,
+        "reward_on": "both",
+    }
     rows = table1.rows(settings, {"model": "tiny", "reward": "utility", "run": "run2"})
-    assert [row["setting"] for row in rows] == ["batch", "minibatch", "kl", "max_grad_norm", "learning_rate", "updates", "reward_on"]
+    assert [row["setting"] for row in rows] == ["method", "batch", "minibatch", "kl", "max_grad_norm", "learning_rate", "updates", "reward_on"]
     assert all((row["model"], row["reward"], row["run"]) == ("tiny", "utility", "run2") for row in rows)
     found = compared(rows)
     assert found["batch"] == ("64", "64", "Table 1", "equal") and found["learning_rate"] == ("1e-06", "1e-06", "Table 1", "equal")
@@ -59,9 +68,15 @@ def test_table1():
     assert list(pd.DataFrame(rows, columns=table1.COLUMNS)) == list(rows[0])
 
 
+def test_table1_of_another_method():
+    """Its settings alone: what the paper's mean is PPO's."""
+    rows = table1.rows({"method": "dpo", "batch": 64, "beta": 0.1}, {"model": "tiny", "reward": "utility-dpo", "run": "run1"})
+    assert compared(rows) == {"method": ("dpo", "ppo", "Table 1", "differs"), "batch": ("64", None, None, None), "beta": ("0.1", None, None, None)}
+
+
 def test_table1_of_a_run_that_did_not_record_a_setting():
     with pytest.raises(KeyError, match="minibatch"):
-        table1.rows({"batch": 64}, {})
+        table1.rows({"method": "ppo", "batch": 64}, {})
 
 
 def test_table2_of_a_model_of_the_paper():

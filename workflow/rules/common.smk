@@ -10,6 +10,7 @@ from rewardscope.run import adopt, gpus
 from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
+from rewardscope.config.entries import METHODS
 from rewardscope.files import sweep
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
@@ -260,6 +261,25 @@ def reward_files(reward):
     return given(function_files(reward) + [words] * (words not in (None, "vader")))
 
 
+def preference_files(reward):
+    """A file of preferences that a reward's method learns from."""
+    settings = CONFIG.rlhf_of(reward)
+    return given([settings.dpo.preferences.path] if settings.preferred else [])
+
+
+def method_of(pair):
+    """How a pair was tuned here, in its name: PPO, DPO, ...; empty of a checkpoint that was given."""
+    here = PAIRS[tuple(pair.split("/")[1:3])]
+    return "" if here.rlhf else METHODS[CONFIG.rlhf_of(here.reward).method]
+
+
+def preferred(pair):
+    """The file of preferences that a pair was tuned on here in place of its reward."""
+    _, model, reward, _ = pair.split("/")
+    settings = CONFIG.rlhf_of(reward)
+    return {"preferences": settings.dpo.preferences.path} if settings.preferred and not PAIRS[model, reward].rlhf else {}
+
+
 def pairs_that(tuned):
     """A pattern of the pairs that name a tuned checkpoint, or of those that do not."""
     names = [re.escape(f"{pair.model}/{pair.reward}") for pair in CONFIG.pairs if bool(pair.rlhf) == tuned]
@@ -275,7 +295,7 @@ def beside_tuned(wildcards):
     """What is written beside a tuned model: who reads the model asks for both.
 
     `rlhf` and `tuned` write different files there, and Snakemake compares a job's params only where all its outputs
-    are there: else a pair that is given a checkpoint after PPO would go on with PPO's model.
+    are there: else a pair that is given a checkpoint after it was tuned here would go on with the old model.
     """
     here = parts(wildcards)
     if here["side"] == "base":

@@ -82,6 +82,7 @@ rule findings_table:
         code=code("findings_table"),
         pairs=all_pairs(),
         twins=TWINS,
+        methods={"/".join(pair.split("/")[1:3]): method_of(pair) for pair in all_pairs()},
         kept=CONFIG.findings.kept,
         threshold=CONFIG.findings.threshold,
     script:

@@ -59,7 +59,7 @@ rule report:
         tokens=CONFIG.activations.tokens,
         scorers=SCORERS,
         words=WORDS,
-        rewards={pair: source_of(own(here)) for pair, here in AS_WILDCARDS.items()},
+        rewards={pair: source_of(own(here)) | preferred(pair) for pair, here in AS_WILDCARDS.items()},
         twins=TWINS,
     script:
         "../scripts/report.py"

@@ -4,6 +4,7 @@ rule rlhf:
         train=corpus_file("train"),
         reward=lambda w: reward_files(own(w)),
         stored=lambda w: stored(own(w)),
+        preferences=lambda w: preference_files(own(w)),
     output:
         model=directory(at("{pair}/rlhf/model")),
         training=at("{pair}/rlhf/training.parquet"),
@@ -25,7 +26,7 @@ rule rlhf:
         device=CONFIG.device,
         reward=lambda w: source_of(own(w)),
         corpus=lambda w: parts(w)["corpus"],
-        settings=lambda w: section(CONFIG.rlhf_of(parts(w)["reward"])),
+        settings=lambda w: CONFIG.rlhf_of(own(w)).settings(),
     script:
         "../scripts/rlhf.py"
 

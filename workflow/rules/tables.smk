@@ -94,6 +94,27 @@ rule quality:
         "../scripts/quality.py"
 
 
-for name in ("table3", "table4", "quality"):
+# Reward and KL of every run that is tuned here; those of one model and reward source are compared at one KL.
+rule methods:
+    input:
+        training=[at(f"{pair}/rlhf/training.parquet") for pair in TUNED_HERE],
+    output:
+        table=at("tables/methods.csv"),
+    log:
+        at("logs/methods.log"),
+    benchmark:
+        at("benchmarks/methods.tsv")
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("methods"),
+        pairs=TUNED_HERE,
+        rewards={pair: source_of(own(AS_WILDCARDS[pair])) for pair in TUNED_HERE},
+    script:
+        "../scripts/methods.py"
+
+
+for name in ("table3", "table4", "quality", "methods"):
     TARGETS[name] = [at(f"tables/{name}.csv")]
 TARGETS["perplexity"] = [at(f"models/{model}/perplexity.json") for model in CORPUS_OF]

@@ -21,7 +21,12 @@ rows = []
 for (model, reward), table in groups.items():
     twins = [groups[model, twin] for twin, true in params.twins.items() if true == reward and (model, twin) in groups]
     beside = pd.concat(twins, ignore_index=True) if twins else None
-    names = {"model": model, "reward": reward, "problem": findings_table.problem(problems[model, reward])}
+    names = {
+        "model": model,
+        "reward": reward,
+        "method": params.methods[f"{model}/{reward}"],
+        "problem": findings_table.problem(problems[model, reward]),
+    }
     found = findings_table.rows(table, beside, params.kept, params.threshold, names)
     rows += [*found, *findings_table.unscored(found, len(problems[model, reward]), params.threshold, names)]
 with whole(snakemake.output.table) as file:

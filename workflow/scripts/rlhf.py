@@ -5,6 +5,9 @@ from rewardscope.run import job
 job.start(snakemake)
 
 import json
+import os
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # each of TRL's trainers would send a ping
 
 import pandas as pd
 
@@ -13,9 +16,10 @@ from rewardscope.files import finished, resumable, whole
 from rewardscope.models import agreement, models
 from rewardscope.numerics import device_of
 from rewardscope.rewards import rewards
-from rewardscope.rlhf import ppo
+from rewardscope.rlhf import dpo, online, ppo
 from rewardscope.seeds import derive
 
+TRAIN = {"ppo": ppo.train, "dpo": dpo.train, "grpo": online.train, "rloo": online.train}
 SEEN = 200  # train documents that tell whether a reward is constant
 
 params, files = snakemake.params, snakemake.input
@@ -33,9 +37,10 @@ if len(set(judge(texts[:SEEN]))) == 1 and not params.reward["twin_of"]:
         snakemake,
         f"the reward {reward} is the same, {judge(texts[:1])[0]:g}, for each of the first {len(texts[:SEEN])} train documents: {empty}{words}",
     )
-policy, training = ppo.train(files.model, texts, judge, params.settings, seed, prompts, work, device)
+method = params.settings["method"]
+policy, training = TRAIN[method](files.model, texts, judge, params.settings, seed, prompts, work, device)
 with whole(snakemake.output.training) as file:
-    training.to_parquet(file, index=False)
+    training.assign(method=method).to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:
     file.write_text(json.dumps(params.settings, indent=1, sort_keys=True) + "\n")
 with whole(snakemake.output.model) as folder:
@@ -44,5 +49,5 @@ with whole(snakemake.output.model) as folder:
     checksums.write(folder)
     if agreement.equal(files.model, folder) and not params.reward["twin_of"]:
         noise = "base and RLHF are one model, and what tables say of their features is the autoencoders' noise"
-        job.warn(snakemake, f"PPO on the reward {reward} changed no weight: {noise}")
+        job.warn(snakemake, f"{method.upper()} on the reward {reward} changed no weight: {noise}")
 finished(work)

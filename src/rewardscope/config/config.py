@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from pathlib import Path, PurePosixPath
@@ -12,7 +11,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
+from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded, foreign
 from rewardscope.config.sections import (
     Activations,
     Causes,
@@ -27,8 +26,9 @@ from rewardscope.config.sections import (
     Scores,
     Sweeps,
     Threads,
+    tuned_checkpoint,
 )
-from rewardscope.config.types import HUB, Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole, unusable
+from rewardscope.config.types import Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole, unusable
 from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
 from rewardscope.errors import UserError
 from rewardscope.run.budget import WIDEST
@@ -62,7 +62,7 @@ class Config(Section):
     models: Library[Model] = Field(description="library of base models")
     rewards: Library[Reward] = Field(description="library of rewards")
     sae_recipes: Library[Recipe] = Field(description="section 5.2 and Appendix H")
-    rlhf: Rlhf = Field(description="PPO (TRL); any key may be set for one reward under `rewards`")
+    rlhf: Rlhf = Field(description="how base models are tuned (TRL); any key may be set for one reward under `rewards`")
     activations: Activations = Field(description="what is read from the models")
     features: Features = Field(description="which features are kept")
     explain: Explain = Field(description="how features are put into words")
@@ -99,6 +99,8 @@ class Config(Section):
             if reward.twin_of and (true := self.rewards[reward.twin_of]).twin_of:
                 known = "" if self.rewards[true.twin_of].twin_of else f", {show(true.twin_of)}"
                 yield f"rewards.{name}.twin_of is {show(reward.twin_of)}, a twin itself; it must be the true reward{known}"
+            elif reward.twin_of and reward.preferred:
+                yield f"rewards.{name}.dpo.preferences is a file, from which a twin would learn the same; it must be empty"
             elif reward.kind == "words" and not self.rewards[reward.twin_of].words:
                 yield f"rewards.{name}.kind is words, but {show(reward.twin_of)} has no word table; it must be noise or zero"
         first: dict[tuple[str, str], int] = {}
@@ -117,8 +119,7 @@ class Config(Section):
                 yield f"pairs[{i}].corpus is {pair.corpus}; it must be that of the pair that {pair.reward} is a twin of"
             elif self.shares_base() and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
                 why = "layers are pinned" if self.layers else "picks.shared is true"
-                only = f"model {pair.model} has one corpus when {why}: {corpora[pair.model]}"
-                yield f"pairs[{i}].corpus is {pair.corpus}, but {only}"
+                yield f"pairs[{i}].corpus is {pair.corpus}, but model {pair.model} has one corpus when {why}: {corpora[pair.model]}"
         yield from self._unmade()
         yield from dict.fromkeys(text for pair in self.pairs for text in self._too_much(pair))  # once, where several pairs ask for it
 
@@ -155,7 +156,8 @@ class Config(Section):
             "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
             "findings.prefix + findings.new": self.findings.prefix + self.findings.new,
             "causes.prefix + causes.new": self.causes.prefix + self.causes.new,
-            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no PPO
+            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no tuning
+            f"{place}.dpo.preferences.tokens": own.dpo.preferences.tokens if own.preferred and not pair.rlhf else 0,
         }
         for key, n in lengths.items():
             if n > model.context:
@@ -201,14 +203,6 @@ def load(raw: Mapping) -> Config:
     raise ConfigError(f"config: {first}" + (f" (and {len(others)} more)" if others else ""))
 
 
-def tuned_checkpoint(rlhf: str) -> dict[str, str | None]:
-    """A pair's `rlhf:` as the keys of a model: `path`, or `hub` and `revision` where no folder has that name."""
-    name, _, revision = rlhf.partition("@")
-    if Path(rlhf).is_dir() or not re.fullmatch(HUB, name):
-        return {"path": rlhf}
-    return {"hub": name, "revision": revision or None}
-
-
 def check_files(config: Config) -> None:
     """Raise ConfigError where a corpus or checkpoint that a pair needs is not there: now, not after hours of work."""
     cache, results = (Path(os.path.realpath(path)) for path in (config.cache, config.results))  # links and `..` resolved
@@ -227,6 +221,8 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"models.{pair.model}.path", model.path
         if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
             yield f"pairs[{i}].rlhf", path
+        if (own := config.rewards[pair.reward]).preferred and not pair.rlhf:
+            yield f"rewards.{pair.reward}.dpo.preferences.path", own.dpo.preferences.path
         judge = config.true_reward(pair.reward).classifier
         if judge and judge.path:
             yield f"rewards.{config.rewards[pair.reward].twin_of or pair.reward}.classifier.path", judge.path
@@ -248,8 +244,19 @@ def _resolve(raw: Mapping) -> dict:
     if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
         known = isinstance(raw.get("rlhf"), Mapping)
         full["rewards"] = {name: _merge(raw["rlhf"], _twin(entry, rewards)) for name, entry in rewards.items()} if known else {}
+        _own_keys(raw, full["rewards"])
         full["rewards"] = _unrewarded(raw) | full["rewards"]
     return full
+
+
+def _own_keys(raw: Mapping, rewards: Mapping) -> None:
+    """Refuse a key of another method in an entry that says its method or that a pair names. What it inherits is no mistake: it is not read."""
+    pairs = raw["pairs"] if isinstance(raw.get("pairs"), list | tuple) else []
+    used = [pair.get("reward") for pair in pairs if isinstance(pair, Mapping)]
+    for name, entry in raw["rewards"].items():
+        if isinstance(entry, Mapping) and isinstance(rewards.get(name), Mapping) and ("method" in entry or name in used):
+            for text in foreign(entry, rewards[name].get("method"), show(name)):
+                raise ConfigError(f"config: rewards.{show(name)}{text}")
 
 
 def _unrewarded(raw: Mapping) -> dict[str, Unrewarded]:

@@ -5,18 +5,21 @@ Defaults stand in config.yaml; here only keys that config.yaml leaves out have o
 What a check says goes on where the dotted name of its place ends: ` is 3; it must ..`, `.revision is v1; it needs hub`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Generic, Literal
 
 from pydantic import Field
 
 from rewardscope.config.types import (
+    AtLeast2,
     CorpusName,
     Data,
     Function,
     Hub,
     Lexicon,
     NotNegative,
+    NotNegativeNumber,
+    Pairs,
     Plain,
     Positive,
     Precision,
@@ -105,22 +108,67 @@ class Model(Entry):
         yield from self._one_of("pretrain", "hub", "path")
 
 
+class Preferences(Section):
+    path: Pairs = Field(description="a file of pairs: parquet or jsonl")
+    prompt: Plain | None = Field(None, description="column of the prompt; empty: what chosen and rejected begin with alike")
+    chosen: Plain = Field("chosen", description="column of the better text, or list of messages (role, content)")
+    rejected: Plain = Field("rejected", description="column of the worse one")
+    tokens: AtLeast2 = Field(
+        512, description="longest prompt with its completion, tokens; a longer completion is cut, a pair without room for one left out"
+    )
+
+
+class Dpo(Section):
+    beta: Positive = Field(description="DPO's temperature: the larger, the nearer the policy stays to the base model")
+    epochs: Whole = Field(description="passes over an update's pairs")
+    preferences: Preferences | None = Field(None, description="pairs of a file; empty: two samples of the base model, ranked by the reward")
+
+
+class Grouped(Section):
+    beta: NotNegativeNumber = Field(description="weight of the KL to the base model; 0: none")
+    epochs: Whole = Field(description="passes over an update's episodes")
+    generations: AtLeast2 = Field(description="episodes of a prompt, which are compared with one another")
+
+
+class Lora(Section):
+    rank: Whole = Field(description="rank of the update of each linear layer")
+    alpha: Positive = Field(description="its scale is alpha / rank")
+
+
+METHODS = {"ppo": "PPO", "dpo": "DPO", "grpo": "GRPO", "rloo": "RLOO"}
+OWN_KEYS = {"ppo": ("ppo_epochs", "kl", "kl_target", "kl_horizon"), "dpo": ("dpo",), "grpo": ("grpo",), "rloo": ("rloo",)}
+OWNER = {key: method for method, keys in OWN_KEYS.items() for key in keys}
+
+
+def foreign(entry: Mapping, method: object, name: str) -> Iterator[str]:
+    """What is wrong with the keys of a raw entry that belong to another method than its own; `name`: the entry's, as it is shown."""
+    for key in entry:
+        if method in list(METHODS) and OWNER.get(key, method) != method:
+            way = f"remove it, or tune by {OWNER[key]}, or write {{like: {name}, method: {method}}} under another name"
+            yield f".{key} is a key of method {OWNER[key]}, but its method is {method}; {way}"
+
+
 class Rlhf(Section):
-    updates: Whole = Field(description="PPO updates")
-    batch: Whole = Field(description="episodes an update (Table 1)")
+    method: Literal["ppo", "dpo", "grpo", "rloo"] = Field(description="how a model is tuned; each has keys of its own")
+    updates: Whole = Field(description="updates")
+    batch: Whole = Field(description="episodes an update (Table 1); of dpo two are a pair")
     minibatch: Whole = Field(description="episodes an optimizer step (Table 1)")
-    ppo_epochs: Whole = Field(description="passes over an update's episodes")
+    ppo_epochs: Whole = Field(description="ppo: passes over an update's episodes")
     learning_rate: Positive = Field(description="Table 1: 1e-6, for models of 70 M parameters and more")
     adam_epsilon: Positive = Field(description="Adam's epsilon: TRL 1.12 has 1e-5, torch and TRL of 2023 1e-8")
     max_grad_norm: Positive = Field(description="gradients are clipped at this norm (Table 1)")
-    kl: Annotated[float, Field(ge=0)] = Field(description="initial KL coefficient (Table 1: 0.5)")
-    kl_target: Positive = Field(description="adaptive controller: target of the summed KL, nats per response")
-    kl_horizon: Whole = Field(description="the controller's horizon, episodes")
+    kl: NotNegativeNumber = Field(description="ppo: initial KL coefficient (Table 1: 0.5)")
+    kl_target: Positive = Field(description="ppo: adaptive controller: target of the summed KL, nats per response")
+    kl_horizon: Whole = Field(description="ppo: the controller's horizon, episodes")
+    dpo: Dpo = Field(description="keys of method dpo")
+    grpo: Grouped = Field(description="keys of method grpo")
+    rloo: Grouped = Field(description="keys of method rloo")
+    lora: Lora | None = Field(None, description="dpo, grpo, rloo: train a low-rank adapter, merged into the tuned model; empty: all weights")
     max_kl: Positive = Field(description="stop with an error above this KL: the run has diverged")
     temperature: Positive = Field(description="sampling temperature of the responses")
     prompt_tokens: tuple[Whole, Whole] = Field(strict=False, description="prompt length [low, high], drawn uniformly")
     prompt_characters: NotNegative = Field(description="prompts are cut from documents longer than this")
-    response_tokens: Whole = Field(description="response length; TRL's is fixed (the authors draw 8 to 19)")
+    response_tokens: Whole = Field(description="response length; of ppo and dpo it is fixed (the authors draw 8 to 19)")
     reward_on: Literal["both", "completion"] = Field(description="the reward sees prefix and completion (both) or the completion")
     segment: Whole = Field(description="updates between checkpoints; a killed run repeats at most one segment")
 
@@ -128,6 +176,24 @@ class Rlhf(Section):
         yield from self._multiple("batch", "minibatch")
         if self.prompt_tokens[0] > self.prompt_tokens[1]:
             yield f".prompt_tokens is {list(self.prompt_tokens)}; it must be the least length, then the greatest"
+        if self.method == "dpo" and self.minibatch % 2:
+            yield f".minibatch is {self.minibatch}; it must be even, as method dpo takes two episodes for a pair"
+        if self.method in ("grpo", "rloo") and self.batch % (n := dict(self)[self.method].generations):
+            yield f".batch is {self.batch}; it must be a multiple of {self.method}.generations ({n})"
+        if self.method == "ppo" and self.lora:
+            yield ".lora needs method dpo, grpo or rloo; method is ppo, which trains all weights"
+
+    def settings(self) -> dict:
+        """The keys that the method reads, its own beside the common ones: what a tuning is told, and what Table 1 shows."""
+        values = self.model_dump(mode="json", include=set(Rlhf.model_fields))
+        own = {} if self.method == "ppo" else values[self.method]
+        common = {key: value for key, value in values.items() if key not in OWNER or OWNER[key] == self.method == "ppo"}
+        return {key: value for key, value in (common | own).items() if value is not None}
+
+    @property
+    def preferred(self) -> bool:
+        """Whether the tuning reads preferences of a file."""
+        return self.method == "dpo" and self.dpo.preferences is not None
 
     @property
     def episode(self) -> int:

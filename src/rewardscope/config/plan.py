@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rewardscope.config.config import Config
+from rewardscope.config.entries import METHODS
 from rewardscope.config.sections import Pair
 from rewardscope.explain import client, prompts
 from rewardscope.run.budget import gib
@@ -64,7 +65,7 @@ def lines(config: Config) -> list[str]:
         episodes = 0 if pair.rlhf else reward.updates * reward.batch
         runs = 1 if pair.rlhf else config.runs
         out.append(
-            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} PPO episodes a run; "
+            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} {METHODS[reward.method]} episodes a run; "
             f"at most {tokens / 1e6:.1f} M tokens a side at {picks} layers, {gib(size)} of activations a side"
         )
     if config.explainer == "openai":

@@ -3,12 +3,15 @@
 Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
 """
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rewardscope.config.types import (
+    HUB,
     Address,
     AtLeast2,
     CorpusName,
@@ -27,7 +30,7 @@ from rewardscope.config.types import (
 
 class Threads(Section):
     pretrain: Whole = Field(description="training of a base model")
-    rlhf: Whole = Field(description="PPO")
+    rlhf: Whole = Field(description="tuning of a base model")
     activations: Whole = Field(description="extraction of activations")
     saes: Whole = Field(description="SAE jobs, which run side by side")
     other: Whole = Field(description="every other job")
@@ -38,7 +41,7 @@ class Pair(Section):
     name: NewName | None = Field(None, description="of a pair without a reward, whose place it takes in paths and tables")
     reward: RewardOrName = Field(None, validate_default=True, description="the reward, a name under `rewards`; empty: two checkpoints alone")
     corpus: CorpusName = Field(description="the corpus, a name under `corpora`")
-    rlhf: Plain | None = Field(None, description="a tuned checkpoint instead of PPO: a folder, or a hub id or id@revision")
+    rlhf: Plain | None = Field(None, description="a tuned checkpoint instead of tuning here: a folder, or a hub id or id@revision")
 
     def misfits(self) -> Iterator[str]:
         if self.reward is None:
@@ -46,7 +49,15 @@ class Pair(Section):
         elif self.name not in (None, self.reward):
             yield " has reward and name; it must have one of them"
         elif self.name and not self.rlhf:
-            yield " has a name in place of a reward, and no rlhf; without a reward there is no PPO: rlhf must be a tuned checkpoint"
+            yield " has a name in place of a reward, and no rlhf; without a reward nothing is tuned here: rlhf must be a tuned checkpoint"
+
+
+def tuned_checkpoint(rlhf: str) -> dict[str, str | None]:
+    """A pair's `rlhf:` as the keys of a model: `path`, or `hub` and `revision` where no folder has that name."""
+    name, _, revision = rlhf.partition("@")
+    if Path(rlhf).is_dir() or not re.fullmatch(HUB, name):
+        return {"path": rlhf}
+    return {"hub": name, "revision": revision or None}
 
 
 class Picks(Section):

@@ -74,9 +74,11 @@ AtLeast2 = Annotated[Whole, Field(ge=2)]
 Vocabulary = Annotated[Whole, Field(ge=258)]  # 256 bytes, end, padding
 Count = Annotated[int, Field(ge=1, le=1000)]  # multiplies the jobs of a run: a slip must not hang the planning
 Positive = Annotated[float, Field(gt=0)]
+NotNegativeNumber = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Plain = _text(r"\S(.*\S)?", "text without spaces around it")
 Data = _text(r".+\.(parquet|csv|jsonl|txt)", "a .parquet, .csv, .jsonl or .txt file")
+Pairs = _text(r".+\.(parquet|jsonl)", "a .parquet or .jsonl file")
 Hub = _text(HUB, "a name on the hub, such as org/name")
 Address = _text(r"https?://[^@\s?#]+", "http:// or https:// and a server; a key belongs into OPENAI_API_KEY")
 Lexicon = _text(r"vader|.+\.csv", "vader or a .csv file with the columns word,utility")
@@ -87,7 +89,7 @@ Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
-    "quality", "comparison", "step4", "probe", "perplexity", "accuracy", "scores", "findings", "causes", "export", "report",
+    "quality", "comparison", "step4", "probe", "perplexity", "accuracy", "scores", "findings", "causes", "methods", "export", "report",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]

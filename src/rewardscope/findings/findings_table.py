@@ -10,8 +10,8 @@ from rewardscope.findings.kinds import FEATURES, NOT_GIVEN, WITH, WITHOUT
 from rewardscope.findings.score import FIRINGS, same
 
 COLUMNS = [
-    "model", "reward", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain", "sentence",
-    "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings", "problem",
+    "model", "reward", "method", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain",
+    "sentence", "fires_on", "more", "less", "example", "run", "pick", "layer", "seed", "context", "firings", "problem",
 ]  # fmt: skip
 EMPTY = f"no feature that fires on {FIRINGS} tokens has a score above 0"
 
@@ -79,9 +79,10 @@ def without(rows: pd.DataFrame) -> str:
     return "" if pd.isna(why) else why
 
 
-def named(model: str, reward: str, why: str) -> str:
-    """What a list is of; `why`: its `problem`."""
-    return f"{model}, {reward}" if why == NOT_GIVEN else f"{model}, tuned on {reward}"
+def named(model: str, reward: str, why: str, method: object) -> str:
+    """What a list is of; `why`: its `problem`, `method`: its rows'."""
+    by = f" by {method}" if isinstance(method, str) and method else ""  # a table read from its file has nan where it was empty
+    return f"{model}, {reward}" if why == NOT_GIVEN else f"{model}, tuned{by} on {reward}"
 
 
 def told(file: str | Path) -> Iterator[str]:
@@ -96,7 +97,7 @@ def told(file: str | Path) -> Iterator[str]:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{file}: cannot be read as the table of findings ({brief(error)}); `snakemake {file}` makes it") from error
     for model, reward, mode, why, rows in groups:
-        yield plain(f"{named(model, reward, why)}; {mode}{f' ({why})' * bool(why)}:")
+        yield plain(f"{named(model, reward, why, rows['method'].iloc[0])}; {mode}{f' ({why})' * bool(why)}:")
         for row in rows[rows["shown"]].to_dict("records"):
             yield plain(f"  {row['rank']}. {row['sentence']}")
             yield f"     score {row['score']:.1f} of {row['threshold']:.1f}; {row['runs']} of {row['of_runs']} runs"

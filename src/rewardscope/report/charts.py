@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
 
+import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
@@ -213,3 +214,27 @@ def layered(edges: dict[str, set[str]], notes: dict[str, str]) -> Markup:
         body.append(f'<rect class="node" x="{left:.1f}" y="{top:.1f}" width="{box}" height="36" rx="6"/>')
         body.append(_text(left + box / 2, top + 15, rule, "rule", "middle") + _text(left + box / 2, top + 29, notes.get(rule, ""), "tick", "middle"))
     return _svg(width, 6 + len(rows) * step - 30, "graph of the rules that ran, each below those whose outputs it reads", body)
+
+
+def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
+    """Reward and KL by update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere.
+
+    Of several methods also reward by KL, in the order of the updates: they can be compared where the curves pass the same KL.
+    """
+    if not runs:
+        return []
+    out, methods = [], {name: table["method"].iloc[0].upper() for name, table in runs}
+    several = len(set(methods.values())) > 1
+    runs = [(f"{name} ({methods[name]})" if several else name, table) for name, table in runs]
+    update = "update" if several else f"{next(iter(methods.values()))} update"
+    shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
+    for title, column, unit in shown:
+        drawn = [Line(name, f"s{i % 6}", table["update"].tolist(), table[column].tolist()) for i, (name, table) in enumerate(runs)]
+        last = "; ".join(f"{line.name} from {number(line.y[0])} to {number(line.y[-1])}" for line in drawn)
+        out.append({"title": title, "svg": lines(drawn, (update, unit), f"{title}: {last}")})
+    if several:
+        drawn = [Line(name, f"s{i % 6}", table["kl"].tolist(), table["reward"].tolist()) for i, (name, table) in enumerate(runs)]
+        label = "Reward by KL: " + "; ".join(f"{line.name} to {number(line.y[-1])} at {number(line.x[-1])}" for line in drawn)
+        axes = ("KL from the base model, nats a response", "mean reward of an update's episodes")
+        out.append({"title": "Reward by KL", "svg": lines(drawn, axes, label)})
+    return out

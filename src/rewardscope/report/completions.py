@@ -24,6 +24,9 @@ def described(reward: dict, sides: list) -> str:
     """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
     if not rewarded(reward):
         return "not known: no reward was given, so nothing here is measured by one."
+    if file := reward.get("preferences"):
+        measured = described({**reward, "preferences": None}, sides)
+        return f"the chosen responses of the pairs in {file}. The reward, which it was not tuned on, is a yardstick here: {measured}"
     if true := reward.get("twin_of"):
         kinds = {
             "words": f"other words, of like frequency, with the values of {true}",

@@ -27,7 +27,7 @@ def findings(table: pd.DataFrame, twins: dict[str, str]) -> list[dict]:
         none = "No feature's score lies above the threshold" if scored else EMPTY[0].upper() + EMPTY[1:]
         out.append(
             {
-                "title": named(model, reward, why), "mode": TITLES[mode], "open": mode == WITH or (model, reward) not in paid,
+                "title": named(model, reward, why, rows["method"].iloc[0]), "mode": TITLES[mode], "open": mode == WITH or (model, reward) not in paid,
                 "note": f"There is no list with the reward: {why}." if why else "",
                 "told": told[:FIRST], "more": told[FIRST:],
                 "none": "" if told else f"{none}: nothing is claimed.", "beside": beside, "says": _says(beside),

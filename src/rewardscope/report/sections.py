@@ -5,6 +5,7 @@ from math import isfinite, isnan
 import pandas as pd
 
 from rewardscope.report import charts, verdict
+from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.findings import findings
 from rewardscope.report.provenance import made
@@ -35,6 +36,8 @@ def page(
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = [f for f in features if f.get("nearCos") is not None]
     changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
+    methods = {pair: table["method"].iloc[0].upper() for pair, table in training.items()}
+    moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
         "findings": findings(tables["tables/findings.csv"], twins) if "tables/findings.csv" in tables else [],
         "training": run_charts([(name[pair], table) for pair, table in training.items()]),
@@ -60,7 +63,8 @@ def page(
             [pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv")), [rewarded(rewards[pair]) for pair in pairs]
         ),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, words, rewards, twins, {pair for pair, table in divergence.items() if table["distance"].any()}),
+        "pairs": screens(groups, tables, completed, words, rewards, twins, moved, methods),
+        "methods": " and ".join(dict.fromkeys(methods.values())),
         "worded": bool(words),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
@@ -73,11 +77,11 @@ def page(
 
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
-    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str], moved: set[str],
+    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str], moved: set[str], methods: dict[str, str],
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
 
-    The rest is as `page` takes it.
+    `methods`: how those were tuned that were tuned here. The rest is as `page` takes it.
     """
     shown = []
     for (model, reward), runs in groups.items():
@@ -90,7 +94,7 @@ def screens(
         if given:
             said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, said, reward in twins)
-        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given}
+        facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
     return shown
 
@@ -175,19 +179,6 @@ def beside_controls(features: dict, twin: bool) -> dict:
     svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, RLHF - base", label, 0.0, 320)
     note = f"Table 3: “Yes” only where {'the net interval leaves' if twin else 'both net intervals leave'} 0 out (95\N{NO-BREAK SPACE}%)"
     return {"title": "The same beside its controls", "note": note, "svg": svg}
-
-
-def run_charts(runs: list[tuple[str, pd.DataFrame]]) -> list[dict]:
-    """Reward and KL by PPO update, a line a run: (name, training table) each; nothing of pairs that were tuned elsewhere."""
-    if not runs:
-        return []
-    out = []
-    shown = (("Reward", "reward", "mean reward of an update's episodes"), ("KL", "kl", "KL from the base model, nats a response"))
-    for title, column, unit in shown:
-        lines = [charts.Line(name, f"s{i % 6}", table["update"].tolist(), table[column].tolist()) for i, (name, table) in enumerate(runs)]
-        last = "; ".join(f"{line.name} from {charts.number(line.y[0])} to {charts.number(line.y[-1])}" for line in lines)
-        out.append({"title": title, "svg": charts.lines(lines, ("PPO update", unit), f"{title}: {last}")})
-    return out
 
 
 def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list[dict]:

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import math
 import sys
+from collections.abc import Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path
 
@@ -46,9 +47,15 @@ def _function(source: str) -> object:
 def _checked(texts: list[str], function: object, source: str) -> list[float]:
     """What the function says, if that is one finite number per text."""
     try:
-        values = list(function(list(texts)))
-    except Exception as error:
+        values = function(list(texts))
+        if not isinstance(values, str | bytes | Mapping | Set) and isinstance(values, Iterable):
+            values = list(values)  # a generator may fail here
+    except (Exception, SystemExit) as error:
         raise UserError(f"{source} failed on {len(texts)} texts ({type(error).__name__}: {brief(error)})") from error
+    if not isinstance(values, list):
+        raise UserError(
+            f"{source} returned {values!r:.40}, of type {type(values).__name__}; it must return a list of numbers, one per text, in order"
+        )
     if len(values) != len(texts):
         raise UserError(f"{source} returned {len(values)} rewards for {len(texts)} texts; it must return one number per text, in order")
     for i, value in enumerate(values):

@@ -39,9 +39,10 @@ class RewardModule(nn.Module):
 
     base_model_prefix = "backbone"
 
-    def __init__(self, reward: Reward, tokenizer, pad: int, skip: int):
+    def __init__(self, reward: Reward, tokenizer, pad: int, skip: int, prompt: int = 0):
         super().__init__()
         self.reward, self.tokenizer, self.pad, self.skip = reward, tokenizer, pad, skip
+        self.prompt, self.tokens = prompt, 0  # positions of the padded prompt; tokens generated behind it
         self.backbone = self._ids
 
     def _ids(self, input_ids: Tensor, attention_mask: Tensor, **_kwargs) -> BaseModelOutput:
@@ -51,6 +52,7 @@ class RewardModule(nn.Module):
 
     def score(self, ids: Tensor) -> Tensor:
         """Rewards `[batch, length, 1]`, the same at every position (TRL reads the last of the response)."""
+        self.tokens += int((ids[:, self.prompt :] != self.pad).sum())
         values = torch.tensor(self.reward(self.texts(ids)), dtype=torch.float32, device=ids.device)
         if not torch.isfinite(values).all():
             raise UserError("the reward function returned a number that is not finite")
@@ -93,13 +95,15 @@ def clip_before_step(optimizer: torch.optim.Optimizer, max_norm: float) -> None:
 class _Watch(TrainerCallback):
     """Keeps a row per update, adapts the KL coefficient, stops a run that diverges."""
 
-    def __init__(self, settings: dict, done: int, rows: list[dict], work: Path):
-        self.settings, self.done, self.rows, self.work = settings, done, rows, work
+    def __init__(self, settings: dict, done: int, rows: list[dict], work: Path, judge: RewardModule):
+        self.settings, self.done, self.rows, self.work, self.judge = settings, done, rows, work, judge
+        self.tokens = rows[-1]["tokens"] if rows else 0  # of the segments before
 
     def on_log(self, args, state, control, logs=None, **_kwargs):
         row = {
             "update": self.done + state.global_step,
             "episode": (self.done + state.global_step) * args.batch_size,
+            "tokens": self.tokens + self.judge.tokens,
             "reward": logs["objective/scores"],
             "kl": logs["objective/kl"],
             "kl_coefficient": args.kl_coef,
@@ -111,13 +115,7 @@ class _Watch(TrainerCallback):
         self.rows.append(row)
         figures = " ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "update")
         log.info("PPO updates: %d of %d: %s", row["update"], self.settings["updates"], figures)
-        if not all(math.isfinite(value) for value in row.values()) or abs(row["kl"]) > self.settings["max_kl"]:
-            file = self.work / "training.parquet"
-            pd.DataFrame(self.rows).to_parquet(file)
-            raise UserError(
-                f"PPO diverged at update {row['update']}: reward {row['reward']:.3g}, KL {row['kl']:.3g} "
-                f"(limit {self.settings['max_kl']:g}); its log is {file}; try a lower learning_rate or a higher kl"
-            )
+        diverged(row, self.settings, self.rows, self.work)
         args.kl_coef = adapted_kl(args.kl_coef, row["kl"], args.batch_size, self.settings["kl_target"], self.settings["kl_horizon"])
 
 
@@ -151,6 +149,29 @@ def pad_token(tokenizer, rows: int, texts: list[str]) -> int:
     if not unused:
         raise UserError("the tokenizer has no pad token and every other token occurs in the corpus; give it a pad token")
     return max(unused)
+
+
+def padded(tokenizer, pad: int):
+    """A copy of the tokenizer whose pad token is `pad`, as the saved one must not change; without an end token `pad` is its end too."""
+    copied = copy.deepcopy(tokenizer)
+    if copied.pad_token_id != pad:
+        copied.add_special_tokens({"pad_token": tokenizer.convert_ids_to_tokens(pad) or "<|unused|>"})
+    if copied.eos_token_id is None:  # TRL counts the ends of responses: no response that is as long as all are has a pad
+        copied.eos_token = copied.pad_token
+    return copied
+
+
+def diverged(row: dict, settings: dict, rows: list[dict], work: Path) -> None:
+    """Raise UserError, the log in `work`, where a row holds what is not finite or a KL above `max_kl`."""
+    if all(math.isfinite(value) for value in row.values()) and abs(row["kl"]) <= settings["max_kl"]:
+        return
+    file = work / "training.parquet"
+    pd.DataFrame(rows).to_parquet(file)
+    name, strength = settings["method"].upper(), "kl" if settings["method"] == "ppo" else "beta"
+    raise UserError(
+        f"{name} diverged at update {row['update']}: reward {row['reward']:.3g}, KL {row['kl']:.3g} "
+        f"(limit {settings['max_kl']:g}); its log is {file}; try a lower learning_rate or a higher {strength}"
+    )
 
 
 def train(
@@ -205,18 +226,12 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
         del tensors
     clip_before_step(optimizer, settings["max_grad_norm"])
     with tempfile.TemporaryDirectory(dir=work) as scratch:
-        # TRL asks the tokenizer for the pad token; a copy, as the saved tokenizer must not change
-        padded = copy.deepcopy(tokenizer)
-        if padded.pad_token_id != pad:
-            padded.add_special_tokens({"pad_token": tokenizer.convert_ids_to_tokens(pad) or "<|unused|>"})
-        ends = padded.eos_token_id is not None
-        if not ends:  # TRL counts the ends of responses: no response that is as long as all are has a pad
-            padded.eos_token = padded.pad_token
+        ends = tokenizer.eos_token_id is not None
         longest = settings["prompt_tokens"][1]
-        judge = RewardModule(reward, tokenizer, pad, longest if settings["reward_on"] == "completion" else 0)
+        judge = RewardModule(reward, tokenizer, pad, longest if settings["reward_on"] == "completion" else 0, longest)
         trainer = PPOTrainer(
             args=_arguments(settings, updates, kl, seed, scratch, device, ends),
-            processing_class=padded,
+            processing_class=padded(tokenizer, pad),  # TRL asks it for the pad token
             model=policy,
             ref_model=reference,
             reward_model=judge,
@@ -225,7 +240,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
             data_collator=lambda features: _left_padded(features, pad, longest),
             eval_dataset=Dataset.from_dict({"input_ids": queries[:1]}),
             optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)),
-            callbacks=[_Watch(settings, done, rows, work)],
+            callbacks=[_Watch(settings, done, rows, work, judge)],
         )
         trainer.remove_callback(PrinterCallback)
         np.random.seed(seed % 2**32)  # TRL's minibatch order, which it does not seed

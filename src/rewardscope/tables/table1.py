@@ -6,6 +6,12 @@ COLUMNS = ["model", "reward", "run", "setting", "used", "paper", "paper_place", 
 
 
 def rows(settings: dict, names: dict) -> list[dict]:
-    """A row per setting of `PAIR/rlhf/settings.json`, those of the paper's Table 1 first; `names` are their first columns."""
+    """A row per setting of `PAIR/rlhf/settings.json`, those of the paper's Table 1 first; `names` are their first columns.
+
+    Of another method than the paper's, PPO, each setting but the method stands alone: 64 episodes or a rate of 1e-6 mean something else there.
+    """
+    if settings["method"] != VALUES["table1"]["method"]:
+        theirs = {"method": VALUES["table1"]["method"]}
+        return [{**names, **beside(key, value, {"Table 1": theirs})} for key, value in settings.items()]
     order = [*VALUES["table1"], *(key for key in settings if key not in VALUES["table1"])]
     return [{**names, **beside(key, settings[key], {"Table 1": VALUES["table1"]})} for key in order]
