@@ -212,7 +212,8 @@ def test_incomplete_folder(tmp_path, copy):
         (theirs / file).rename(tmp_path / file)
     assert complaint(entry, tmp_path) == f"{theirs}: no config.json; name the folder of a Hugging Face model"
     (theirs / "adapter_config.json").write_text("{}")
-    assert complaint(entry, tmp_path) == f"{theirs}: no config.json; it is an adapter: merge it into its model first"
+    said = f"{theirs}: no config.json; it is an adapter: name its model here, and the adapter as rlhf: of a pair"
+    assert complaint(entry, tmp_path) == said
     (theirs / "adapter_config.json").unlink()
     (tmp_path / "config.json").rename(theirs / "config.json")
     assert complaint(entry, tmp_path) == (
