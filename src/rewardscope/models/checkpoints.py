@@ -23,7 +23,7 @@ from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
 from rewardscope.files import read_json
-from rewardscope.models import adapters, models
+from rewardscope.models import adapters, agreement, models
 from rewardscope.run.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
@@ -66,10 +66,13 @@ def fetch(entry: dict, folder: str | Path, record: str | Path | None = None, bas
 
     `record` is an earlier source.json: another commit of the same hub id and revision is refused. So is, as a
     UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it. Where there is a
-    `base`, the entry may be an adapter: saved is what it makes of that.
+    `base`, the entry may be an adapter: saved is what it makes of that; and what is saved shares the base's vocabulary and tokenizer.
     """
+    name = entry.get("path") or entry["hub"]
     model, tokenizer, source = read(entry, LANGUAGE_MODEL, record, base)
-    _causal(entry.get("path") or entry["hub"], model, tokenizer)
+    _causal(name, model, tokenizer)
+    if base:
+        tokenizer = agreement.adapt(name, model, tokenizer, base.folder)
     model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
