@@ -24,6 +24,7 @@ from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
 from rewardscope.files import read_json
 from rewardscope.models import adapters, agreement, models
+from rewardscope.models.trial import trial
 from rewardscope.run.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
@@ -61,16 +62,21 @@ class Base(NamedTuple):
     source: dict  # its source.json
 
 
-def fetch(entry: dict, folder: str | Path, record: str | Path | None = None, base: Base | None = None) -> dict:
+def fetch(
+    entry: dict, folder: str | Path, record: str | Path | None = None, base: Base | None = None, reads: tuple[str, dict[str, int]] | None = None
+) -> dict:
     """Save the language model of an entry (`hub:` and `revision:`, or `path:`) in `folder`; returns its `source.json`.
 
     `record` is an earlier source.json: another commit of the same hub id and revision is refused. So is, as a
     UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it. Where there is a
     `base`, the entry may be an adapter: saved is what it makes of that; and what is saved shares the base's vocabulary and tokenizer.
+    `reads`: where activations will be read and how many tokens of texts, for `trial`.
     """
     name = entry.get("path") or entry["hub"]
     model, tokenizer, source = read(entry, LANGUAGE_MODEL, record, base)
     _causal(name, model, tokenizer)
+    if reads:
+        trial(name, model, *reads)
     if base:
         tokenizer = agreement.adapt(name, model, tokenizer, base.folder)
     model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
