@@ -96,6 +96,33 @@ def build(kind: str, vocabulary: int = VOCABULARY, seed: int = 3, spread: float 
     return model.eval()
 
 
+ATTENTION = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": CONTEXT}
+SIZES: dict[str, dict] = {  # of families that name them in their own way
+    "falcon": {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 2},
+    "bloom": {"hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 2},
+    "mpt": {"d_model": WIDTH, "n_layers": LAYERS, "n_heads": 2, "max_seq_len": CONTEXT, "expansion_ratio": 2},
+    "gptj": {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "rotary_dim": 4, "n_positions": CONTEXT},
+    "gpt_bigcode": {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "n_positions": CONTEXT},
+    "opt": {"ffn_dim": 2 * WIDTH, "word_embed_proj_dim": WIDTH, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 2},
+    "mamba": {"hidden_size": WIDTH, "num_hidden_layers": LAYERS},
+    "rwkv": {"hidden_size": WIDTH, "num_hidden_layers": LAYERS},
+}
+
+
+def changed(kind: str, seed: int = 3, **further) -> PreTrainedModel:
+    """A random model of any architecture, every parameter far from that of a new one."""
+    if kind in KINDS:
+        return build(kind, seed=seed)
+    sizes = SIZES.get(kind) or {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "intermediate_size": 2 * WIDTH, **ATTENTION}
+    torch.manual_seed(seed)
+    config = CONFIG_MAPPING[kind](**{"vocab_size": VOCABULARY, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 0, **sizes, **further})
+    model = AutoModelForCausalLM.from_config(config).float().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
 @cache
 def normed(kind: str, **further) -> PreTrainedModel:
     """A random model of any architecture, its norms' weights far from those of a new one; not to be changed."""

@@ -35,6 +35,7 @@ rule rlhf:
 rule tuned:
     input:
         base=base_folder,
+        source=lambda w: at(f"models/{parts(w)['model']}/source.json"),
         files=lambda w: checkpoint_files(tuned_of(w).get("path")),
     output:
         model=directory(at("{pair}/rlhf/model")),

@@ -45,7 +45,7 @@ def capture(model, places: dict[int, nn.Module], input_ids: Int[Tensor, "batch p
 
     def keep(layer: int):
         def hook(_module, _inputs, output):
-            seen[layer] = models.hidden(output)
+            seen[layer] = models.hidden(output).clone()  # a block may add to it in place
             if layer == max(places):
                 raise _Enough
 

@@ -8,6 +8,13 @@ import pandas as pd
 from rewardscope.errors import UserError
 from rewardscope.files import read_json
 
+OUTSIDE = -1  # in place of a layer: embeddings, final norm, head
+
+
+def layer_sums(table: pd.DataFrame) -> pd.Series:
+    """Divergence of each layer, by its number, the sum over its tensors (section 4.1): what lies outside of the blocks is of none."""
+    return table[table["layer"] != OUTSIDE].groupby("layer")["distance"].sum()
+
 
 def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
     """Pick names to layers: `top2` the second most divergent, `low1` the nearest the input, `layer3` itself.
@@ -17,7 +24,7 @@ def pick(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
     Ties go to the lower layer. Raises UserError where a name, or all of them together, ask for more layers than there are; one layer
     may be both a top and a low pick.
     """
-    sums = table.groupby("layer")["distance"].sum().sort_values(ascending=False, kind="stable")
+    sums = layer_sums(table).sort_values(ascending=False, kind="stable")
     orders = {"top": sums.index.tolist(), "low": sorted(sums.index)}
     if sum(not name.startswith("layer") for name in names) > len(sums):
         raise UserError(f"picks {', '.join(names)} are more than the {len(sums)} layers of the model; lower picks.top or picks.low")

@@ -57,7 +57,7 @@ def hooked(places: dict[int, nn.Module], see: Callable[[int, Tensor], Tensor | N
 
     def hook(layer: int):
         def of(_module, _inputs, output):
-            new = see(layer, models.hidden(output))
+            new = see(layer, models.hidden(output).clone())  # a block may add to it in place
             return new if new is None or isinstance(output, Tensor) else (new, *output[1:])
 
         return of

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from rewardscope.activations.picks import layer_sums
 from rewardscope.figures import plots
 
 COLUMNS = ["model", "reward", "layer", "divergence", "low", "high", "runs"]
@@ -16,7 +17,7 @@ def points(divergences: list[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
 
     A layer's divergence is the sum over its tensors (section 4.1).
     """
-    runs = [table.groupby("layer", as_index=False)["distance"].sum().assign(model=model, reward=reward) for model, reward, table in divergences]
+    runs = [layer_sums(table).reset_index().assign(model=model, reward=reward) for model, reward, table in divergences]
     over_runs = pd.concat(runs).groupby(["model", "reward", "layer"], sort=False)["distance"]
     return over_runs.agg(divergence="mean", low="min", high="max", runs="count").reset_index()[COLUMNS]
 

@@ -23,7 +23,8 @@ from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
 from rewardscope.files import read_json
-from rewardscope.models import models
+from rewardscope.models import adapters, agreement, models
+from rewardscope.models.trial import trial
 from rewardscope.run.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
@@ -54,42 +55,65 @@ CLASSIFIER = Kind(
 )
 
 
-def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> dict:
+class Base(NamedTuple):
+    """The base model of a pair, for an adapter in the tuned checkpoint's place."""
+
+    folder: str | Path
+    source: dict  # its source.json
+
+
+def fetch(
+    entry: dict, folder: str | Path, record: str | Path | None = None, base: Base | None = None, reads: tuple[str, dict[str, int]] | None = None
+) -> dict:
     """Save the language model of an entry (`hub:` and `revision:`, or `path:`) in `folder`; returns its `source.json`.
 
     `record` is an earlier source.json: another commit of the same hub id and revision is refused. So is, as a
-    UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it.
+    UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it. Where there is a
+    `base`, the entry may be an adapter: saved is what it makes of that; and what is saved shares the base's vocabulary and tokenizer.
+    `reads`: where activations will be read and how many tokens of texts, for `trial`.
     """
-    model, tokenizer, source = read(entry, LANGUAGE_MODEL, record)
-    _causal(entry.get("path") or entry["hub"], model, tokenizer)
+    name = entry.get("path") or entry["hub"]
+    model, tokenizer, source = read(entry, LANGUAGE_MODEL, record, base)
+    _causal(name, model, tokenizer)
+    if reads:
+        trial(name, model, *reads)
+    if base:
+        tokenizer = agreement.adapt(name, model, tokenizer, base.folder)
     model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return source
 
 
-def read(entry: dict, kind: Kind, record: str | Path | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
+def read(
+    entry: dict, kind: Kind, record: str | Path | None = None, base: Base | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
     """Model (float32, evaluation mode), tokenizer and `source.json` of an entry; what is not of its kind is refused as by `fetch`."""
     if entry.get("path"):
         name, here = entry["path"], Path(entry["path"])
         source: dict = {"path": entry["path"]}
         if not here.is_dir():
             raise UserError(f"{name}: there is no such folder; paths are relative to {Path.cwd()}")
-        _describe(name, here, kind)
+        adapter = _describe(name, here, kind, base)
     else:
         name = entry["hub"]
         here, commit = hub.snapshot(name, entry.get("revision"), "model", DESCRIPTION, skip=["*/*"])
         source = {"hub": name, "revision": entry.get("revision"), "commit": commit}
         _refuse_change(source, record)
-        _describe(name, here, kind)
+        adapter = _describe(name, here, kind, base)
         here, _ = hub.snapshot(name, commit, "model", [*DESCRIPTION, "*.safetensors"], skip=["*/*"])
-    weights = _weights(name, here, kind)
-    model, tokenizer = _load(name, here, kind)
+    if adapter:
+        model, facts = adapters.merge(name, here, adapter, base.folder)
+        source |= {"base": base.source}
+        tokenizer = _tokenizer(name, here if any((here / file).is_file() for file in VOCABULARIES) else Path(base.folder))
+    else:
+        weights = _weights(name, here, kind)
+        model, tokenizer = _load(name, here, kind)
+        facts = {"architecture": type(model).__name__, "sha256": {file.name: checksum(file) for file in weights}}
     rows, tokens = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
     if tokens > rows:
         raise UserError(f"{name}: the tokenizer has {tokens} tokens, the embedding {rows} rows; they are not of one model")
-    sums = {file.name: checksum(file) for file in weights}
-    return model, tokenizer, {**source, "architecture": type(model).__name__, "sha256": sums}
+    return model, tokenizer, {**source, **facts}
 
 
 def _refuse_change(source: dict, record: str | Path | None) -> None:
@@ -106,13 +130,17 @@ def _refuse_change(source: dict, record: str | Path | None) -> None:
         )
 
 
-def _describe(name: str, here: Path, kind: Kind) -> None:
-    """Refuse from the small files alone what can be refused."""
+def _describe(name: str, here: Path, kind: Kind, base: Base | None) -> dict | None:
+    """Refuse from the small files alone what can be refused; of an adapter to the base model its config."""
+    if base and adapters.is_adapter(here):
+        config = _json(name, here / adapters.CONFIG)
+        adapters.check(name, config, base.source)
+        return config
     if not (here / "config.json").is_file():
-        adapter = (here / "adapter_config.json").is_file()
-        hint = "it is an adapter: merge it into its model first" if adapter else "name the folder of a Hugging Face model"
+        adapter = (here / adapters.CONFIG).is_file()
+        hint = "it is an adapter: name its model here, and the adapter as rlhf: of a pair" if adapter else "name the folder of a Hugging Face model"
         raise UserError(f"{name}: no config.json; {hint}")
-    if (here / "adapter_config.json").is_file():  # where peft is installed transformers adds it to the weights
+    if (here / adapters.CONFIG).is_file():  # peft is installed: transformers would add it to the weights
         raise UserError(f"{name}: an adapter lies beside the model (adapter_config.json); merge it into the model, or move it away")
     for file in (here / "config.json", here / "tokenizer_config.json"):
         content = _json(name, file) if file.is_file() else {}
@@ -133,6 +161,7 @@ def _describe(name: str, here: Path, kind: Kind) -> None:
         raise UserError(f"{name}: it is {architecture}, not {kind.name}" + (f" ({ours})" if ours else "") + f"; {kind.instead}")
     if not any((here / file).is_file() for file in VOCABULARIES):
         raise UserError(f"{name}: no tokenizer (one of {', '.join(VOCABULARIES)}); save the model's tokenizer beside it")
+    return None
 
 
 def _json(name: str, file: Path) -> dict:
@@ -188,8 +217,12 @@ def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTraine
         log.warning("%s: %d tensors are no part of the model and are left out, %s first", name, len(more), more[0])
     if broken := [key for key, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
         raise UserError(f"{name}: {len(broken)} tensors hold numbers that are not finite, {broken[0]} first; the checkpoint is damaged: use another")
+    return model.eval(), _tokenizer(name, here)
+
+
+def _tokenizer(name: str, here: Path) -> PreTrainedTokenizerBase:
     try:
-        return model.eval(), models.load_tokenizer(here)
+        return models.load_tokenizer(here)
     except Exception as error:  # the tokenizers library raises Exception
         raise UserError(f"{name}: its tokenizer cannot be loaded ({brief(error)})") from error
 

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -17,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError
+from rewardscope.models.addends import addends
 
 if TYPE_CHECKING:  # its import takes two seconds, which jobs that only want a tokenizer are spared
     from tokenizers.pre_tokenizers import PreTokenizer
@@ -173,7 +176,7 @@ def places(model: "PreTrainedModel", layers: Iterable[int], at: str) -> dict[int
     inside = {layer: blocks(model)[layer] for layer in layers}
     if at == "residual":
         return inside
-    starts = {layer: mlp(block, d_model(model)) for layer, block in inside.items()}
+    starts = addends(model, {layer: mlp(block, d_model(model)) for layer, block in inside.items()})
     chains = _chains(model, {starts[layer]: list(block.children()) for layer, block in inside.items()})
     return {layer: chains[start][-1] for layer, start in starts.items()}
 
@@ -201,8 +204,10 @@ def _chains(model: "PreTrainedModel", starts: dict[nn.Module, list[nn.Module]]) 
     """Each module, and those of the ones listed for it that its output goes through one after the other, as a pass of one token shows."""
     chains: dict[nn.Module, list[nn.Module]] = {start: [] for start in starts}
     ends: dict[nn.Module, Tensor] = {}  # what the last of each chain gave
+    calls: Counter[nn.Module] = Counter()
 
     def follow(module, args, kwargs, output):
+        calls[module] += 1
         for start, among in starts.items():
             if module is start or (start in ends and module in among and any(x is ends[start] for x in (*args, *kwargs.values()))):
                 chains[start].append(module)
@@ -214,7 +219,8 @@ def _chains(model: "PreTrainedModel", starts: dict[nn.Module, list[nn.Module]]) 
     finally:
         for handle in handles:
             handle.remove()
-    return chains
+    # a dropout that the attention's output goes through too gives more than the MLP's
+    return {start: [*chain[:1], *takewhile(lambda module: calls[module] == 1, chain[1:])] for start, chain in chains.items()}
 
 
 def hidden(output: Tensor | tuple | list) -> Tensor:
@@ -271,7 +277,7 @@ def check_promoted(model: "PreTrainedModel", at: str, input_ids: Int[Tensor, "W 
     last = len(blocks(model)) - 1
     seen: list[Tensor] = []
     place = places(model, [last], at)[last]
-    handle = blocks(model)[last].register_forward_hook(lambda _module, _inputs, output: seen.append(hidden(output)))
+    handle = blocks(model)[last].register_forward_hook(lambda _module, _inputs, output: seen.append(hidden(output).clone()))
     try:
         with torch.no_grad():
             model.base_model(input_ids=input_ids, use_cache=False)

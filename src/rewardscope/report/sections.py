@@ -4,6 +4,7 @@ from math import isfinite, isnan
 
 import pandas as pd
 
+from rewardscope.activations.picks import layer_sums
 from rewardscope.report import charts, verdict
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
@@ -188,7 +189,7 @@ def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list
     """
     out = []
     for name, table, picks in tables:
-        layers = table.groupby("layer")["distance"].sum()
+        layers = layer_sums(table)
         chosen = sorted({layer for pick, layer in picks.items() if not pick.startswith("low")} or set(picks.values()))
         line = charts.Line(name, "rlhf", layers.index.tolist(), layers.tolist())
         label = f"{name}: " + ", ".join(f"layer {layer} {charts.number(value)}" for layer, value in layers.items())
