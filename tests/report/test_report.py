@@ -255,7 +255,7 @@ def test_a_feature_in_the_terminal(tmp_path):
     file.write_text(html(4, "\x1b[31m\u202e"), encoding="utf-8")
     run = show("tiny/utility/run1/base/layer3/seed1/feature1", "--report", str(file))
     assert run.returncode == 0, run.stderr
-    for said in ("place 2 of 128", 'Fires on "word1"', "[+3.2]", "fires on 10.00% of tokens in base, 20.00% in RLHF", "« film"):
+    for said in ("place 2 of 128", 'Fires on "word1"', "[+3.2]", "fires on 10.00% of tokens in base, 20.00% in the tuned model", "« film"):
         assert said in run.stdout
     assert "\x1b" not in run.stdout and "\u202e" not in run.stdout
 

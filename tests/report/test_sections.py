@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from report_pages import REWARD, STEP4, TABLE3, TABLE4, TWIN3, TWIN4, completions, made_up
 
-from rewardscope.report import charts, report, tables
+from rewardscope.report import charts, report, tables, verdict
 from rewardscope.report import completions as report_completions
 from rewardscope.report import provenance as report_provenance
 from rewardscope.report import sections as report_sections
@@ -72,9 +72,9 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     texts = shown.split('<section id="completions"')[1].split("</section>")[0]
     assert "<b>base</b><br>" in texts and "<small>reward" not in texts and "raise the reward" not in texts
     assert "<small>reward" in report.render(*made_up(0)) and "raise the reward" in report.render(*made_up(0))
-    assert report_sections.compared([False], [], [False]).endswith("1 RLHF run, no reward given.")
-    assert report_sections.compared([False, True, False], [], [True, True, False]).endswith(
-        "3 RLHF runs, 1 of them on a placebo, 1 of them with no reward given."
+    assert verdict.compared([False], [], [False]).endswith("1 tuning run, no reward given.")
+    assert verdict.compared([False, True, False], [], [True, True, False]).endswith(
+        "3 tuning runs, 1 of them on a placebo, 1 of them with no reward given."
     )
 
 
@@ -89,7 +89,7 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     page, data = made_up(1)
     assert [(pair["reward"], pair["twin_of"]) for pair in page["pairs"]] == [("utility", ""), ("placebo", "utility")]
     assert [pair["sentences"][0].question for pair in page["pairs"]] == ["Did it learn this reward?", "Does it earn more of the true reward?"]
-    assert page["compared"].startswith("RLHF tunes") and "2 RLHF runs, 1 of them on a placebo, 6 SAE seeds" in page["compared"]
+    assert page["compared"].startswith("RLHF tunes") and "2 tuning runs, 1 of them on a placebo, 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
     shown = report.render(page, data)
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown
 
@@ -119,7 +119,7 @@ def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
     names = {"model": "tiny", "reward": "utility"}
     (chart,) = report_sections.step4(pd.DataFrame([names | STEP4, names | moved]), several=False)
     assert [(row["says"], row["above"]) for row in chart["rows"]] == [("+5.67 (3.12 to 8.21)", "+0.77 (−2.10 to 3.60), not shown"), ("–", "–")]
-    assert "mean over 3 RLHF runs" in chart["svg"]
+    assert "mean over 3 tuning runs" in chart["svg"]
     none = STEP4 | dict.fromkeys([key for key in STEP4 if isinstance(STEP4[key], float)], np.nan) | {"featureless": 18}
     (empty,) = report_sections.step4(pd.DataFrame([names | none]), several=False)
     assert empty["rows"][0]["says"] == "nothing to compare" and "features, none to compare" in empty["svg"] and "nan" not in empty["svg"]
@@ -192,7 +192,7 @@ def test_scores_stand_beside_those_of_other_features():
     assert chart["rows"] == [
         {"name": "simulation: correlation", "base": 0.47, "rlhf": 0.51, "other": pytest.approx(0.01), "says": "+0.03 (−0.01 to 0.06), not shown"}
     ]
-    assert "base 0.47, RLHF 0.51, other features 0.01" in chart["svg"]
+    assert "base 0.47, tuned 0.51, other features 0.01" in chart["svg"]
 
 
 @pytest.mark.parametrize(("picks", "shown"), [({"top1": 3, "top2": 1, "low1": 0}, [1, 3]), ({"low1": 0, "low2": 1}, [0, 1]), ({"layer2": 2}, [2])])
@@ -224,3 +224,12 @@ def test_a_model_tuned_on_a_file_s_pairs_was_not_tuned_on_the_reward():
 def test_a_long_table_is_cut_and_says_so():
     found = tables.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
     assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
+
+
+def test_nothing_calls_a_given_checkpoint_rlhf():
+    """Of how it was tuned nothing is known; and nothing is claimed of a reward."""
+    given = verdict.compared([False], [], [False], checkpoints=1)
+    assert given.startswith("A tuned checkpoint was given; how it was tuned is not known.") and "RLHF" not in given
+    assert "RLHF tunes" in verdict.compared([False, False], [], [True, True], checkpoints=1)
+    said = verdict.unrewarded(None, STEP4)
+    assert said[0].answer == "Not asked." and not any("RLHF" in part for sentence in said for part in sentence)

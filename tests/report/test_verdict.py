@@ -44,12 +44,12 @@ def test_the_made_up_rows_have_the_columns_of_the_tables():
 
 def test_three_sentences_with_intervals_and_controls():
     learned, features, sure = map(plain, verdict.sentences(TABLE3, TABLE4))
-    rose = "The mean reward of a prompt with its completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 3 RLHF runs)."
+    rose = "The mean reward of a prompt with its completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 3 tuning runs)."
     twin = "Tuned on a placebo (3 runs): +0.21; net of that +1.08 (95 % interval 0.84 to 1.32)."
     assert learned == f"Did it learn this reward? Yes, in these 3 runs. {rose} Of the completion alone: −0.02 to 1.27. {twin}"
     assert features == (
         "Do its features hold more of the reward's words? Yes. "
-        "Signed utility of the words that they promote, RLHF less base: +32.3 (95 % interval 21.4 to 43.2); "
+        "Signed utility of the words that they promote, tuned less base: +32.3 (95 % interval 21.4 to 43.2); "
         "random rows in their place +7.50; net of these +24.8 (95 % interval 13.6 to 36.0). "
         "The reward's values put on other words differ as much with p = 0.013. "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
@@ -57,7 +57,7 @@ def test_three_sentences_with_intervals_and_controls():
         "as many words drawn by chance would hold 4 %. "
         "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3)."
     )
-    assert "3 RLHF runs. The intervals are over 3 RLHF runs from one base model" in sure
+    assert "3 tuning runs. The intervals are over 3 tuning runs from one base model" in sure
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_without_twins_enough_it_is_not_decided(missing):
 def test_of_one_run_the_sentences_say_so():
     learned, _, sure = map(plain, verdict.sentences(TABLE3 | ONE_RUN, TABLE4 | ONE_RUN))
     assert "More in this run;" in learned and "+1.29 (95 % interval 1.15 to 1.44, 100 prompts)" in learned and "Tuned on a placebo (1 run)" in learned
-    assert "One RLHF run. The intervals say how much other prompts (100) and other SAE seeds (6) would change this. How another RLHF run" in sure
+    assert "One tuning run. The intervals say how much other prompts (100) and other SAE seeds (6) would change this. How another tuning run" in sure
     assert "how much other prompts (100) would change" in verdict.sentences(TABLE3 | ONE_RUN | {"sae_seeds": 1}, TABLE4 | ONE_RUN)[2].because
     assert "There are no intervals" in verdict.sentences(TABLE3 | ONE_RUN | {"sae_seeds": 1}, None)[1].because
 
@@ -134,7 +134,7 @@ def test_layers_that_did_not_change_have_nothing_to_compare():
     """Whatever the autoencoders' noise gives; a twin that changed nothing is the control that it is."""
     for rows in ((TABLE3, TABLE4), (None, TABLE4, STEP4, False)):
         said = verdict.sentences(*rows, moved=False)[1]
-        assert said.answer == "Nothing to compare." and said.because.startswith("No weight of any layer differs between base and RLHF")
+        assert said.answer == "Nothing to compare." and said.because.startswith("No weight of any layer differs between base and tuned")
     assert verdict.sentences(TWIN3, TWIN4, twin=True, moved=False) == verdict.sentences(TWIN3, TWIN4, twin=True)
 
 
@@ -175,11 +175,11 @@ def test_a_reward_whose_words_no_token_stands_for():
 def test_a_twin_says_what_it_shows_by_the_true_reward():
     earned, features, sure = map(plain, verdict.sentences(TWIN3, TWIN4, twin=True))
     assert earned == (
-        "Does it earn more of the true reward? Not shown. The true reward, RLHF less base: +0.21 (95 % interval −0.08 to 0.50); "
+        "Does it earn more of the true reward? Not shown. The true reward, tuned less base: +0.21 (95 % interval −0.08 to 0.50); "
         "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70)."
     )
     assert features.startswith("Do its features hold more of the true reward's words? Not shown. Signed utility")
-    assert "net of these +0.60 (95 % interval −6.80 to 8.00)" in features and "3 RLHF runs" in sure
+    assert "net of these +0.60 (95 % interval −6.80 to 8.00)" in features and "3 tuning runs" in sure
     for says, answer in (("up", "Yes, untaught."), ("down", "No, less."), ("unclear", "Not shown."), ("unknown", "This cannot tell.")):
         rows = bounds(TWIN3, promotes_signed_net=says), bounds(TWIN4, reward=says)
         assert [sentence.answer for sentence in verdict.sentences(*rows, twin=True)][:2] == [answer] * 2
@@ -188,8 +188,8 @@ def test_a_twin_says_what_it_shows_by_the_true_reward():
 
 def test_of_a_reward_without_words_step_4_says_whether_features_changed():
     learned, features, sure = map(plain, verdict.sentences(None, TABLE4, STEP4, words=False))
-    assert "Yes, in these 3 runs." in learned and "3 RLHF runs" in sure
-    assert "Did its features change? Yes. Of the 60 best matched features after RLHF, 9.67 have no match before it" in features
+    assert "Yes, in these 3 runs." in learned and "3 tuning runs" in sure
+    assert "Did its features change? Yes. Of the 60 best matched features after tuning, 9.67 have no match before it" in features
     assert "another SAE seed gives 4.00: +5.67 (95 % interval 3.12 to 8.21). Tuned on a placebo: +4.90; net of that +0.77" in features
     assert "this is no sign of the reward. This reward has no word list" in features
     assert "placebo" not in verdict.sentences(None, None, STEP4 | {"twin": np.nan}, words=False)[0].because
@@ -207,7 +207,7 @@ def test_of_a_pair_without_a_reward_nothing_is_said_of_one():
     asked, features, sure = map(plain, verdict.unrewarded(none, one))
     assert asked == "Did it learn its reward? Not asked. No reward was given: what tuning changed is told, not what it was for."
     assert features.startswith("Did its features change? Yes. Of the 60 best matched") and features.endswith("this is no sign of the reward.")
-    assert sure.startswith("How sure is that? One RLHF run. The intervals say how much other SAE seeds (6) would change this.")
+    assert sure.startswith("How sure is that? One tuning run. The intervals say how much other SAE seeds (6) would change this.")
     assert [len(verdict.unrewarded(*rows)) for rows in ((none, None), (None, None), (None, one))] == [1, 1, 3]
     same, still = map(plain, verdict.unrewarded(none | {"same": 1.0}, one, moved=False))
     assert same.endswith(f"{verdict.SAME}.") and "Nothing to compare. No weight of any layer differs" in still
@@ -226,8 +226,8 @@ def cases():
 def test_no_sentence_says_what_its_numbers_deny(twin):
     for three, four in cases():
         first, second, sure = map(plain, verdict.sentences(three, four, twin=twin))
-        assert "nan" not in first + second + sure and ("One RLHF run." in sure) == (three["runs"] == 1)
-        assert not re.search(r"these 3 runs|RLHF runs\)" if three["runs"] == 1 else r"this run|prompts\)", first)
+        assert "nan" not in first + second + sure and ("One tuning run." in sure) == (three["runs"] == 1)
+        assert not re.search(r"these 3 runs|tuning runs\)" if three["runs"] == 1 else r"this run|prompts\)", first)
         net, over = "promotes_signed_net", "promotes_signed_over_twin"
         if "? Yes" in first:
             assert four["reward_ci_low"] > 0 and (twin or four["reward_over_twin_ci_low"] > 0)

@@ -91,7 +91,7 @@ def readme(values: dict) -> str:
             tables[title] = []
         elif key == section:
             tables["Keys without a section"].append(_row(key, form, values))
-        elif not key.endswith(("*", "]")) and key.removeprefix("rewards.*.") not in Rlhf.model_fields:
+        elif not key.endswith(("*", "]")) and key.removeprefix("rewards.*.").split(".")[0] not in Rlhf.model_fields:
             tables[title].append(_row(key, form, values))
     head = "| key | type | default | meaning |\n|---|---|---|---|"
     return INTRODUCTION + "".join(f"\n## {title}\n\n{head}\n" + "\n".join(rows) + "\n" for title, rows in tables.items())

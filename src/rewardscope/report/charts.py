@@ -126,7 +126,7 @@ def change(base: float, rlhf: float, difference: float, low: float, high: float,
 
     body = [f'<path class="{"zero" if t == 0 else "grid"}" d="M{x(t):.1f} 4V96"/>' for t in at]
     body += [_text(x(t), 111, _label(t), "tick", "middle") for t in at]
-    for y, name, look, value in ((8, "base", "base", base), (36, "RLHF", "rlhf", rlhf)):
+    for y, name, look, value in ((8, "base", "base", base), (36, "tuned", "rlhf", rlhf)):
         body.append(_text(left - 8, y + 15, name, "", "end"))
         if isfinite(value):
             body.append(f'<rect class="bar {look}" x="{x(min(0.0, value)):.1f}" y="{y}" width="{max(1.5, abs(x(value) - x(0.0))):.1f}" height="20"/>')

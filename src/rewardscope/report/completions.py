@@ -12,7 +12,7 @@ from rewardscope.rewards.utility import SCALE, of_word
 SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
 OPEN = 6  # of them at once, the rest on demand
 WORDS = 8  # written more, and less
-SIDES = {"base": "base", "rlhf": "RLHF"}
+SIDES = {"base": "base", "rlhf": "tuned"}
 
 
 def rewarded(reward: dict) -> bool:
@@ -77,7 +77,7 @@ def uses(frames: Sequence[pd.DataFrame]) -> Counter[tuple[str, float]]:
 
 
 def words_written(base: list[pd.DataFrame], rlhf: list[pd.DataFrame]) -> dict[str, list[tuple[str, float, int, int]]]:
-    """Words of the lexicon (word, utility, uses by base, by RLHF) that the completions hold more, and less, after RLHF."""
+    """Words of the lexicon (word, utility, uses by base, by RLHF) that the completions hold more, and less, after tuning."""
     before, after = uses(base), uses(rlhf)
     change = sorted({*before, *after}, key=lambda pair: (before[pair] - after[pair], pair))
     rows = [(*pair, before[pair], after[pair]) for pair in change]

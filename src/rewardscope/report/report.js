@@ -25,7 +25,7 @@
   const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "\u2212"));
   const signed = (value) => (value > 0 ? "+" : "") + number(value, 1);
   const percent = (value) => (value === null ? "–" : (100 * value).toFixed(2) + " %");
-  const sideName = { base: "base", rlhf: "RLHF" };
+  const sideName = { base: "base", rlhf: "tuned" };
 
   const features = data.features;
   const known = new Map();
@@ -203,7 +203,7 @@
         link.addEventListener("click", () => go(f.near));
       }
       fact(facts, `Nearest in ${other}`, link, known.has(f.near) ? "" : " (not among those explained)", `, cosine ${number(f.nearCos)}; another SAE seed of its own side gives ${number(f.seedCos)}`);
-      fact(facts, "Fires on tokens", `${percent(f.rate[0])} in base, ${percent(f.rate[1])} in RLHF`);
+      fact(facts, "Fires on tokens", `${percent(f.rate[0])} in base, ${percent(f.rate[1])} in the tuned model`);
     }
     if (f.uUp !== undefined) fact(facts, "Utility of its words", `raised ${signed(f.uUp)}, fired on ${signed(f.uOn)}`);
     for (const [name, value] of Object.entries(f.scores ?? {})) fact(facts, `Score: ${name}`, number(value));

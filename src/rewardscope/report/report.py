@@ -80,7 +80,7 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
         by_seed = f"; of another seed on its own side {entry['seedCos']}" if entry["seedCos"] is not None else ""
         yield f"  nearest on the other side: {entry['near']}, cosine {entry['nearCos']}{by_seed}"
     if "rate" in entry:
-        yield "  fires on {:.2%} of tokens in base, {:.2%} in RLHF".format(*entry["rate"])
+        yield "  fires on {:.2%} of tokens in base, {:.2%} in the tuned model".format(*entry["rate"])
     for name, value in entry.get("scores", {}).items():
         yield f"  score {plain(name)}: {value}"
     for window in entry["win"]:

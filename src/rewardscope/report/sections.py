@@ -58,10 +58,14 @@ def page(
         "tables": tables, "provenance": True,
     }  # fmt: skip
     models = sorted({model for model, _ in groups})
+    tuning = "RLHF taught" if training.keys() == set(pairs) else "tuning changed in"
     return {
-        "title": f"What RLHF taught {models[0]}" if len(models) == 1 else f"What RLHF taught {len(models)} models",
-        "compared": compared(
-            [pair.split("/")[2] in twins for pair in pairs], _rows(tables.get("tables/table3.csv")), [rewarded(rewards[pair]) for pair in pairs]
+        "title": f"What {tuning} {models[0]}" if len(models) == 1 else f"What {tuning} {len(models)} models",
+        "compared": verdict.compared(
+            [pair.split("/")[2] in twins for pair in pairs],
+            _rows(tables.get("tables/table3.csv")),
+            [rewarded(rewards[pair]) for pair in pairs],
+            len(pairs) - len(training),
         ),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
         "pairs": screens(groups, tables, completed, words, rewards, twins, moved, methods),
@@ -115,26 +119,6 @@ def _gained(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     return next((row for row in rows if (row["model"], row["reward"]) == (model, reward)), None)
 
 
-def compared(placebos: list[bool], table3: list[dict], given: list[bool]) -> str:
-    """What this report is about, for a reader who knows neither RLHF nor autoencoders.
-
-    `placebos`: of each RLHF run whether it is a twin's; `given`: whether its reward was.
-    """
-    text = (
-        "RLHF tunes a language model to earn a reward. Here the model before (base) and after (RLHF) reads and continues the same texts; "
-        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {verdict.counted(len(placebos), 'RLHF run')}"
-    )
-    text += f", {sum(placebos)} of them on a placebo" * any(placebos)
-    if not all(given):
-        text += f", {given.count(False)} of them with no reward given" if any(given) else ", no reward given"
-    if not table3:
-        return f"{text}."
-    if pd.isna(table3[0]["explainer"]):
-        return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; no feature could be explained."
-    how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
-    return f"{text}, {verdict.counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
-
-
 def first_screen(features: dict | None, completed: dict | None, sentences: list[verdict.Sentence], twin: bool) -> dict:
     """One model and reward (or a reward's `twin`): its sentences, and Tables 3 and 4 (a row of each) as figures."""
     figures = []
@@ -151,7 +135,7 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
     for title, note, prefix, row in figures:
         base, rlhf = (row[name] for name in ((f"{prefix}base", f"{prefix}rlhf") if prefix else ("m_base", "m_rlhf")))
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
-        label = f"{title}: base {charts.number(base)}, RLHF {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
+        label = f"{title}: base {charts.number(base)}, tuned {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
         drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
     if features is not None and isfinite(features["promotes_signed_difference"]):  # the vocabulary has words of the reward
         drawn.insert(-1, beside_controls(features, twin))
@@ -168,16 +152,16 @@ def beside_controls(features: dict, twin: bool) -> dict:
     random = features[f"{name}random_rlhf"] - features[f"{name}random_base"]
     crossed = features[f"{name}base_through_rlhf"] - features[f"{name}base"]
     rows = [
-        ("features", charts.Dot("features, RLHF - base", "rlhf", features[f"{name}difference"], *ends(""))),
-        ("random rows", charts.Dot("random rows, RLHF - base", "null-covariance", random)),
-        ("unembedding alone", charts.Dot("base features through RLHF's unembedding, less through base's", "null-covariance", crossed)),
+        ("features", charts.Dot("features, tuned - base", "rlhf", features[f"{name}difference"], *ends(""))),
+        ("random rows", charts.Dot("random rows, tuned - base", "null-covariance", random)),
+        ("unembedding alone", charts.Dot("base features through the tuned unembedding, less through base's", "null-covariance", crossed)),
         ("net of random", charts.Dot("features less random rows", "rlhf", features[f"{name}net"], *ends("net_"))),
-        ("twin", charts.Dot("its twin's features, RLHF - base", "null-covariance", features[f"{name}twin"])),
+        ("twin", charts.Dot("its twin's features, tuned - base", "null-covariance", features[f"{name}twin"])),
         ("net of twin", charts.Dot("features less its twin's", "rlhf", features[f"{name}over_twin"], *ends("over_twin_"))),
     ]
     rows = [(title, mark) for title, mark in rows if isfinite(mark.x)]  # a twin has no twin
     label = "; ".join(f"{title} {charts.number(mark.x)}" for title, mark in rows)
-    svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, RLHF - base", label, 0.0, 320)
+    svg = charts.dots([(title, [mark]) for title, mark in rows], "signed utility, tuned - base", label, 0.0, 320)
     note = f"Table 3: “Yes” only where {'the net interval leaves' if twin else 'both net intervals leave'} 0 out (95\N{NO-BREAK SPACE}%)"
     return {"title": "The same beside its controls", "note": note, "svg": svg}
 
@@ -223,8 +207,8 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
     counts = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
     counts = counts[(counts["kept_at"] == "chance") | counts["change"].str.startswith("moved")]
     named = {
-        "found": "found only in RLHF", "lost": "lost from base", "kept": "kept",
-        "moved base": "firing rate moved (base)", "moved rlhf": "firing rate moved (RLHF)",
+        "found": "found only in tuned", "lost": "lost from base", "kept": "kept",
+        "moved base": "firing rate moved (base)", "moved rlhf": "firing rate moved (tuned)",
     }  # fmt: skip
     out = []
     for (model, reward), rows in counts.groupby(["model", "reward"], sort=False):
@@ -234,7 +218,7 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
             told = says(row) if isfinite(row["null"]) or not isfinite(row["count"]) else "–"  # a count without a null: of what moved, of one seed
             lines.append({"name": named[row["change"]], **row, "says": told, "above": says(over) if isfinite(row["twin"]) else "–"})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
-            drawn.append((named[row["change"]], [null, charts.Dot("RLHF", "rlhf", row["count"], row["count_low"], row["count_high"])]))
+            drawn.append((named[row["change"]], [null, charts.Dot("tuned", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
         ranked = rows["features"].iloc[0]
         of = f"of {ranked:.0f}" if isfinite(ranked) else "none to compare"
@@ -265,7 +249,7 @@ def scores(table: pd.DataFrame, several: bool) -> list[dict]:
             drawn.append((name, [null, *marks]))
             lines.append({"name": name, "base": score["base"], "rlhf": score["rlhf"], "other": null.x, "says": says(score)})
         label = "; ".join(
-            f"{line['name']}: base {charts.number(line['base'])}, RLHF {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}"
+            f"{line['name']}: base {charts.number(line['base'])}, tuned {charts.number(line['rlhf'])}, other features {charts.number(line['other'])}"
             for line in lines
         )
         svg = charts.dots(drawn, "mean score of an explanation, all layers", label, 0.0)
@@ -282,7 +266,7 @@ def opinions(table: pd.DataFrame, several: bool) -> list[dict]:
             for r in rows.to_dict("records")
         ]
         last = rows.iloc[-1]
-        label = f"All layers: base {charts.number(last['base'])}, RLHF {charts.number(last['rlhf'])}"
+        label = f"All layers: base {charts.number(last['base'])}, tuned {charts.number(last['rlhf'])}"
         axis = f"explanations (of {last['texts']:.0f} in all layers)"
         out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "change": says(last.to_dict())})
     return out

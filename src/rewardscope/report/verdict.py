@@ -1,7 +1,7 @@
 """The report's first screen in words: questions for each model and reward, answered by rules from its tables alone.
 
 "Yes" needs more than a difference: what the true reward shows must exceed its controls (its twins: models tuned on a placebo; random
-rows in place of features), each with an interval over RLHF runs that leaves 0 out. Where one of these is not there, it is not decided.
+rows in place of features), each with an interval over tuning runs that leaves 0 out. Where one of these is not there, it is not decided.
 """
 
 from math import isfinite
@@ -25,7 +25,7 @@ class Sentence(NamedTuple):
 
 
 def judged(low: float, high: float) -> str:
-    """What an interval says of a difference, RLHF - base: it is shown only where the interval leaves 0 out."""
+    """What an interval says of a difference, tuned - base: it is shown only where the interval leaves 0 out."""
     if not (isfinite(low) and isfinite(high)):
         return UNKNOWN
     return UP if low > 0 else DOWN if high < 0 else UNCLEAR
@@ -63,7 +63,7 @@ def ranked(features: dict) -> str:
 
 def unchanged(question: str) -> Sentence:
     """Of a tuned model none of whose layers differs from the base's."""
-    why = "No weight of any layer differs between base and RLHF: what features differ in is the autoencoders' noise."
+    why = "No weight of any layer differs between base and tuned: what features differ in is the autoencoders' noise."
     return Sentence(question, NOTHING, why)
 
 
@@ -76,7 +76,7 @@ def learned(completions: dict) -> Sentence:
     """Was the reward learned? By the signed reward of the completions (Table 4), above the twin's."""
     base, rlhf, runs = number(completions["reward_base"]), number(completions["reward_rlhf"]), int(completions["runs"])
     shown = judged(completions["reward_ci_low"], completions["reward_ci_high"])
-    over = f", {counted(completions['samples'], 'prompt')}" if runs == 1 else f", {counted(runs, 'RLHF run')}"
+    over = f", {counted(completions['samples'], 'prompt')}" if runs == 1 else f", {counted(runs, 'tuning run')}"
     change = spanned(completions["reward_difference"], completions["reward_ci_low"], completions["reward_ci_high"], over)
     if completions["same"] == 1:
         return Sentence(LEARNED, NOTHING, f"{SAME}, which earns {base}.")
@@ -131,7 +131,7 @@ def promoted(features: dict) -> str:
         beside = f"random rows in their place {random}; net of these {spanned(*(features[f'{name}net{end}'] for end in ('', '_ci_low', '_ci_high')))}"
     p = features[f"{name}placebo_p"]
     others = f" The reward's values put on other words differ as much with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:.2g}." if isfinite(p) else ""
-    return f"Signed utility of the words that they promote, RLHF less base: {own}; {beside}.{others}"
+    return f"Signed utility of the words that they promote, tuned less base: {own}; {beside}.{others}"
 
 
 def recalled(features: dict) -> str:
@@ -162,7 +162,7 @@ def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
     if completions is not None:
         own, true = (spanned(*(completions[f"{of}reward_{end}"] for end in ("difference", "ci_low", "ci_high"))) for of in ("own_", ""))
         says = judged(completions["reward_ci_low"], completions["reward_ci_high"])
-        because = f"The true reward, RLHF less base: {true}; the placebo that it was tuned on: {own}."
+        because = f"The true reward, tuned less base: {true}; the placebo that it was tuned on: {own}."
         if completions["same"] == 1:
             because = f"{SAME}: tuning on the placebo changed nothing."
         out.append(Sentence("Does it earn more of the true reward?", NOTHING if completions["same"] == 1 else answers[says], because))
@@ -178,13 +178,13 @@ def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
 def replicates(features: dict) -> str:
     """`6 SAE seeds`, `3 RLHF runs`: what the interval of a table on features is over."""
     runs = int(features["runs"])
-    return counted(runs, "RLHF run") if runs > 1 else counted(int(features["sae_seeds"]), "SAE seed")
+    return counted(runs, "tuning run") if runs > 1 else counted(int(features["sae_seeds"]), "SAE seed")
 
 
 def changed(
     row: dict | None, moved: bool = True, none: str = "This reward has no word list, so their words cannot be weighed (Table 3)."
 ) -> Sentence:
-    """Of a reward without a word table: did the features change? By step 4's count of features found only in RLHF. That is change, not reward."""
+    """Of a reward without a word table: did the features change? By step 4's count of features found only in tuned. That is change, not reward."""
     question = "Did its features change?"
     if not moved:
         return unchanged(question)
@@ -194,7 +194,7 @@ def changed(
         return Sentence(question, NOTHING, f"{ranked(row)} {none}".rstrip())
     says = judged(row["ci_low"], row["ci_high"])
     answer = {UP: "Yes.", DOWN: "Less than by chance.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}[says]
-    count = f"Of the {row['features']:.0f} best matched features after RLHF, {number(row['count'])} have no match before it"
+    count = f"Of the {row['features']:.0f} best matched features after tuning, {number(row['count'])} have no match before it"
     against = f"where another SAE seed gives {number(row['null'])}: {spanned(row['difference'], row['ci_low'], row['ci_high'])}"
     over = (row[f"over_twin{end}"] for end in ("", "_ci_low", "_ci_high"))
     twin = f" Tuned on a placebo: {signed(row['twin'])}; net of that {spanned(*over, alone=FEW)}." if isfinite(row["twin"]) else ""
@@ -214,12 +214,12 @@ def sure(features: dict | None, completions: dict | None) -> Sentence:
     """How sure is that? What a replicate is, and what the intervals therefore do not speak of."""
     runs = int((completions if completions is not None else features)["runs"])
     if runs > 1:
-        said = f"The intervals are over {runs} RLHF runs from one base model: the fewer, the wider. Of another base model they do not speak."
-        return Sentence("How sure is that?", f"{runs} RLHF runs.", said)
+        said = f"The intervals are over {runs} tuning runs from one base model: the fewer, the wider. Of another base model they do not speak."
+        return Sentence("How sure is that?", f"{runs} tuning runs.", said)
     counts = {"prompts": completions and int(completions["samples"]), "SAE seeds": features and int(features["sae_seeds"])}
     over = [f"other {what} ({count})" for what, count in counts.items() if count and count > 1]
     covers = f"The intervals say how much {' and '.join(over)} would change this" if over else "There are no intervals: one replicate"
-    return Sentence("How sure is that?", "One RLHF run.", f"{covers}. How another RLHF run would come out, they do not say.")
+    return Sentence("How sure is that?", "One tuning run.", f"{covers}. How another tuning run would come out, they do not say.")
 
 
 def sentences(
@@ -240,3 +240,30 @@ def sentences(
     over = features if features is not None else None if words else step4
     compared = any(sentence.answer != NOTHING for sentence in answers)  # else there is nothing to be sure of
     return [*answers, sure(over, completions)] if compared else answers
+
+
+def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkpoints: int = 0) -> str:
+    """What this report is about, for a reader who knows neither RLHF nor autoencoders.
+
+    `placebos`: of each RLHF run whether it is a twin's; `given`: whether its reward was;
+    `checkpoints`: how many of the tuned models were given, so that nothing is known of how they were tuned.
+    """
+    how = (
+        "A tuned checkpoint was given; how it was tuned is not known."
+        if checkpoints == len(placebos)
+        else "RLHF tunes a language model to earn a reward."
+    )
+    text = (
+        f"{how} Here the model before (base) and after (tuned) reads and continues the same texts; "
+        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {counted(len(placebos), 'tuning run')}"
+    )
+    text += f", {sum(placebos)} of them on a placebo" * any(placebos)
+    text += f", {checkpoints} of them a tuned checkpoint given" * (0 < checkpoints < len(placebos))
+    if not all(given):
+        text += f", {given.count(False)} of them with no reward given" if any(given) else ", no reward given"
+    if not table3:
+        return f"{text}."
+    if table3[0]["explainer"] != table3[0]["explainer"]:
+        return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; no feature could be explained."
+    how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
+    return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
