@@ -171,10 +171,10 @@ def test_the_hub_is_asked(said, monkeypatch, tmp_path, server, status, words):
 
 def test_a_silent_hub_holds_nobody_up(said, monkeypatch, tmp_path, server):
     monkeypatch.setattr(doctor, "PATIENCE", 0.1)
-    fake_hub.connect(monkeypatch, tmp_path / "hub", server(seconds=2.0))
+    fake_hub.connect(monkeypatch, tmp_path / "hub", server(seconds=60.0))
     began = time.monotonic()
     code, lines, _ = said()
-    assert "cannot be reached" in lines["hub"][1] and code == 0 and time.monotonic() - began < 2
+    assert "cannot be reached" in lines["hub"][1] and code == 0 and time.monotonic() - began < 30
 
 
 def test_a_check_that_fails_or_never_ends_has_a_line():
@@ -211,7 +211,7 @@ def test_a_chat_server_that_is_not_there_or_silent(monkeypatch, server):
     with pytest.raises(UserError, match=r"^http://127.0.0.1:9/v1: cannot be reached \("):
         client.models_of({"base_url": "http://127.0.0.1:9/v1"}, 1.0)
     with pytest.raises(UserError, match="no answer within 0.2 seconds; is llm.base_url right"):
-        client.models_of({"base_url": server(seconds=1.0)}, 0.2)
+        client.models_of({"base_url": server(seconds=60.0)}, 0.2)
 
 
 def test_what_torch_is_asked(monkeypatch, capsys):
