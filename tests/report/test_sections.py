@@ -89,7 +89,10 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     page, data = made_up(1)
     assert [(pair["reward"], pair["twin_of"]) for pair in page["pairs"]] == [("utility", ""), ("placebo", "utility")]
     assert [pair["sentences"][0].question for pair in page["pairs"]] == ["Did it learn this reward?", "Does it earn more of the true reward?"]
-    assert page["compared"].startswith("RLHF tunes") and "2 tuning runs, 1 of them on a placebo, 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
+    assert (
+        page["compared"].startswith("RLHF tunes")
+        and "2 tuning runs, 1 of them on a placebo, 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
+    )
     shown = report.render(page, data)
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown
 
