@@ -35,6 +35,7 @@ def prepare(folder: Path) -> None:
     """The files that the table's values name."""
     (folder / "words.csv").write_text("word,utility\ngood,1\n")
     (folder / "documents.csv").write_text("text\ngood\n")
+    (folder / "pairs.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     (folder / "reward.py").write_text("def score(texts):\n    return [0.0] * len(texts)\n")
     (folder / "tuned").mkdir(exist_ok=True)
 

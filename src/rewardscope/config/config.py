@@ -103,8 +103,7 @@ class Config(Section):
                 yield f"rewards.{name}.dpo.preferences is a file, from which a twin would learn the same; it must be empty"
             elif reward.kind == "words" and not self.rewards[reward.twin_of].words:
                 yield f"rewards.{name}.kind is words, but {show(reward.twin_of)} has no word table; it must be noise or zero"
-        first: dict[tuple[str, str], int] = {}
-        corpora: dict[str, str] = {}  # of the models
+        first, corpora = {}, {}  # model and reward -> number of their pair; model -> its corpus
         for i, pair in enumerate(self.pairs):
             other = first.setdefault((pair.model, pair.reward), i)
             if other < i and pair.name:
@@ -113,9 +112,7 @@ class Config(Section):
                 yield f"pairs[{i}] has the model, reward and corpus of pairs[{other}]; remove one of them"
             elif other < i:
                 yield f"pairs[{i}] differs from pairs[{other}] only in corpus; give its reward a name of its own, with like: {pair.reward}"
-            elif (twin := self.rewards[pair.reward].twin_of) and any(
-                (p.model, p.reward) == (pair.model, twin) and p.corpus != pair.corpus for p in self.pairs
-            ):
+            elif {p.corpus for p in self.pairs if (p.model, p.reward) == (pair.model, self.rewards[pair.reward].twin_of)} - {pair.corpus}:
                 yield f"pairs[{i}].corpus is {pair.corpus}; it must be that of the pair that {pair.reward} is a twin of"
             elif self.shares_base() and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
                 why = "layers are pinned" if self.layers else "picks.shared is true"

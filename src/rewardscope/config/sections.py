@@ -41,7 +41,7 @@ class Pair(Section):
     name: NewName | None = Field(None, description="of a pair without a reward, whose place it takes in paths and tables")
     reward: RewardOrName = Field(None, validate_default=True, description="the reward, a name under `rewards`; empty: two checkpoints alone")
     corpus: CorpusName = Field(description="the corpus, a name under `corpora`")
-    rlhf: Plain | None = Field(None, description="a tuned checkpoint instead of tuning here: a folder, or a hub id or id@revision")
+    rlhf: Plain | None = Field(None, description="a tuned checkpoint or adapter instead of tuning here: a folder, or a hub id or id@revision")
 
     def misfits(self) -> Iterator[str]:
         if self.reward is None:
