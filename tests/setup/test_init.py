@@ -67,15 +67,14 @@ def test_a_pair_alone():
     assert overlay == {
         "results": "results/mine",
         "pairs": [{"model": "base", "name": "tuned", "corpus": "documents", "rlhf": "tuned"}],
-        "models": {"base": {"path": "base", "sae": {"widths": [16, 32], "l1": 0.001}}},  # d_model 16
-        "sweeps": {"l1": {"activations": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1], "weights": []}},
+        "models": {"base": {"path": "base", "sae": {"widths": [16, 32], "l0": 2}}},  # d_model 16
         "corpora": {
             "documents": {"path": {"train": "documents.csv", "test": "documents.csv"}, "text": "body", "max_documents": {"train": 60, "test": 60}}
         },
         "picks": {"top": 1},
         "activations": {"tokens": tokens},
     }
-    assert "LlamaForCausalLM with 3 layers of d_model 16; reads at most 64 tokens" in text and "SET THIS" in text
+    assert "LlamaForCausalLM with 3 layers of d_model 16; reads at most 64 tokens" in text and "features active a token" in text
     disk = 60 * tokens * 16 * 4 / 2**20  # documents x tokens x d_model x bytes, one layer
     assert f"Disk: activations take at most {2 * disk:.1f} MiB, {disk:.1f} MiB a side, kept." in text and "Time: known after a first run." in text
     assert sum(line.lstrip().startswith("#") or "  # " in line for line in text.splitlines()) >= 9
@@ -105,7 +104,7 @@ def test_a_model_without_a_longest_sequence_and_one_of_several_parts():
     Path("base/config.json").write_text(json.dumps({"model_type": "bloom", "hidden_size": 24, "n_layer": 5, "architectures": ["BloomForCausalLM"]}))
     shutil.copytree("base", "bloom")
     overlay, text = written("--base", "base", "--tuned", "bloom")
-    assert overlay["models"]["base"]["sae"]["widths"] == [24, 48] and overlay["activations"] == {"tokens": 256}
+    assert overlay["models"]["base"]["sae"] == {"widths": [24, 48], "l0": 4} and overlay["activations"] == {"tokens": 256}
     assert "5 layers of d_model 24; its config names no longest sequence" in text
     parts = {"hidden_size": 40, "num_hidden_layers": 7, "model_type": "gemma3_text", "max_position_embeddings": 512}
     Path("base/config.json").write_text(json.dumps({"model_type": "gemma3", "text_config": parts}))
@@ -115,7 +114,7 @@ def test_a_model_without_a_longest_sequence_and_one_of_several_parts():
 
 def test_an_adapter_names_its_base():
     overlay, _ = written("--tuned", "adapter", "--corpus", "documents.csv")
-    assert overlay["models"] == {"base": {"path": "base", "sae": {"widths": [16, 32], "l1": 0.001}}}
+    assert overlay["models"] == {"base": {"path": "base", "sae": {"widths": [16, 32], "l0": 2}}}
     assert overlay["pairs"][0]["rlhf"] == "adapter"
     adapter(base_model_name_or_path="org/base", revision="v2")
     fake_hub.lay_out(Path.cwd() / "hub", "model", "org/base", fake_hub.FIRST, {"config.json": Path("base/config.json").read_bytes()}, "v2")
@@ -177,7 +176,7 @@ def test_what_cannot_be_reached_is_written_and_said():
     assert "# org/tuned@v1 could not be looked at (model org/tuned at v1 is not in the local hub cache" in text
     assert "# org/texts could not be looked at (" in text and "the column of its texts is taken to be text." in text
     overlay, text = written("--base", "org/base", "--tuned", "tuned")
-    assert overlay["models"] == {"base": {"hub": "org/base", "sae": {"widths": [16, 32], "l1": 0.001}}}
+    assert overlay["models"] == {"base": {"hub": "org/base", "sae": {"widths": [16, 32], "l0": 2}}}
     assert "# org/base could not be looked at (" in text and "its shape is taken to be that of tuned." in text
 
 

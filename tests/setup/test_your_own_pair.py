@@ -50,7 +50,7 @@ def test_commands_that_prepare(folder, capsys, monkeypatch):
     asked = commands()
     assert {command[0] for command in asked} == {"python", "snakemake"} and all(c[:3] == PACKAGE for c in asked if c[0] == "python")
     of = lambda verb: [command[3:] for command in asked if command[3:4] == [verb]]
-    assert len(of("init")) == 3 and len(of("doctor")) == 1 and len(of("show")) == 2
+    assert len(of("init")) == 3 and len(of("doctor")) == 1 and len(of("show")) == 1
     for command in of("init") + of("doctor"):
         assert main(command) == 0
     assert "Nothing that this config needs is missing." in capsys.readouterr().out
@@ -58,13 +58,14 @@ def test_commands_that_prepare(folder, capsys, monkeypatch):
     assert configs == {"config/mine.yaml"} and {str(file) for file in Path("config").iterdir()} >= configs
     config = checks.read(["config/mine.yaml"])
     targets = {part for command in asked for part in command if part.startswith(f"{config.results}/")}
-    assert targets == {"results/mine/figures/figure4.csv", "results/mine/tables/findings.csv"}
-    assert f"`models.{config.pairs[0].model}.sae.l1`" in GUIDE.read_text(encoding="utf-8")
+    assert targets == {"results/mine/tables/findings.csv"}
+    assert f"`models.{config.pairs[0].model}.sae.l0`" in GUIDE.read_text(encoding="utf-8")
 
 
 def test_the_table_says_what_is_written(folder):
     main(["init", "--base", "base", "--tuned", "tuned", "--corpus", "documents.csv"])
     overlay = yaml.safe_load(Path("config/mine.yaml").read_text())
     text = GUIDE.read_text(encoding="utf-8")
-    assert f"the paper's {overlay['models']['base']['sae']['l1']}," in text and "`picks: {top: 1}`" in text and overlay["picks"] == {"top": 1}
+    assert overlay["models"]["base"]["sae"]["l0"] == 2 and "20 features active a token, or a sixth of d_model" in text
+    assert "`picks: {top: 1}`" in text and overlay["picks"] == {"top": 1}
     assert "at most 256" in text and "At most 2,000" in text

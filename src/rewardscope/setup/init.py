@@ -22,8 +22,7 @@ from snakemake_logger_plugin_rewardscope.times import benchmark
 DOCUMENTS = 2000  # read at most, as in config/imdb-small.yaml; the paper: 25,000
 TOKENS = 256  # of a document at most, as in config.yaml and the authors' code
 LONGER = 0.05  # share of documents that may have more tokens than are read
-L1 = 0.001  # the paper's for Pythia
-SWEPT = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]  # the scale of a model's activations is not known before they are read
+L0, SPARSE = 20, 6  # features active a token, and at most one for so many dimensions: a code of more is no sparse one
 GUIDE = "docs/your-own-pair.md"
 
 
@@ -59,7 +58,7 @@ def init(base: str | None, tuned: str, reward: str | None, corpus: list[str], te
     run = "snakemake --cores all {}--configfile {}".format
     steps = {
         f"python -m rewardscope doctor --configfile {to}": "what is missing here",
-        run(f"{results}/figures/figure4.csv ", to): f"to choose models.{asked.names['model']}.sae.l1 ({GUIDE})",
+        run(f"{results}/tables/findings.csv ", to): f"to the first finding ({GUIDE})",
         run("", to): "everything",
     }
     return plain("\n".join([f"{to} is written.", *asked.notes, *costs, *(f"{said}:\n    {command}" for command, said in steps.items())]), keep="\n")
@@ -212,8 +211,7 @@ def _model(asked: Asked) -> list[str]:
         f"    # {_shaped(shape)}; {context}",
         "    sae:",
         f"      widths: [{shape.d_model}, {2 * shape.d_model}]  # d_model and twice that, as in the paper's Table 2",
-        f"      l1: {L1}  # SET THIS: the paper's for Pythia; which one leaves about 10 to 30 features active a token (L0) differs by model",
-        f"sweeps: {{l1: {{activations: {SWEPT}, weights: []}}}}  # tried by figures/figure4.csv; then closer ones",
+        f"      l0: {max(2, min(L0, shape.d_model // SPARSE))}  # features active a token; the L1 coefficient for it is found for each layer",
     ]
 
 
