@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import fake_hub
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -137,3 +138,12 @@ def test_text_in_all_but_name(tmp_path, kind):
 
 def test_columns_of_no_use_may_be_alike():
     assert rows.csv_rows("x.csv", "a,b,a\n1,2,3\n", lambda names, where: rows.wanted(names, ["b"], where, "")) == {2: {"b": "2"}}
+
+
+def test_a_table_of_tokens_can_be_read_again(tmp_path):
+    """A lone carriage return, a line's end and a bell in tokens; numbers, flags and what is missing stay."""
+    table = pd.DataFrame({"more": ["a\rb", 'x "y"\n', "\a", None], "score": [1.5, 2.0, float("nan"), 4.0], "shown": [True, False, True, True]})
+    rows.printable(table).to_csv(tmp_path / "table.csv", index=False)
+    again = pd.read_csv(tmp_path / "table.csv")
+    assert again["more"].tolist()[:3] == ["a b", 'x "y" ', "·"] and pd.isna(again["more"][3])
+    assert again["score"].equals(table["score"]) and again["shown"].tolist() == [True, False, True, True]

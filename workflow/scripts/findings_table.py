@@ -6,6 +6,7 @@ job.start(snakemake)
 
 import pandas as pd
 
+from rewardscope.data.rows import printable
 from rewardscope.files import read_json, whole
 from rewardscope.findings import findings_table
 
@@ -30,4 +31,4 @@ for (model, reward), table in groups.items():
     found = findings_table.rows(table, beside, params.kept, params.threshold, names)
     rows += [*found, *findings_table.unscored(found, len(problems[model, reward]), params.threshold, names)]
 with whole(snakemake.output.table) as file:
-    pd.DataFrame(rows, columns=findings_table.COLUMNS).to_csv(file, index=False)
+    printable(pd.DataFrame(rows, columns=findings_table.COLUMNS)).to_csv(file, index=False)

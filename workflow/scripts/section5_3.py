@@ -7,6 +7,7 @@ job.start(snakemake)
 import pandas as pd
 
 from rewardscope.activations import picks
+from rewardscope.data.rows import printable
 from rewardscope.files import whole
 from rewardscope.models import models
 from rewardscope.rewards import utility
@@ -32,4 +33,4 @@ for (model, reward), this in measured.items():
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows, columns=None if rows else section5_3.COLUMNS).to_csv(file, index=False)
 with whole(snakemake.output.words) as file:
-    pd.DataFrame(words, columns=section5_3.WORD_COLUMNS).to_csv(file, index=False)
+    printable(pd.DataFrame(words, columns=section5_3.WORD_COLUMNS)).to_csv(file, index=False)

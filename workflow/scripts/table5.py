@@ -7,6 +7,7 @@ job.start(snakemake)
 import pandas as pd
 
 from rewardscope.activations import picks
+from rewardscope.data.rows import printable
 from rewardscope.files import whole
 from rewardscope.tables import explained, table5
 
@@ -19,4 +20,4 @@ for (model, reward), places in explained.places(params.places, picks.read(params
         rows += table5.rows(place, matched, {"model": model, "reward": reward, "run": place["run"]})
 order = ["model", "reward", "run", "side", "layer", "place"]
 with whole(snakemake.output.table) as file:
-    pd.DataFrame(rows, columns=table5.COLUMNS).sort_values(order, kind="stable").to_csv(file, index=False)
+    printable(pd.DataFrame(rows, columns=table5.COLUMNS).sort_values(order, kind="stable")).to_csv(file, index=False)

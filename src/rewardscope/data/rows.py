@@ -1,4 +1,7 @@
-"""CSV and JSON lines that a user wrote, as rows by their number; what is malformed is refused by file and row, never mended by a guess."""
+"""CSV and JSON lines that a user wrote, as rows by their number; what is malformed is refused by file and row, never mended by a guess.
+
+And what a table of ours may hold, so that as CSV it can be read again.
+"""
 
 import csv
 import io
@@ -7,7 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from rewardscope.errors import UserError, brief
+import pandas as pd
+
+from rewardscope.errors import UserError, brief, plain
 
 Pick = Callable[[list[str], str], list[str]]  # of the names of columns, and of where they stand, those that are wanted
 QUOTES = "a text with a comma, quote or line break needs double quotes"
@@ -99,3 +104,13 @@ def json_rows(where: str, content: str) -> dict[int, dict]:
         elif line.strip():
             raise UserError(f"{where}, line {number}: not a JSON object; a line holds one object")
     return rows
+
+
+def printable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its text as a terminal may show it.
+
+    A token of a byte-level vocabulary may be a carriage return, which ends a row for every reader, and which the writer of Python before 3.13
+    leaves without quotes.
+    """
+    texts = {name: table[name].map(lambda value: plain(value) if isinstance(value, str) else value) for name in table.select_dtypes(exclude="number")}
+    return table.assign(**texts)
