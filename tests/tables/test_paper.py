@@ -98,6 +98,14 @@ def test_table2_of_another_model():
     assert found["layers"][0] == "1"
 
 
+def test_table2_says_which_coefficients_were_found_for_an_l0():
+    found = [cfg | {"l0": 20, "l1": l1} for cfg, l1 in zip(cfgs(64, 256), (0.01, 0.01, 0.0234567, 0.02), strict=True)]
+    used = {row["setting"]: row["used"] for row in table2.rows("tiny", found, [{"top1": 3}])}
+    assert used["l1"] == "0.01 to 0.0235, for an L0 of 20"
+    with pytest.raises(ValueError, match="differ in l0:"):
+        table2.rows("tiny", [*found, found[0] | {"l0": 10}], [{"top1": 3}])
+
+
 def test_table2_mixes_no_experiments():
     with pytest.raises(ValueError, match="differ in l1:"):
         table2.rows("tiny", [*cfgs(64, 256), {**CFG, "width": 64, "l1": 9.0}], [{"top1": 3}])

@@ -273,6 +273,12 @@ def method_of(pair):
     return "" if here.rlhf else METHODS[CONFIG.rlhf_of(here.reward).method]
 
 
+def kl_of(pair):
+    """The KL coefficient that a pair's PPO begins with; None of another method."""
+    settings = CONFIG.rlhf_of(pair.split("/")[2])
+    return settings.kl if method_of(pair) and settings.method == "ppo" else None
+
+
 def preferred(pair):
     """The file of preferences that a pair was tuned on here in place of its reward."""
     _, model, reward, _ = pair.split("/")

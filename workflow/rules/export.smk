@@ -11,17 +11,6 @@ EXPORTED = [
 ]
 
 
-def once(files):
-    """Without what several pairs share."""
-    return list(dict.fromkeys(files))
-
-
-def how_tuned(pair):
-    """In words; a folder of the user's is not named."""
-    given = PAIRS[tuple(pair.split("/")[1:3])].rlhf
-    return f"tuned here on {own(AS_WILDCARDS[pair])}" if not given else f"checkpoint given {tuned_checkpoint(given).get('hub', '')}".strip()
-
-
 rule export:
     input:
         saes=once(at(f"{folder}/sae.safetensors") for folder in EXPORTED),

@@ -45,7 +45,7 @@ rule section6_2:
         pairs=WORDED,
         places=PLACES,
         words=WORDS,
-        kl={pair: CONFIG.rlhf_of(pair.split("/")[2]).kl if method_of(pair) == "PPO" else None for pair in WORDED},
+        kl={pair: kl_of(pair) for pair in WORDED},
         top_k=CONFIG.features.top_k,
         resamples=CONFIG.bootstrap,
         seed=CONFIG.seed,

@@ -82,7 +82,7 @@ rule findings_table:
         code=code("findings_table"),
         pairs=all_pairs(),
         twins=TWINS,
-        methods={"/".join(pair.split("/")[1:3]): method_of(pair) for pair in all_pairs()},
+        methods={f"{model}/{reward}": method_of(f"pairs/{model}/{reward}") for model, reward in PAIRS},
         kept=CONFIG.findings.kept,
         threshold=CONFIG.findings.threshold,
     script:

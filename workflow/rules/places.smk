@@ -21,9 +21,10 @@ def shard_folders(path):
 
 
 def recipe_of(wildcards):
-    """The recipe and, resolved, the L1 coefficient that it or the model sets."""
-    recipe = section(CONFIG.sae_recipes[wildcards.recipe])
-    return {**recipe, "l1": CONFIG.l1(parts(wildcards)["model"], wildcards.recipe)}
+    """The recipe and, resolved, the L1 coefficient that it or the model sets, or the L0 that the model has in its place."""
+    recipe, model = section(CONFIG.sae_recipes[wildcards.recipe]), parts(wildcards)["model"]
+    l1 = CONFIG.l1(model, wildcards.recipe)
+    return {**recipe, "l1": l1} | ({"l0": CONFIG.models[model].sae.l0} if l1 is None else {})
 
 
 def l1_file(wildcards):
@@ -173,6 +174,10 @@ def first_run(pair):
     return re.sub(r"\d+$", "1", pair)
 
 
+# Other recipes' dictionaries, of the first run of each true reward.
+CONTROLLED = [place for place in PLACES if first_run(place[0]) == place[0] and place[0].split("/")[2] not in TWINS] if CONFIG.controls else []
+
+
 def joint_files(wildcards):
     """The dictionaries of both sides at every pick, of a pair's first run; of another none."""
     folder = at(f"{wildcards.pair}/joint/{CONFIG.recipe}")
@@ -183,6 +188,18 @@ def joint_files(wildcards):
 def nulls_of(pairs, side):
     """The nulls beside each place of the pairs: they are made of a pair's first run."""
     return [file for pick in CHOSEN for file in of_pairs(map(first_run, pairs), side, f"nulls/{CONFIG.recipe}/{pick}.parquet")]
+
+
+# ---- of the export ---------------------------------------------------------------------------
+def once(files):
+    """Without what several pairs share."""
+    return list(dict.fromkeys(files))
+
+
+def how_tuned(pair):
+    """In words; a folder of the user's is not named."""
+    given = PAIRS[tuple(pair.split("/")[1:3])].rlhf
+    return f"tuned here on {own(AS_WILDCARDS[pair])}" if not given else f"checkpoint given {tuned_checkpoint(given).get('hub', '')}".strip()
 
 
 # ---- of sweeps -------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ rule sparsity:
         seed=CONFIG.seed,
         device=CONFIG.device,
         width=lambda w: CONFIG.models[parts(w)["model"]].sae.widths[0],
-        l0=lambda w: CONFIG.models[parts(w)["model"]].sae.l0,
         recipe=recipe_of,
     script:
         "../scripts/sparsity.py"

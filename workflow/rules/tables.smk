@@ -1,7 +1,3 @@
-# Other recipes' dictionaries, of the first run of each true reward.
-CONTROLLED = [place for place in PLACES if first_run(place[0]) == place[0] and place[0].split("/")[2] not in TWINS] if CONFIG.controls else []
-
-
 rule table3:
     input:
         base=explained("base", PLACES),

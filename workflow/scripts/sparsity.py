@@ -40,7 +40,7 @@ def l0_of(l1):
 
 
 deviation = moments["covariance"].diagonal().mean().sqrt().item()
-tried = sparsity.search(params.l0, l0_of, 0.1 * deviation)  # a coefficient scales as the activations do
-l1, l0 = sparsity.best(params.l0, tried)
+tried = sparsity.search(recipe["l0"], l0_of, 0.1 * deviation)  # a coefficient scales as the activations do
+l1, l0 = sparsity.best(recipe["l0"], tried)
 with whole(snakemake.output.chosen) as file:
-    file.write_text(json.dumps({"l1": l1, "l0": l0, "wanted": params.l0, "tried": tried}, indent=1) + "\n")
+    file.write_text(json.dumps({"l1": l1, "l0": l0, "wanted": recipe["l0"], "tried": tried}, indent=1) + "\n")

@@ -76,6 +76,7 @@ TABLES = {  # table -> column -> type, meaning
         "failure": (TEXT, "why there is no explanation, where there is none"),
     },
     "findings": _PAIR | {
+        "method": (TEXT, "how the pair was tuned; empty of a checkpoint that was given"),
         "mode": (TEXT, "with the reward, or from the two models alone"),
         "contexts": (TEXT, "kind of context: features of a dictionary, or what needs none"),
         "rank": (WHOLE, "1 = the highest score of its kind; 0: there is none"),

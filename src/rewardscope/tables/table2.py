@@ -1,7 +1,5 @@
 """Table 2: the sizes of the dictionaries, and how they were trained, beside the paper's (section 5.2)."""
 
-from functools import partial
-
 from rewardscope.tables.paper import VALUES, beside
 
 TRAINED = ["epochs", "batch_documents", "learning_rate", "l1", "l1_on", "tied"]
@@ -17,7 +15,8 @@ def rows(model: str, cfgs: list[dict], layers: list[dict[str, int]]) -> list[dic
     d_model = _one("d_model", [cfg["d_model"] for cfg in cfgs])
     used = {"large": large, "small": small, "d_model": d_model, "large / d_model": large / d_model, "small / d_model": small / d_model}
     used["layers"] = _one("layers", [sum(not pick.startswith("low") for pick in chosen) for chosen in layers])
-    used |= {key: (_span if key == "l1" else partial(_one, key))([cfg[key] for cfg in cfgs]) for key in TRAINED}
+    found = "l0" in cfgs[0]  # the coefficient was found for each layer
+    used |= {key: _span(cfgs) if key == "l1" and found else _one(key, [cfg[key] for cfg in cfgs]) for key in TRAINED}
     places = {
         "Table 2": VALUES["table2"].get(model, {}),
         "Algorithm 1": VALUES["algorithm1"],
@@ -26,9 +25,10 @@ def rows(model: str, cfgs: list[dict], layers: list[dict[str, int]]) -> list[dic
     return [{"model": model, **beside(key, value, places)} for key, value in used.items()]
 
 
-def _span(values: list[float]) -> float | str:
-    """The value, or the least and the greatest: a coefficient that was found for each layer."""
-    return values[0] if len({*values}) == 1 else f"{min(values):.3g} to {max(values):.3g}"
+def _span(cfgs: list[dict]) -> str:
+    """The least and the greatest of the coefficients that were found for one L0."""
+    values = [cfg["l1"] for cfg in cfgs]
+    return f"{min(values):.3g} to {max(values):.3g}, for an L0 of {_one('l0', [cfg.get('l0') for cfg in cfgs]):g}"
 
 
 def _one(key: str, values: list) -> object:
