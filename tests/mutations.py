@@ -42,10 +42,11 @@ def mutations() -> dict[str, tuple[dict, str]]:
     """What is wrong -> an overlay, and the dotted key that the line must name."""
     overlays = {}
     for key, schema in leaves().items():
-        wrong = {"kind": "many"} if entry(key) is not TABLE.get(key) else dict(_wrong(schema)) | OWN.get(key, {})  # `rlhf` has them all
+        wrong = {"kind": WRONG_KIND[schema["type"]]} if entry(key) is not TABLE.get(key) else dict(_wrong(schema)) | OWN.get(key, {})  # `rlhf` has them all
         for what, value in wrong.items():
             overlays[f"{key}: {what}"] = changed(key, value), _place(key)
-        overlays[f"{key}: misspelt"] = overlay(f"{key}x", entry(key)["to"], DEFAULT["pairs"][0]), _place(f"{key}x")
+        misspelt = overlay(f"{key}x", entry(key)["to"], DEFAULT["pairs"][0])
+        overlays[f"{key}: misspelt"] = merge(entry(key).get("with", {}), misspelt), _place(f"{key}x")
     overlays["samples: of a deterministic explainer"] = {"samples": 3}, "samples"  # without the explainer that its line has
     for library in IN_USE:
         good = next(iter(DEFAULT[library].values()))
