@@ -42,7 +42,9 @@ def mutations() -> dict[str, tuple[dict, str]]:
     """What is wrong -> an overlay, and the dotted key that the line must name."""
     overlays = {}
     for key, schema in leaves().items():
-        wrong = {"kind": WRONG_KIND[schema["type"]]} if entry(key) is not TABLE.get(key) else dict(_wrong(schema)) | OWN.get(key, {})  # `rlhf` has them all
+        wrong = (
+            {"kind": WRONG_KIND[schema["type"]]} if entry(key) is not TABLE.get(key) else dict(_wrong(schema)) | OWN.get(key, {})
+        )  # `rlhf` has them all
         for what, value in wrong.items():
             overlays[f"{key}: {what}"] = changed(key, value), _place(key)
         misspelt = overlay(f"{key}x", entry(key)["to"], DEFAULT["pairs"][0])
