@@ -149,9 +149,8 @@ def begin():
     except UserError as error:
         run_lock.release()
         sys.exit(f"rewardscope: {error}")
-    if (
-        workflow.local_exec
-    ):  # with a limit of jobs a second each started one has all ready ones looked at once a second, by timers that outlive the run
+    # With a limit of jobs a second each started one has all ready ones looked at once a second, by timers that outlive the run
+    if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
     if workflow.execution_settings.lock:
         print(f"rewardscope: profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default", file=sys.stderr)

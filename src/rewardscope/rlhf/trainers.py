@@ -174,9 +174,8 @@ def run(trainer: Trainer, settings: dict, folder: str | Path, work: Path, figure
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Checkpoints())
     found = newest(work)
-    if (
-        found and "lora" not in settings
-    ):  # the trainer takes weights by name, not strictly: those that are saved under another name it leaves as they were
+    # The trainer takes weights by name, not strictly: those that are saved under another name it leaves as they were
+    if found and "lora" not in settings:
         trainer.model.load_state_dict(models.load(found).state_dict())
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     tuned = trainer.model.merge_and_unload() if "lora" in settings else trainer.model
