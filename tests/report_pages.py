@@ -12,7 +12,7 @@ HOSTILE = "</script><script>window.pwned=1</script><img src=x onerror=window.pwn
 PAIR, TWIN = "pairs/tiny/utility/run1", "pairs/tiny/placebo/run1"
 REWARD = {"words": "vader", "function": None, "classifier": None, "twin_of": None, "kind": None}
 TABLE3 = {  # three RLHF runs on the reward and three on its twin
-    "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "RLHF run", "runs": 3,
+    "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "tuning run", "runs": 3,
     "sae_seeds": 6, "promotes_m_base": 36.4, "promotes_m_rlhf": 69.5, "promotes_difference": 33.1, "promotes_ci_low": 27.2, "promotes_ci_high": 38.9,
     "promotes_signed_base": 6.2, "promotes_signed_rlhf": 38.5, "promotes_signed_difference": 32.3, "promotes_signed_ci_low": 21.4,
     "promotes_signed_ci_high": 43.2, "promotes_signed_base_through_rlhf": 15.2, "promotes_signed_random_base": 2.0, "promotes_signed_random_rlhf": 9.5, "promotes_signed_net": 24.8,
@@ -24,7 +24,7 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
 }  # fmt: skip
 STEP4 = {
     "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
-    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "RLHF run", "runs": 3, "random": 57.2, "twin": 4.9,
+    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "tuning run", "runs": 3, "random": 57.2, "twin": 4.9,
     "over_twin": 0.77, "over_twin_ci_low": -2.1, "over_twin_ci_high": 3.6, "featureless": 0,
 }  # fmt: skip
 TABLE4 = {

@@ -176,11 +176,11 @@ def test_runs_are_the_replicates_where_there_are_several():
     own = rows[(rows["run"] == "run2") & (rows["side"] == "rlhf")]
     assert sides["a"]["rlhf"]["run2"] == own["a"].sum() / 4  # summed over two layers, averaged over two seeds and samples
     assert per_seed(rows, ["a"])["a"]["rlhf"]["run2", 2] == own[own["seed"] == 2]["a"].sum() / 2
-    assert counted(rows)["unit"] == "RLHF run" and counted(rows)["runs"] == 3
+    assert counted(rows)["unit"] == "tuning run" and counted(rows)["runs"] == 3
 
 
 def test_an_interval_says_what_it_speaks_of():
-    assert [unit(runs) for runs in (1, 2, 9)] == ["SAE noise of one run", "RLHF run", "RLHF run"]
+    assert [unit(runs) for runs in (1, 2, 9)] == ["SAE noise of one run", "tuning run", "tuning run"]
 
 
 def test_no_p_of_what_is_missing():

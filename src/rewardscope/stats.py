@@ -182,7 +182,7 @@ def featureless(rows: pd.DataFrame) -> int:
 
 def unit(runs: int) -> str:
     """What an interval over the replicates of so many runs speaks of."""
-    return "RLHF run" if runs > 1 else "SAE noise of one run"
+    return "tuning run" if runs > 1 else "SAE noise of one run"
 
 
 def effect(seeds: pd.DataFrame, value: str) -> list[tuple[float, np.ndarray]]:

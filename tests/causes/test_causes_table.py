@@ -41,7 +41,7 @@ def test_runs_are_replicates():
     assert first["share"] == pytest.approx(0.3) and (first["runs"], first["of_runs"], first["unit"], first["by_run"]) == (
         2,
         2,
-        "RLHF run",
+        "tuning run",
         "0.200 0.400",
     )
     assert (first["ci_low"], first["ci_high"]) == t_interval(np.array([0.2, 0.4])) and first["kl"] == 1.0 and np.isnan(first["size"])

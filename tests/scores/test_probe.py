@@ -196,7 +196,7 @@ def test_replicates_of_several_runs_are_the_runs():
     first = scored({("base", 1): 0.1, ("base", 2): 0.3, ("rlhf", 1): 0.4, ("rlhf", 2): 0.8})
     second = scored({("base", 1): 0.0, ("base", 2): 0.0, ("rlhf", 1): 0.1, ("rlhf", 2): 0.3}, run="run2")
     _, r2 = probe.rows(pd.DataFrame(first + second), [], HELD, NAMES)
-    assert (r2["unit"], r2["runs"], r2["difference"]) == ("RLHF run", 2, pytest.approx(0.3))
+    assert (r2["unit"], r2["runs"], r2["difference"]) == ("tuning run", 2, pytest.approx(0.3))
     assert (r2["ci_low"], r2["ci_high"]) == pytest.approx(t_interval(np.array([0.4, 0.2])))
 
 
@@ -209,4 +209,4 @@ def test_p_over_six_seeds():
 def test_p_over_six_runs():
     scores = [row for run in range(1, 7) for row in scored({("base", 1): 0.1 * run, ("rlhf", 1): 0.1 * run + 0.05}, run=f"run{run}")]
     _, r2 = probe.rows(pd.DataFrame(scores), [], HELD, NAMES)
-    assert (r2["p_value"], r2["unit"], r2["sae_seeds"]) == (2 / 64, "RLHF run", 1)
+    assert (r2["p_value"], r2["unit"], r2["sae_seeds"]) == (2 / 64, "tuning run", 1)

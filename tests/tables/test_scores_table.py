@@ -68,7 +68,7 @@ def test_several_runs_are_the_replicates():
     found = rows(pd.concat(frames), "simulation", NAMES)
     own, student = picked(found, 2, "own"), stats.ttest_1samp([0.2, 0.6, 0.1], 0).confidence_interval()
     assert (own["difference"], own["ci_low"], own["ci_high"]) == pytest.approx((0.3, student.low, student.high))
-    assert (own["unit"], own["runs"]) == ("RLHF run", 3) and math.isnan(own["p_value"])
+    assert (own["unit"], own["runs"]) == ("tuning run", 3) and math.isnan(own["p_value"])
     side = stats.ttest_1samp([0.3, 0.8, 0.5], 0).confidence_interval()
     assert (own["rlhf_low"], own["rlhf_high"]) == pytest.approx((side.low, side.high))
 

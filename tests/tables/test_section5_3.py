@@ -188,7 +188,7 @@ def test_over_the_twins():
         welch = stats.ttest_ind(own, twin, equal_var=False).confidence_interval()
         columns = [found[f"{prefix}{key}"] for key in ("difference", "twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")]
         assert columns == pytest.approx([np.mean(own), np.mean(twin), np.mean(own) - np.mean(twin), welch.low, welch.high]), prefix
-    assert found["unit"] == "RLHF run" and math.isnan(table(true)["utility"]["over_twin"])
+    assert found["unit"] == "tuning run" and math.isnan(table(true)["utility"]["over_twin"])
 
 
 def test_replicates_are_seeds_and_samples_are_averaged():

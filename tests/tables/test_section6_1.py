@@ -133,7 +133,7 @@ def test_seeds_are_not_paired():
 def test_several_runs_are_the_replicates():
     places = [place([line("x")], [line("good film")], run="run1", layer=2), place([line("x")], [line("x")], run="run2", layer=3)]
     two, three, every = rows(places, NAMES)
-    assert (every["rlhf"], every["unit"], every["runs"]) == (0.5, "RLHF run", 2)
+    assert (every["rlhf"], every["unit"], every["runs"]) == (0.5, "tuning run", 2)
     assert (two["rlhf"], three["rlhf"], two["runs"]) == (1, 0, 1)  # a layer has only the runs that chose it
 
 

@@ -150,7 +150,7 @@ def test_replicates_of_several_runs_are_the_runs():
     """Run 1 differs by 0 and 2 in its seeds, run 2 by 3 and 3: two replicates, 1 and 3."""
     second = [table(side, [0.1] * 3, [0.9] * 3, seed=s, run="run2") for s in (1, 2) for side in ("base", "rlhf")]
     row = count([*TWO, *second]).loc[(3, "all", "found", 0.8)]
-    assert (row["difference"], row["unit"], row["runs"]) == (2, "RLHF run", 2)
+    assert (row["difference"], row["unit"], row["runs"]) == (2, "tuning run", 2)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(t_interval(np.array([1.0, 3.0])))
 
 
@@ -178,7 +178,7 @@ def test_a_run_without_living_features_leaves_nothing_to_compare():
     made = [(run, 3, seed) for run in ("run1", "run2") for seed in (1, 2)]
     found = pd.DataFrame(step4.rows(pd.concat(TWO), 30, NAMES, [], made)).set_index(["layer", "among", "change", "kept_at"])
     row = found.loc[(3, "all", "found", 0.8)]
-    assert (row["runs"], row["featureless"], row["unit"]) == (2, 2, "RLHF run") and row[["count", "difference", "ci_low"]].isna().all()
+    assert (row["runs"], row["featureless"], row["unit"]) == (2, 2, "tuning run") and row[["count", "difference", "ci_low"]].isna().all()
 
 
 def test_a_seed_whose_null_has_no_feature_is_left_out():

@@ -106,7 +106,7 @@ def test_several_runs_are_the_replicates():
     # mean difference of run 1: (2 + 1) / 2, of run 2: (3 + 0) / 2; each is one replicate
     assert (found["m_base"], found["m_rlhf"]) == pytest.approx(((2 + 1) / 2, (3.5 + 2.5) / 2))
     assert math.isnan(found["ci_low"]) and found["difference"] == 1.5  # 1.5 in both
-    assert (found["unit"], found["runs"], found["sae_seeds"]) == ("RLHF run", 2, 2) and math.isnan(found["p_value"])
+    assert (found["unit"], found["runs"], found["sae_seeds"]) == ("tuning run", 2, 2) and math.isnan(found["p_value"])
 
 
 def test_above_the_twins():

@@ -88,7 +88,7 @@ ALONE = [6 / 10, 5 / 10, 1 / 10]  # U / 5, a mean of two prompts: 2 + 4, 4 + 1, 
 def test_several_runs_are_the_replicates():
     """Student's interval over the runs; prompts are not resampled."""
     found = row(RUNS, TABLE, 3000, 3, NAMES, [])
-    assert (found["m_base"], found["m_rlhf"], found["samples"], found["runs"], found["unit"]) == (0, 6, 2, 3, "RLHF run")
+    assert (found["m_base"], found["m_rlhf"], found["samples"], found["runs"], found["unit"]) == (0, 6, 2, 3, "tuning run")
     for name, values in (("", SUMS), ("reward_", ALONE), ("reward_alone_", ALONE)):
         student = stats.ttest_1samp(values, 0).confidence_interval()
         columns = [found[f"{name}{key}"] for key in ("difference", "ci_low", "ci_high")]
@@ -146,7 +146,7 @@ def test_without_a_reward_only_what_is_counted_in_texts_is_known(runs):
     with warnings.catch_warnings(action="error"):  # no interval is asked for
         found = row([(base, rlhf)] * runs, None, 500, 1, NAMES, [])
     known = {key: value for key, value in found.items() if pd.notna(value)}
-    assert known == {**NAMES, "samples": 2, "unit": "prompt" if runs == 1 else "RLHF run", "runs": runs, "twin_runs": 0, "same": 0.5}
+    assert known == {**NAMES, "samples": 2, "unit": "prompt" if runs == 1 else "tuning run", "runs": runs, "twin_runs": 0, "same": 0.5}
     assert list(found) == list(row([(base, rlhf)], TABLE, 500, 1, NAMES, []))
 
 

@@ -31,7 +31,7 @@ def rows(causes: pd.DataFrame, names: dict) -> list[dict]:
         out.append(
             {
                 **names, "arm": arm, "place": place, "pick": pick, "layer": layers, "size": size or np.nan,
-                **_mean(shares, "", group.loc[shares.index, ["ci_low", "ci_high"]]), "unit": "RLHF run" if len(shares) > 1 else "prompt",
+                **_mean(shares, "", group.loc[shares.index, ["ci_low", "ci_high"]]), "unit": "tuning run" if len(shares) > 1 else "prompt",
                 "runs": len(shares), "of_runs": causes["run"].nunique(), "by_run": " ".join(f"{share:.3f}" for share in shares),
                 **{name: group[name].mean() for name in ("mean_reward", "kl", "perplexity", "rate")},
                 **_beside(shares, beside if place == FEATURES else beside[:0]),

@@ -17,7 +17,7 @@ from rewardscope.tables.paper import VALUES
 KEYS = ["model", "reward"]
 REPLICATES = ["runs", "twin_runs"]
 SECTIONS = {  # name -> title, source (a file below the results folder), columns shown (None: all)
-    "table1": ("Table 1: hyperparameters of RLHF", "tables/table1.csv", ["model", "reward", "setting", "used", "paper", "compared"]),
+    "table1": ("Table 1: hyperparameters of tuning", "tables/table1.csv", ["model", "reward", "setting", "used", "paper", "compared"]),
     "table2": ("Table 2: sizes and training of the autoencoders", "tables/table2.csv", None),
     "table3": ("Table 3: utility of the explanations", "tables/table3.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "promotes_signed_base", "promotes_signed_rlhf", "promotes_signed_difference", "promotes_signed_net", "promotes_signed_over_twin", "promotes_signed_placebo_p", *REPLICATES]),
     "table4": ("Table 4: utility of completions", "tables/table4.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "reward_base", "reward_rlhf", "reward_difference", "reward_over_twin", *REPLICATES]),

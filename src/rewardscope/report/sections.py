@@ -15,7 +15,7 @@ from rewardscope.run.lineage import Chain
 
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
-    "verdict": "Verdict", "findings": "Findings", "rlhf": "RLHF", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
+    "verdict": "Verdict", "findings": "Findings", "rlhf": "Tuning", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
     "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 ROWS = 60  # of a table
 TITLES = {
-    "table1": "Table 1: settings of RLHF beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
+    "table1": "Table 1: settings of tuning beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
     "table3": "Table 3: utility of what features fire on and promote", "table4": "Table 4: utility and reward of completions",
     "table5": "Table 5: explanations of the best matched features", "table6": "Table 6: tied against untied weights",
     "table7": "Table 7: the most divergent layers against the lowest", "section5.3": "Section 5.3: words of the reward in the explanations",
@@ -22,7 +22,7 @@ TITLES = {
 PICTURES = {
     "figure4": "Figure 4: the L1 coefficient against reconstruction and sparsity",
     "table6": "Table 6: tied and untied weights, their losses",
-    "section6.2": "Section 6.2: Table 3's differences against Table 4's, over RLHF runs",
+    "section6.2": "Section 6.2: Table 3's differences against Table 4's, over tuning runs",
 }
 
 

@@ -41,7 +41,7 @@ def spanned(difference: float, low: float, high: float, what: str = "", alone: s
 
 
 def counted(count: float, what: str) -> str:
-    """`1 RLHF run`, `6 SAE seeds`."""
+    """`1 tuning run`, `6 SAE seeds`."""
     return f"{count:.0f} {what}{'' if count == 1 else 's'}"
 
 
@@ -176,7 +176,7 @@ def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
 
 
 def replicates(features: dict) -> str:
-    """`6 SAE seeds`, `3 RLHF runs`: what the interval of a table on features is over."""
+    """`6 SAE seeds`, `3 tuning runs`: what the interval of a table on features is over."""
     runs = int(features["runs"])
     return counted(runs, "tuning run") if runs > 1 else counted(int(features["sae_seeds"]), "SAE seed")
 
@@ -245,7 +245,7 @@ def sentences(
 def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkpoints: int = 0) -> str:
     """What this report is about, for a reader who knows neither RLHF nor autoencoders.
 
-    `placebos`: of each RLHF run whether it is a twin's; `given`: whether its reward was;
+    `placebos`: of each tuning run whether it is a twin's; `given`: whether its reward was;
     `checkpoints`: how many of the tuned models were given, so that nothing is known of how they were tuned.
     """
     how = (

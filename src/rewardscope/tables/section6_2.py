@@ -38,7 +38,7 @@ def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFram
     Raises UserError where there is no point.
     """
     if points.empty:
-        raise UserError("section 6.2 compares RLHF runs by a word table, and no reward of pairs has one; there is nothing to make")
+        raise UserError("section 6.2 compares tuning runs by a word table, and no reward of pairs has one; there is nothing to make")
     lines = []
     for text in TEXTS:
         measured = points[points[["completions_difference", f"{text}_difference"]].notna().all(axis=1)]  # a run without features has no point
@@ -81,7 +81,7 @@ def draw(points: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
         title = "too few or equal values for a correlation" if np.isnan(rho["value"]) else title
         axes.set_title(f"{text}, runs: {rho['points']}\n{title}")
         axes.axhline(0, color=plots.INK, linewidth=0.8)
-        axes.set_xlabel("completions (Table 4): sum of |U|, RLHF - base")
-        axes.set_ylabel("explanations (Table 3):\nsum of |U|, RLHF - base")
+        axes.set_xlabel("completions (Table 4): sum of |U|, tuned - base")
+        axes.set_ylabel("explanations (Table 3):\nsum of |U|, tuned - base")
     plots.legend(figure)
     return figure

@@ -50,7 +50,7 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
         compared = _compared(runs, lambda frame, name=name: frame[name].to_numpy(dtype=float), resamples, seed, [] if name == "own_reward" else twins)
         values |= {f"{name}_{key}": value for key, value in compared.items()}
     values |= {
-        "unit": "RLHF run" if len(runs) > 1 else "prompt",
+        "unit": "tuning run" if len(runs) > 1 else "prompt",
         "runs": len(runs),
         "sae_seeds": pd.NA,
         "twin_runs": len(twins),
