@@ -10,11 +10,10 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewardscope.activations import divergence as module
 from rewardscope.activations.divergence import divergence
 from rewardscope.activations.picks import OUTSIDE, layer_sums, pick
 from rewardscope.errors import UserError
-from rewardscope.models import models
+from rewardscope.models import models, weights
 
 OTHERS = ("gpt_neox", "gpt2", "llama", "gemma2", "olmo2", "falcon", "bloom")
 
@@ -81,7 +80,7 @@ def test_layers_are_those_of_the_loaded_models_to_the_last_bit(folders, kind):
 def test_one_tensor_at_a_time(folders, monkeypatch):
     """Of each side: the last is gone when the next is read."""
     base, tuned = folders(tiny.build("gpt_neox"), tiny.build("gpt_neox", seed=4))
-    alive, most, read = [], [], module._read
+    alive, most, read = [], [], weights.read
 
     def counted(file, name):
         tensor = read(file, name)
@@ -92,7 +91,7 @@ def test_one_tensor_at_a_time(folders, monkeypatch):
 
     from weakref import finalize as torch_finalize
 
-    monkeypatch.setattr(module, "_read", counted)
+    monkeypatch.setattr(weights, "read", counted)
     monkeypatch.setattr(models, "load", None)
     assert len(divergence(base, tuned)) * 2 == len(most) and max(most) <= 4  # two, and the two before until they are replaced
 

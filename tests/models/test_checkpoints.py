@@ -21,6 +21,7 @@ from transformers import (
     BertLMHeadModel,
     GPT2ForSequenceClassification,
     GPT2Model,
+    GPTNeoXForCausalLM,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -75,14 +76,37 @@ def test_folder(tmp_path, kind):
     assert {file.suffix for file in ours.iterdir()} == {".json", ".safetensors"}
 
 
-def test_weights_are_saved_in_float32(tmp_path):
-    model = tiny.build("gpt_neox").to(torch.bfloat16)
-    model.save_pretrained(tmp_path / "half")
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("shard", ["5GB", "20KB"])
+def test_weights_stay_in_their_files_and_their_dtype(tmp_path, tied, shard):
+    config = tiny.build("gpt_neox").config
+    config.tie_word_embeddings = tied
+    model = GPTNeoXForCausalLM(config).to(torch.bfloat16)
+    model.save_pretrained(tmp_path / "half", max_shard_size=shard)
     tiny.tokenizer().save_pretrained(tmp_path / "half")
     fetch({"path": str(tmp_path / "half")}, tmp_path / "ours")
-    assert {tensor.dtype for tensor in load_file(tmp_path / "ours" / "model.safetensors").values()} == {torch.float32}
+    theirs = {file.name: file for file in (tmp_path / "half").glob("model*")}
+    assert len(theirs) == 1 or "model.safetensors.index.json" in theirs
+    assert all((tmp_path / "ours" / name).samefile(file) for name, file in theirs.items())
+    assert json.loads((tmp_path / "ours/config.json").read_text())["dtype"] == "bfloat16"
     ours = models.load(tmp_path / "ours").parameters()
     assert all(torch.equal(p, q.float()) for p, q in zip(ours, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("held", ["a tied copy", "another name", "a further tensor"])
+def test_weights_that_transformers_would_write_otherwise_are_written_anew(tmp_path, copy, held):
+    file = copy("gpt2") / "model.safetensors"  # tied
+    tensors = load_file(file)
+    if held == "a tied copy":
+        tensors["lm_head.weight"] = tensors["transformer.wte.weight"].clone()
+    elif held == "a further tensor":
+        tensors["transformer.h.0.attn.bias"] = torch.ones(4)
+    else:
+        tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    save_file(tensors, file, metadata={"format": "pt"})
+    fetch({"path": str(tmp_path / "theirs")}, tmp_path / "ours")
+    assert load_file(tmp_path / "ours/model.safetensors").keys() == load_file(tiny.checkpoint("gpt2") / "model.safetensors").keys()
+    assert same(tiny.checkpoint("gpt2"), tmp_path / "ours")
 
 
 def test_shards(tmp_path, copy):

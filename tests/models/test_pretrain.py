@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from tokenizers.pre_tokenizers import ByteLevel
 
+from rewardscope.data.pieces import LONGEST, short_words
 from rewardscope.errors import UserError
 from rewardscope.models import checkpoints, models
 from rewardscope.models import pretrain as pretraining
-from rewardscope.models.models import LONGEST, short_words
 from rewardscope.models.pretrain import pretrain, stream, train_tokenizer
 from rewardscope.rewards.classifier import train_tokenizer as train_wordpiece
 

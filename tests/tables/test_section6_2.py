@@ -114,7 +114,9 @@ def test_a_run_without_features_is_no_point():
 
 
 def test_without_a_run_there_is_nothing_to_make():
-    with pytest.raises(UserError, match="^section 6.2 compares tuning runs by a word table, and no reward of pairs has one; there is nothing to make$"):
+    with pytest.raises(
+        UserError, match="^section 6.2 compares tuning runs by a word table, and no reward of pairs has one; there is nothing to make$"
+    ):
         section6_2.correlations(pd.DataFrame([]), 200, 1)
 
 

@@ -14,7 +14,7 @@ from rewardscope.activations import extract as activations
 from rewardscope.activations.picks import pinned
 from rewardscope.checksums import known
 from rewardscope.files import finished, link, read_json, resumable, whole
-from rewardscope.models import models
+from rewardscope.models import models, weights
 from rewardscope.numerics import device_of, precision_of
 from rewardscope.seeds import derive
 
@@ -27,9 +27,12 @@ tokenizer = models.load_tokenizer(files.model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
 share = batches.Share(*params.share)
 plan = batches.plan(tokenizer, corpus, params.settings, params.seed, params.corpus)
-some = plan.inputs(plan.batches[0])[0][:2, :16].to(device)
-agreement = models.check_promoted(model, params.settings["at"], some, derive(params.seed, "check of promoted"))  # before the hours that follow
-job.log.info("a model steered along a direction agrees with what that promotes: correlation %.3f", agreement)
+if weights.stay(model):
+    job.log.info("memory has no room for the weights: each module's are read from their files as it runs, none above layer %d", max(layers.values()))
+else:
+    some = plan.inputs(plan.batches[0])[0][:2, :16].to(device)
+    agreement = models.check_promoted(model, params.settings["at"], some, derive(params.seed, "check of promoted"))  # before the hours that follow
+    job.log.info("a model steered along a direction agrees with what that promotes: correlation %.3f", agreement)
 activations.extract(model, plan, layers, params.settings, work, share)
 for p, (pick, shards_folder) in enumerate(zip(params.picks, output.shards, strict=True)):
     for further in Path(shards_folder).parent.glob("part*"):  # left by more jobs than there are now: they would be read

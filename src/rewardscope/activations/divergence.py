@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from rewardscope.activations.picks import OUTSIDE
 from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError
-from rewardscope.models import agreement, models
+from rewardscope.models import models, weights
 
 
 def divergence(base: str | Path, tuned: str | Path) -> pd.DataFrame:
@@ -20,12 +19,12 @@ def divergence(base: str | Path, tuned: str | Path) -> pd.DataFrame:
     divergence is the sum over its tensors (`picks.layer_sums`). Memory: one tensor of either at a time. Raises UserError where the two models differ
     in tensors or shapes.
     """
-    places = [agreement.files(intact_folder(folder)) for folder in (base, tuned)]
+    places = [weights.files(intact_folder(folder)) for folder in (base, tuned)]
     if more := sorted(places[0].keys() ^ places[1].keys()):
         raise UserError(f"tensors differ: {', '.join(more[:3])}{', ...' * (len(more) > 3)} in one of {base} and {tuned} alone")
     rows = []
     for layer, tensor, name in _order(base, list(places[0])):
-        before, after = (_read(files[name], name) for files in places)
+        before, after = (weights.read(files[name], name) for files in places)
         if before.shape != after.shape:
             raise UserError(f"{name}: {tuple(before.shape)} in base, {tuple(after.shape)} tuned")
         rows.append((layer, tensor, torch.dist(before.double(), after.double()).item()))
@@ -49,8 +48,3 @@ def _order(folder: str | Path, names: list[str]) -> list[tuple[int, str, str]]:
     if missing := set(range(len(inside))) - {layer for layer, _, _ in out}:
         raise UserError(f"{folder}: its files hold no tensor of layer {min(missing)} ({prefix}{min(missing)})")
     return sorted(out, key=lambda row: row[0] if row[0] != OUTSIDE else len(inside))  # stable
-
-
-def _read(file: Path, name: str) -> torch.Tensor:
-    with safe_open(file, "pt") as tensors:
-        return tensors.get_tensor(name)

@@ -22,7 +22,7 @@ from rewardscope.activations.moments import Moments
 from rewardscope.activations.shards import Writer
 from rewardscope.errors import UserError
 from rewardscope.files import whole
-from rewardscope.models import models
+from rewardscope.models import models, weights
 from rewardscope.run.budget import need_disk
 from rewardscope.run.job import progress
 
@@ -31,11 +31,6 @@ NAME = pa.dictionary(pa.int32(), pa.string())
 INDEX = pa.schema([("document", pa.int32()), ("part", NAME), ("corpus", NAME), ("position", pa.int32()), ("token", pa.int32())])
 
 
-class _Enough(Exception):
-    """Ends a forward pass once the deepest chosen layer has been seen."""
-
-
-@torch.no_grad()
 def capture(model, places: dict[int, nn.Module], input_ids: Int[Tensor, "batch position"]) -> dict[int, Float[Tensor, "batch position d_model"]]:
     """Activations of each layer: the output of its place (`models.places`).
 
@@ -46,16 +41,12 @@ def capture(model, places: dict[int, nn.Module], input_ids: Int[Tensor, "batch p
     def keep(layer: int):
         def hook(_module, _inputs, output):
             seen[layer] = models.hidden(output).clone()  # a block may add to it in place
-            if layer == max(places):
-                raise _Enough
 
         return hook
 
     handles = [place.register_forward_hook(keep(n)) for n, place in places.items()]
     try:
-        model.base_model(input_ids=input_ids, use_cache=False)
-    except _Enough:
-        pass
+        weights.run(model, input_ids, until=places[max(places)])
     finally:
         for handle in handles:
             handle.remove()
@@ -120,7 +111,7 @@ def write_index(plan: Plan, file: Path) -> None:
 def _rows(model, places: dict[int, nn.Module], plan: Plan, batch: Batch) -> dict[int, Float[Tensor, "rows d_model"]]:
     """The activation rows of a batch at each layer. Raises UserError where one is not finite."""
     ids, kept = plan.inputs(batch)
-    rows = {n: x[kept.to(x.device)] for n, x in capture(model, places, ids.to(model.device)).items()}
+    rows = {n: x[kept.to(x.device)] for n, x in capture(model, places, ids).items()}
     for n, x in rows.items():
         if not torch.isfinite(x).all():
             raise UserError(f"layer {n} gives activations that are not finite; the model is broken or its dtype too narrow")
@@ -138,7 +129,7 @@ class _Output:
         self.out, self.layers, self.dtype = out, layers, DTYPES[settings["dtype"]]
         first, part = int(plan.shards[share.groups.start]), f"part{share.p}"
         self.writers = {pick: Writer(out / pick / part, plan.shard_tokens, first=first) for pick in layers}
-        self.moments = {n: Moments(models.d_model(model), model.device) for n in sorted(set(layers.values()))}
+        self.moments = {n: Moments(models.d_model(model), weights.device(model)) for n in sorted(set(layers.values()))}
         for pick in layers:
             (out / pick / "sums").mkdir(exist_ok=True)
         self.done = self._resume()  # batches after which the last state was saved

@@ -4,20 +4,21 @@ import torch
 from torch import Tensor, nn
 
 from rewardscope.errors import UserError
+from rewardscope.models import weights
 
 SAME = 0.05  # of the largest number: more than rounding in bfloat16, less than what an earlier token changes
 INSTEAD = "set `activations.at: residual` to read the residual stream"
 
 
 @torch.no_grad()
-def addends(model: nn.Module, mlps: dict[int, nn.Module]) -> dict[int, nn.Module]:
+def addends(model: nn.Module, mlps: dict[int, nn.Module], until: nn.Module | None = None) -> dict[int, nn.Module]:
     """For each layer the module whose output is what its MLP adds: the MLP or, where that takes the residual and adds it, the one inside it before.
 
-    Shown by a pass of a few tokens. Raises UserError where the output at a token is of the tokens before it too (a mixer is no MLP), is not one
-    vector a token, or holds a residual that no module inside is without.
+    Shown by a pass of a few tokens, no further than `until`. Raises UserError where the output at a token is of the tokens before it too (a mixer
+    is no MLP), is not one vector a token, or holds a residual that no module inside is without.
     """
     rows = model.get_input_embeddings().num_embeddings
-    ids = torch.linspace(0, rows - 1, 5, device=model.device).long()[None]
+    ids = torch.linspace(0, rows - 1, 5).long()[None]
     calls: dict[nn.Module, tuple[tuple, dict, Tensor]] = {}
 
     def keep(module, args, kwargs, output):
@@ -28,7 +29,7 @@ def addends(model: nn.Module, mlps: dict[int, nn.Module]) -> dict[int, nn.Module
     inside = [module for mlp in mlps.values() for module in mlp.modules()]
     handles = [module.register_forward_hook(keep, with_kwargs=True) for module in inside]
     try:
-        model.base_model(input_ids=ids, use_cache=False)
+        weights.run(model, ids, until)
     finally:
         for handle in handles:
             handle.remove()

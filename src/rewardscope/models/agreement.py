@@ -7,11 +7,11 @@ comparison, and each side runs with its own settings (positions, windows).
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from rewardscope.errors import UserError
 from rewardscope.models import models
+from rewardscope.models.weights import files, read, shapes, stay
 from rewardscope.run.job import log
 
 PROBE = "The film wasn't good: 1,000 reviews\n\n  said so \N{EM DASH} na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve?"
@@ -32,8 +32,8 @@ def agree(base: str | Path, tuned: str | Path) -> None:
         )
 
 
-def adapt(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, base: str | Path) -> PreTrainedTokenizerBase:
-    """The base's tokenizer, and the tuned model changed so that the two share the rows of their vocabulary.
+def adapt(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, base: str | Path) -> tuple[PreTrainedTokenizerBase, bool]:
+    """The base's tokenizer, and the tuned model changed, or not, so that the two share the rows of their vocabulary.
 
     Rows that the base lacks are cut off, rows that the tuned model lacks are the base's own. What else differs is named in the log.
     Raises UserError where the two are of different architectures, or do not give the same tokens to a text.
@@ -42,10 +42,10 @@ def adapt(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     _same_kind(config, model.config)
     common = models.load_tokenizer(base)
     _same_tokens(name, common, tokenizer)
-    _same_rows(name, model, config.get_text_config().vocab_size, base)
+    changed = _same_rows(name, model, config.get_text_config().vocab_size, base)
     for what in _differences(config, model.config, common, tokenizer):
         log.warning("%s: %s", name, what)
-    return common
+    return common, changed
 
 
 def equal(base: str | Path, tuned: str | Path) -> bool:
@@ -53,11 +53,7 @@ def equal(base: str | Path, tuned: str | Path) -> bool:
     ours, theirs = files(base), files(tuned)
     if ours.keys() != theirs.keys():
         return False
-    for name in ours:
-        with safe_open(ours[name], "pt") as before, safe_open(theirs[name], "pt") as after:
-            if not torch.equal(before.get_tensor(name), after.get_tensor(name)):
-                return False
-    return True
+    return all(torch.equal(read(ours[name], name), read(theirs[name], name)) for name in ours)
 
 
 def _same(what: str, base: object, tuned: object) -> None:
@@ -86,17 +82,20 @@ def _same_tokens(name: str, base: PreTrainedTokenizerBase, tuned: PreTrainedToke
 
 
 @torch.no_grad()
-def _same_rows(name: str, model: PreTrainedModel, rows: int, base: str | Path) -> None:
-    """As many rows of the vocabulary as the base has, in the tuned model's embedding and head; those that it lacked are as in the base."""
+def _same_rows(name: str, model: PreTrainedModel, rows: int, base: str | Path) -> bool:
+    """Give the tuned model as many rows of the vocabulary as the base has, those that it lacked as in the base; whether that changes it."""
     own = model.get_input_embeddings().num_embeddings
     if own == rows:
-        return
+        return False
+    if stay(model):
+        return True  # and cannot be: whoever saves it says so
     model.resize_token_embeddings(rows, mean_resizing=False)
     if own < rows:
         for mine, theirs in zip(_vocabulary(model), _vocabulary(models.load(base)), strict=True):
             mine[own:] = theirs[own:]
     done = f"its last {own - rows} are left out" if own > rows else f"the {rows - own} that it lacks are the base's"
     log.warning("%s: its embedding has %d rows, the base's %d: %s", name, own, rows, done)
+    return True
 
 
 def _vocabulary(model: PreTrainedModel) -> list[torch.Tensor]:
@@ -119,21 +118,3 @@ def _differences(base: PreTrainedConfig, tuned: PreTrainedConfig, common: PreTra
     if common.chat_template != tokenizer.chat_template:
         lines.append("chat templates differ; texts are read without any on both sides")
     return lines
-
-
-def files(folder: str | Path) -> dict[str, Path]:
-    """The weight file of every tensor."""
-    places = {}
-    for file in sorted(Path(folder).glob("*.safetensors")):
-        with safe_open(file, "pt") as tensors:
-            places |= dict.fromkeys(tensors.keys(), file)
-    return places
-
-
-def shapes(folder: str | Path) -> dict[str, list[int]]:
-    """Shapes of all tensors, from the headers of the weight files."""
-    found = {}
-    for name, file in files(folder).items():
-        with safe_open(file, "pt") as tensors:
-            found[name] = tensors.get_slice(name).get_shape()
-    return found

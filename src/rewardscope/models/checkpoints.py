@@ -1,4 +1,4 @@
-"""Checkpoints that others made, from the hub or a folder: checked, loaded in float32, ready to be saved as ours."""
+"""Checkpoints that others made, from the hub or a folder: checked, loaded in float32, and saved as ours, in their own files where these will do."""
 
 import json
 from pathlib import Path
@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.core_model_loading import revert_weight_conversion
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
@@ -22,8 +23,8 @@ from transformers.models.auto.modeling_auto import (
 from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
-from rewardscope.files import read_json
-from rewardscope.models import adapters, agreement, models
+from rewardscope.files import link, read_json
+from rewardscope.models import adapters, agreement, models, weights
 from rewardscope.models.trial import trial
 from rewardscope.run.job import log
 
@@ -73,22 +74,53 @@ def fetch(
     `reads`: where activations will be read and how many tokens of texts, for `trial`.
     """
     name = entry.get("path") or entry["hub"]
-    model, tokenizer, source = read(entry, LANGUAGE_MODEL, record, base)
+    model, tokenizer, source, files = read(entry, LANGUAGE_MODEL, record, base)
     _causal(name, model, tokenizer)
     if reads:
         trial(name, model, *reads)
     if base:
-        tokenizer = agreement.adapt(name, model, tokenizer, base.folder)
+        tokenizer, changed = agreement.adapt(name, model, tokenizer, base.folder)
+        files = [] if changed else files
     model.generation_config = GenerationConfig.from_model_config(model.config)  # its makers' sampling would reach PPO
-    model.save_pretrained(folder)
+    _save(name, model, files, Path(folder))
     tokenizer.save_pretrained(folder)
     return source
 
 
-def read(
-    entry: dict, kind: Kind, record: str | Path | None = None, base: Base | None = None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
-    """Model (float32, evaluation mode), tokenizer and `source.json` of an entry; what is not of its kind is refused as by `fetch`."""
+def _save(name: str, model: PreTrainedModel, files: list[Path], folder: Path) -> None:
+    """The model in `folder`: by links to its own `files` where they hold what transformers would write, else written in float32."""
+    if files and _as_written(model, files):
+        model.config.dtype = AutoConfig.from_pretrained(files[0].parent, trust_remote_code=False, local_files_only=True).dtype
+        model.config.save_pretrained(folder)
+        model.generation_config.save_pretrained(folder)
+        for file in [*files, *([files[0].with_name(INDEX)] if files[0].name != WEIGHTS else [])]:
+            link(file.resolve(), folder / file.name)  # the hub's cache holds links itself
+    elif weights.stay(model):  # transformers could, file by file, but not change them
+        raise UserError(
+            f"{name}: its weights would have to be written anew (other names, tensors or rows of the vocabulary than transformers writes for the "
+            f"base), and memory has no room for them; {CONVERT.format(auto='AutoModelForCausalLM')}, on a machine with more memory"
+        )
+    else:
+        model.save_pretrained(folder)
+
+
+def _as_written(model: PreTrainedModel, files: list[Path]) -> bool:
+    """Whether the files' tensors have the names that transformers gives them, each tied one under one name alone."""
+    state = {key: tensor.to("meta") for key, tensor in model.state_dict().items() if key not in model.all_tied_weights_keys}
+    return sorted(key for file in files for key in weights.names(file)) == sorted(revert_weight_conversion(model, state))
+
+
+class Found(NamedTuple):
+    """A checkpoint: the model (float32, evaluation mode), its tokenizer, its `source.json` and, of no adapter, its weight files."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    source: dict
+    files: list[Path]
+
+
+def read(entry: dict, kind: Kind, record: str | Path | None = None, base: Base | None = None) -> Found:
+    """The checkpoint of an entry; what is not of its kind is refused as by `fetch`."""
     if entry.get("path"):
         name, here = entry["path"], Path(entry["path"])
         source: dict = {"path": entry["path"]}
@@ -102,18 +134,19 @@ def read(
         _refuse_change(source, record)
         adapter = _describe(name, here, kind, base)
         here, _ = hub.snapshot(name, commit, "model", [*DESCRIPTION, "*.safetensors"], skip=["*/*"])
+    files: list[Path] = []
     if adapter:
         model, facts = adapters.merge(name, here, adapter, base.folder)
         source |= {"base": base.source}
         tokenizer = _tokenizer(name, here if any((here / file).is_file() for file in VOCABULARIES) else Path(base.folder))
     else:
-        weights = _weights(name, here, kind)
-        model, tokenizer = _load(name, here, kind)
-        facts = {"architecture": type(model).__name__, "sha256": {file.name: checksum(file) for file in weights}}
+        files = _weights(name, here, kind)
+        model, tokenizer = _load(name, here, files, kind)
+        facts = {"architecture": type(model).__name__, "sha256": {file.name: checksum(file) for file in files}}
     rows, tokens = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values()) + 1
     if tokens > rows:
         raise UserError(f"{name}: the tokenizer has {tokens} tokens, the embedding {rows} rows; they are not of one model")
-    return model, tokenizer, {**source, **facts}
+    return Found(model, tokenizer, {**source, **facts}, files)
 
 
 def _refuse_change(source: dict, record: str | Path | None) -> None:
@@ -204,10 +237,11 @@ def _shards(name: str, here: Path) -> list[str]:
     return sorted(set(places.values()))
 
 
-def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _load(name: str, here: Path, files: list[Path], kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    place = weights.placed(here, torch.float32, "cpu")
     try:
         model, report = kind.auto.from_pretrained(
-            here, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
+            here, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True, **place
         )
     except Exception as error:  # each architecture has its own
         raise UserError(f"{name}: the weights cannot be loaded ({brief(error)})") from error
@@ -215,7 +249,7 @@ def _load(name: str, here: Path, kind: Kind) -> tuple[PreTrainedModel, PreTraine
         raise UserError(f"{name}: {len(lost)} tensors of {type(model).__name__} are not in its weights, {lost[0]} first; use a whole checkpoint")
     if more := sorted(report["unexpected_keys"]):
         log.warning("%s: %d tensors are no part of the model and are left out, %s first", name, len(more), more[0])
-    if broken := [key for key, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
+    if broken := [key for file in files for key in weights.names(file) if not weights.read(file, key).isfinite().all()]:
         raise UserError(f"{name}: {len(broken)} tensors hold numbers that are not finite, {broken[0]} first; the checkpoint is damaged: use another")
     return model.eval(), _tokenizer(name, here)
 

@@ -1,7 +1,6 @@
 """Language models read from their module tree, so that no architecture needs a name here, and what their tokens are in a text."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -14,15 +13,16 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError
+from rewardscope.models import weights
 from rewardscope.models.addends import addends
 
 if TYPE_CHECKING:  # its import takes two seconds, which jobs that only want a tokenizer are spared
-    from tokenizers.pre_tokenizers import PreTokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 transformers_logging.disable_progress_bar()
@@ -35,13 +35,14 @@ AGREES = 0.98  # right ones have .997 and more (30 tiny architectures, also in b
 def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> "PreTrainedModel":
     """The causal language model in a local folder, in evaluation mode.
 
-    Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code. Raises
-    UserError where a file is not the one that was written (`checksums.json`).
+    Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code. Weights that memory has no room for
+    stay in their files (`weights.placed`). Raises UserError where a file is not the one that was written (`checksums.json`).
     """
+    place = weights.placed(intact_folder(folder), dtype, device)
     model = AutoModelForCausalLM.from_pretrained(
-        intact_folder(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
-    )
-    return model.to(device).eval()
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **place
+    ).eval()
+    return model if weights.stay(model) else model.to(device)
 
 
 def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
@@ -49,8 +50,6 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
     return AutoTokenizer.from_pretrained(intact_folder(folder), trust_remote_code=False, local_files_only=True)
 
 
-LONGEST = 1000  # characters of a "word" that a tokenizer is trained on
-UNBROKEN = re.compile(rf"(?<!\S)\S{{{LONGEST}}}|(?<!\s)\s{{{LONGEST}}}")  # what has no such run has no longer word
 CHUNK = 1000  # documents tokenized at a time: Python lists of offsets take much memory
 
 
@@ -109,20 +108,6 @@ def continued(tokenizer: "PreTrainedTokenizerBase", before: list[list[int]], aft
     return openings, both, [whole[len(os.path.commonprefix([opening, whole])) :] for opening, whole in zip(openings, both, strict=True)]
 
 
-def short_words(texts: list[str], split: "PreTokenizer") -> Iterator[str]:
-    """The texts, cut inside of "words", as `split` sees them, of more than LONGEST characters.
-
-    The trainers of `tokenizers` take time that grows with the square of a word. Other words, and so texts without such a word, are as they were.
-    """
-    for text in texts:
-        start = 0
-        for _, (begin, end) in split.pre_tokenize_str(text) if UNBROKEN.search(text) else ():
-            for cut in range(begin, end, LONGEST) if end - begin > LONGEST else ():
-                yield text[start:cut]
-                start = cut
-        yield text[start:]
-
-
 def blocks(model: "PreTrainedModel") -> nn.ModuleList:
     """The decoder blocks, in order: the one list of `num_hidden_layers` equal modules in the backbone.
 
@@ -176,8 +161,9 @@ def places(model: "PreTrainedModel", layers: Iterable[int], at: str) -> dict[int
     inside = {layer: blocks(model)[layer] for layer in layers}
     if at == "residual":
         return inside
-    starts = addends(model, {layer: mlp(block, d_model(model)) for layer, block in inside.items()})
-    chains = _chains(model, {starts[layer]: list(block.children()) for layer, block in inside.items()})
+    last = inside[max(inside)]
+    starts = addends(model, {layer: mlp(block, d_model(model)) for layer, block in inside.items()}, last)
+    chains = _chains(model, {starts[layer]: list(block.children()) for layer, block in inside.items()}, last)
     return {layer: chains[start][-1] for layer, start in starts.items()}
 
 
@@ -199,8 +185,7 @@ def final_norm(model: "PreTrainedModel") -> nn.Sequential:
 _final_norms: WeakKeyDictionary[nn.Module, nn.Sequential] = WeakKeyDictionary()  # a pass may take seconds, and every random draw asks
 
 
-@torch.no_grad()
-def _chains(model: "PreTrainedModel", starts: dict[nn.Module, list[nn.Module]]) -> dict[nn.Module, list[nn.Module]]:
+def _chains(model: "PreTrainedModel", starts: dict[nn.Module, list[nn.Module]], until: nn.Module | None = None) -> dict[nn.Module, list[nn.Module]]:
     """Each module, and those of the ones listed for it that its output goes through one after the other, as a pass of one token shows."""
     chains: dict[nn.Module, list[nn.Module]] = {start: [] for start in starts}
     ends: dict[nn.Module, Tensor] = {}  # what the last of each chain gave
@@ -215,7 +200,7 @@ def _chains(model: "PreTrainedModel", starts: dict[nn.Module, list[nn.Module]]) 
 
     handles = [m.register_forward_hook(follow, with_kwargs=True) for m in {m for start, among in starts.items() for m in (start, *among)}]
     try:
-        model.base_model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+        weights.run(model, torch.zeros(1, 1, dtype=torch.long), until)
     finally:
         for handle in handles:
             handle.remove()
@@ -238,14 +223,15 @@ def promoted(model: "PreTrainedModel", directions: Float[Tensor, "n d_model"]) -
     a soft cap of the logits, which grows with them; `check_promoted` says where it matters.
     """
     norm, head = final_norm(model), model.get_output_embeddings()
-    directions = directions.to(head.weight)
+    directions = directions.to(weights.device(model), head.weight.dtype)
     centred = directions - directions.mean(dim=1, keepdim=True)
     residual = torch.arange(centred.shape[1], device=centred.device).cos().to(centred).expand_as(centred)  # any will do
     residual = residual - residual.mean(dim=1, keepdim=True)
     along = (residual * centred).sum(1, keepdim=True) / centred.square().sum(1, keepdim=True).clamp_min(torch.finfo(centred.dtype).tiny)
     residual = residual - along * centred
     residual *= SIZE / residual.square().mean(dim=1, keepdim=True).sqrt()
-    changes = SIZE * torch.func.jvp(norm, (residual,), (directions,))[1]
+    with forward_ad.dual_level():
+        changes = SIZE * forward_ad.unpack_dual(norm(forward_ad.make_dual(residual, directions))).tangent
     logits = head(changes) - head(torch.zeros_like(changes[:1]))  # less its bias
     return (logits - logits.mean(dim=1, keepdim=True)).float()
 
@@ -279,8 +265,7 @@ def check_promoted(model: "PreTrainedModel", at: str, input_ids: Int[Tensor, "W 
     place = places(model, [last], at)[last]
     handle = blocks(model)[last].register_forward_hook(lambda _module, _inputs, output: seen.append(hidden(output).clone()))
     try:
-        with torch.no_grad():
-            model.base_model(input_ids=input_ids, use_cache=False)
+        weights.run(model, input_ids)
     finally:
         handle.remove()
     residual = seen[-1].float()

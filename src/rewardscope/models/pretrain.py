@@ -10,8 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
 from rewardscope import states
+from rewardscope.data.pieces import short_words
 from rewardscope.errors import UserError
-from rewardscope.models.models import blocks, short_words
+from rewardscope.models.models import blocks
 from rewardscope.models.muon import Muon
 from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive

@@ -5,7 +5,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from rewardscope.errors import UserError, brief
-from rewardscope.models import models
+from rewardscope.models import models, weights
 from rewardscope.seeds import derive
 
 TOKENS = 8  # of the texts that are tried
@@ -40,12 +40,11 @@ def trial(name: str, model: PreTrainedModel, at: str, lengths: dict[str, int]) -
         ) from error
 
 
-@torch.no_grad()
 def _outputs(model: PreTrainedModel, places: dict[int, nn.Module], ids: torch.Tensor) -> dict[int, torch.Tensor]:
     seen: dict[int, torch.Tensor] = {}
     handles = [place.register_forward_hook(lambda _m, _i, out, n=n: seen.update({n: models.hidden(out).clone()})) for n, place in places.items()]
     try:
-        model.base_model(input_ids=ids, use_cache=False)
+        weights.run(model, ids)
     finally:
         for handle in handles:
             handle.remove()

@@ -8,9 +8,9 @@ import torch
 from tokenizers.trainers import WordPieceTrainer
 from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizer
 
+from rewardscope.data.pieces import short_words
 from rewardscope.errors import UserError, brief
 from rewardscope.models import checkpoints
-from rewardscope.models.models import short_words
 from rewardscope.rewards import logits
 from rewardscope.run.job import log, progress
 from rewardscope.seeds import derive
@@ -109,7 +109,7 @@ def fetch(entry: dict, folder: str | Path, record: str | Path | None = None) -> 
     exactly one positive label, and one that padding, an empty or a long text brings out of step.
     """
     name = entry["path"] or entry["hub"]
-    model, tokenizer, source = checkpoints.read(entry, checkpoints.CLASSIFIER, record)
+    model, tokenizer, source, _ = checkpoints.read(entry, checkpoints.CLASSIFIER, record)
     label = logits.positive_label(model, entry["positive"], name)
     try:
         together = logits.logits(PROBES, model, tokenizer)
