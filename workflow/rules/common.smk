@@ -1,6 +1,7 @@
 # Names and paths shared by all rules files, and what a job reads by its wildcards; lists over all pairs are in places.smk.
 # A `site` is where a side of a pair keeps its artifacts:
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
+import atexit
 import re
 from pathlib import Path
 
@@ -167,6 +168,9 @@ def end(well):
     if workflow.is_main_process:
         if well:
             sweep(f"{results_folder()}/.work")
+        else:
+            failed = without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
+            atexit.register(without.go_on, failed, sys.argv[1:])  # when this run has let go of everything
         run_lock.release()
 
 

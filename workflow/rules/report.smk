@@ -52,6 +52,7 @@ rule report:
     params:
         code=code("report"),
         pairs=all_pairs(),
+        missing=without.left_out(),
         tuned_here=TUNED_HERE,
         browsed=BROWSED,
         picks=CHOSEN,

@@ -63,6 +63,7 @@ page = report_sections.page(
     pictures=files.pictures,
     chain=lineage.trace(Path(results), artifacts, quick=True),
     twins=params.twins,
+    missing=params.missing,
     config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
 )  # fmt: skip
 data = {"tokens": {model: shown.texts for model, shown in text.items()}, "features": features}

@@ -1,5 +1,6 @@
 """The report's sections but for the feature browser: charts, rows and sentences from the workflow's tables, for the template."""
 
+from collections.abc import Sequence
 from math import isfinite, isnan
 
 import pandas as pd
@@ -23,12 +24,12 @@ CONTENTS = {
 def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
-    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str],
+    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], missing: Sequence[str] = (),
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
-    rewards that are placebos, with their true reward.
+    rewards that are placebos, with their true reward. `missing` are the pairs, `model/reward`, that failed.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
@@ -66,7 +67,8 @@ def page(
             _rows(tables.get("tables/table3.csv")),
             [rewarded(rewards[pair]) for pair in pairs],
             len(pairs) - len(training),
-        ),
+        )
+        + f" Left out, because it failed: {', '.join(missing)}." * bool(missing),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
         "pairs": screens(groups, tables, completed, words, rewards, twins, moved, methods),
         "methods": " and ".join(dict.fromkeys(methods.values())),

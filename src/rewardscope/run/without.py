@@ -1,0 +1,49 @@
+"""A pair that fails costs only itself: a second run makes the tables and the report of the other pairs, and says what is missing.
+
+It is the same command with the failed pairs in the variable `VARIABLE` of its environment, which the Snakefile and its jobs read.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rewardscope.errors import plain
+
+VARIABLE = "REWARDSCOPE_WITHOUT"
+OURS = re.compile(r"^rewardscope\.errors\.UserError: (.*)", re.MULTILINE)  # the end of a traceback in a job's log
+MAKES_AGAIN = {"-F", "--forceall", "-R", "--forcerun", "-f", "--force"}  # a second run would make again what the first has made
+
+
+def left_out() -> list[str]:
+    """The pairs, `model/reward`, that this run goes on without."""
+    return os.environ.get(VARIABLE, "").split()
+
+
+def failed_pairs(jobs: Iterable, pairs: list[str]) -> list[str]:
+    """Which of the pairs, `model/reward`, the failed jobs (Snakemake's) are of.
+
+    None where a job is of no pair, of all, or ended by something else than a line of ours: then another run would end the same way.
+    """
+    out = set()
+    for job in jobs:
+        wildcards = dict(job.wildcards.items())
+        path = (wildcards.get("pair") or wildcards.get("site") or "").split("/")
+        model = wildcards.get("model") or (path[1] if path[0] == "bases" else None)
+        of = {f"{path[1]}/{path[2]}"} if path[0] == "pairs" else {pair for pair in pairs if model and pair.split("/")[0] == model}
+        log = Path(job.log[0]) if job.log else None
+        if not of or not log or not log.exists() or not OURS.search(log.read_text(encoding="utf-8", errors="replace")):
+            return []
+        out |= of
+    return sorted(out) if out < set(pairs) else []
+
+
+def go_on(failed: list[str], arguments: list[str]) -> None:
+    """Run the command with these arguments again, the failed pairs left out, unless it forces jobs or names one of the pairs."""
+    if not failed or MAKES_AGAIN & set(arguments) or any(pair in argument for pair in failed for argument in arguments):
+        return
+    print(plain(f"rewardscope: without {', '.join(failed)}, which failed: tables and report of the other pairs follow"), file=sys.stderr, flush=True)
+    variables = {**os.environ, VARIABLE: " ".join([*left_out(), *failed])}
+    subprocess.run([sys.executable, "-m", "snakemake", *arguments], env=variables, check=False)

@@ -1,0 +1,58 @@
+"""Which pairs a run goes on without, and when it does not."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from rewardscope.run import without
+
+PAIRS = ["one/utility", "one/length", "two/utility"]
+OURS, THEIRS = "Traceback\nrewardscope.errors.UserError: no such folder\n", "Traceback\nValueError: broken\n"
+
+
+def job(tmp_path, said: str | None = OURS, **wildcards):
+    log = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
+    if said is not None:
+        log.write_text(said)
+    return SimpleNamespace(wildcards=wildcards, log=[str(log)])
+
+
+@pytest.mark.parametrize(
+    "wildcards, failed",
+    [
+        ({"pair": "pairs/one/length/run2"}, ["one/length"]),
+        ({"site": "pairs/one/length/run1/rlhf", "part": "0"}, ["one/length"]),
+        ({"site": "bases/one"}, ["one/length", "one/utility"]),
+        ({"model": "two"}, ["two/utility"]),
+        ({"corpus": "reviews"}, []),
+        ({}, []),
+        ({"model": "three"}, []),
+    ],
+)
+def test_whose_a_job_is(tmp_path, wildcards, failed):
+    assert without.failed_pairs([job(tmp_path, **wildcards)], PAIRS) == failed
+
+
+def test_several_jobs(tmp_path):
+    one, two, all_of_one = ({"pair": "pairs/one/length/run1"}, {"pair": "pairs/two/utility/run1"}, {"model": "one"})
+    assert without.failed_pairs([job(tmp_path, **one), job(tmp_path, **two)], PAIRS) == ["one/length", "two/utility"]
+    assert without.failed_pairs([job(tmp_path, **one), job(tmp_path)], PAIRS) == []  # a table of all
+    assert without.failed_pairs([job(tmp_path, **all_of_one), job(tmp_path, **two)], PAIRS) == []  # none is left
+
+
+@pytest.mark.parametrize("said", [THEIRS, "", None])
+def test_what_is_not_a_line_of_ours_would_fail_again(tmp_path, said):
+    assert without.failed_pairs([job(tmp_path, said, pair="pairs/one/length/run1")], PAIRS) == []
+
+
+@pytest.mark.parametrize("arguments, goes_on", [(["--cores", "2"], True), (["-F"], False), (["results/pairs/one/length/run1/layers.json"], False)])
+def test_the_second_run(monkeypatch, capsys, arguments, goes_on):
+    ran = []
+    monkeypatch.setattr(without.subprocess, "run", lambda command, env, check: ran.append((command[1:], env[without.VARIABLE])))
+    monkeypatch.setenv(without.VARIABLE, "two/utility")
+    without.go_on(["one/length"], arguments)
+    assert ran == [(["-m", "snakemake", *arguments], "two/utility one/length")] * goes_on
+    assert ("without one/length, which failed" in capsys.readouterr().err) == goes_on
+    without.go_on([], ["--cores", "2"])
+    assert len(ran) == goes_on
+    assert without.left_out() == ["two/utility"]
