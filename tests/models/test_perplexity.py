@@ -1,14 +1,17 @@
 """Perplexity against cross-entropy taken directly, and against a model whose perplexity is known."""
 
+import copy
 import math
 from types import SimpleNamespace
 
 import pytest
 import tiny
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from rewardscope.models import models
-from rewardscope.models.perplexity import compare, perplexity
+from rewardscope.models import perplexity as module
+from rewardscope.models.perplexity import beginning, compare, perplexity
 from rewardscope.models.pretrain import stream
 from rewardscope.models.trigram import Trigram
 
@@ -54,6 +57,33 @@ def test_by_hand():
     assert perplexity(model, torch.tensor([0, 1, 1, 2, 0]), 2) == pytest.approx((0.25 * 0.8 * 0.1 * 0.2) ** -0.25, rel=1e-6)
     uniform = Bigram(torch.full((7, 7), 1 / 7))
     assert perplexity(uniform, torch.arange(50) % 7, 8) == pytest.approx(7, rel=1e-6)
+
+
+@pytest.mark.parametrize("begin", [[1], [1, 0]])
+def test_a_beginning_is_read_and_not_predicted(begin):
+    """Windows of 16 with it: each predicts as many tokens as it has of the stream, from what stands before them in it."""
+    model = models.load(tiny.checkpoint("llama"))
+    tokens = torch.randint(2, 300, (50,), generator=torch.Generator().manual_seed(1)).tolist()
+    step, losses = 16 - len(begin), []
+    for start in range(0, len(tokens) - step, step):
+        for i in range(step):
+            with torch.no_grad():
+                last = model(input_ids=torch.tensor([[*begin, *tokens[start : start + i + 1]]])).logits[0, -1].double()
+            losses.append(-last.log_softmax(-1)[tokens[start + i + 1]].item())
+    assert len(losses) == 3 * step
+    assert perplexity(model, torch.tensor(tokens), 16, 2, begin) == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-5)
+
+
+@pytest.mark.parametrize("template, begin", [("<|padding|> $A", [1]), ("$A <|padding|>", []), ("$A", [])])
+def test_bos_is_read_where_the_tokenizer_sets_it(monkeypatch, template, begin):
+    tokenizer = copy.deepcopy(tiny.tokenizer())
+    tokenizer.bos_token = "<|padding|>"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=[("<|padding|>", 1)])
+    assert beginning(tokenizer) == begin
+    seen = []
+    monkeypatch.setattr(module, "perplexity", lambda *of, begin: seen.append(begin) or 1.0)
+    compare(models.load(tiny.checkpoint("gpt_neox")), tokenizer, list(tiny.texts()[:30]), list(tiny.texts()[30:]), 16)
+    assert seen == [begin]
 
 
 def test_compare():
