@@ -7,8 +7,10 @@ from transformers import AutoModelForCausalLM
 
 from rewardscope.activations.extract import capture
 from rewardscope.errors import UserError
+from rewardscope.findings.samples import log_probabilities
 from rewardscope.models import models, weights
 from rewardscope.models.checkpoints import Base, fetch
+from rewardscope.rlhf.completions import generate
 
 IDS = torch.arange(2, 26).view(2, 12)
 FAMILIES = ["gpt_neox", "gpt2", "llama", "gemma2", "olmo2"]
@@ -50,6 +52,19 @@ def test_memory_decides(tmp_path, monkeypatch):
             monkeypatch.setattr(weights, "available_memory", lambda free=free: free)
             assert weights.stay(models.load(folder, dtype)) == kept
     assert weights.placed(folder, torch.float32, "cuda") == {}
+    assert not weights.stay(models.load(folder, whole=True))
+
+
+def test_completions_and_what_findings_read_are_the_same(tmp_path, monkeypatch):
+    folder = saved("llama", tmp_path / "model")
+    memory = models.load(folder)
+    monkeypatch.setattr(weights, "ROOM", 0)
+    model = models.load(folder)
+    written, again = (generate(m, IDS[:, :4], 5, 1.0, [1, 2]) for m in (memory, model))
+    assert torch.equal(written, again) and written.shape == (2, 5)
+    sequences = torch.cat([IDS[:, :4], written], dim=1).tolist()
+    (_, kept, logs), (_, _, others) = (next(log_probabilities(m, m, sequences, 4)) for m in (memory, model))
+    assert kept.sum() == 10 and torch.equal(logs[0], others[0])
 
 
 @pytest.mark.parametrize("at", ["mlp", "residual"])

@@ -21,7 +21,7 @@ layers, device, seed = read_json(files.layers), device_of(params.device), derive
 work = resumable(job.work(snakemake), inputs=[known(file) for file in files], params=dict(params.items()), device=str(device))
 tokenizer = models.load_tokenizer(files.base_model)
 reward = rewards.load(params.reward, files.stored, device)
-both = [models.load(folder, device=device) for folder in (files.base_model, files.rlhf_model)]
+both = [models.load(folder, device=device, whole=True) for folder in (files.base_model, files.rlhf_model)]
 (base, untold), (tuned, _) = (causes.side(model, list(range(len(models.blocks(model))))) for model in both)
 if untold:
     job.warn(snakemake, f"{pair}: {untold}: no MLP is replaced")

@@ -11,6 +11,7 @@ from torch.nn.functional import kl_div
 
 from rewardscope.activations.extract import capture
 from rewardscope.models import models
+from rewardscope.models.weights import device
 from rewardscope.rewards.rewards import Reward
 from rewardscope.rlhf.completions import generate, prefixes
 from rewardscope.seeds import derive
@@ -95,9 +96,9 @@ def log_probabilities(base, tuned, sequences: list[list[int]], prompt: int):
     for start in range(0, len(sequences), BATCH):
         batch = sequences[start : start + BATCH]
         longest = max(map(len, batch))
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch], device=base.device)
-        at = torch.arange(1, longest, device=base.device)
-        kept = (at >= prompt) & (at < torch.tensor([len(row) for row in batch], device=base.device).unsqueeze(1))
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch], device=device(base))
+        at = torch.arange(1, longest, device=device(base))
+        kept = (at >= prompt) & (at < torch.tensor([len(row) for row in batch], device=device(base)).unsqueeze(1))
         yield ids, kept, [model(input_ids=ids, use_cache=False).logits[:, :-1][kept].float().log_softmax(dim=1) for model in (base, tuned)]
 
 

@@ -55,7 +55,7 @@ def merge(name: str, here: Path, config: dict, base: str | Path) -> tuple[PreTra
         hint = "AutoPeftModelForCausalLM.from_pretrained(folder).save_pretrained(new), then name the folder new"
         why = f"pickled weights ({PICKLED}) can run code and are not loaded: convert them where you trust them: {hint}"
         raise UserError(f"{name}: no {WEIGHTS}; {why if (here / PICKLED).is_file() else 'copy it again'}")
-    model = models.load(base)
+    model = models.load(base, whole=True)
     shapes = _shapes(name, here / WEIGHTS)
     _refuse_vocabulary(name, shapes, model)
     kind = config["peft_type"]

@@ -91,7 +91,7 @@ def _same_rows(name: str, model: PreTrainedModel, rows: int, base: str | Path) -
         return True  # and cannot be: whoever saves it says so
     model.resize_token_embeddings(rows, mean_resizing=False)
     if own < rows:
-        for mine, theirs in zip(_vocabulary(model), _vocabulary(models.load(base)), strict=True):
+        for mine, theirs in zip(_vocabulary(model), _vocabulary(models.load(base, whole=True)), strict=True):
             mine[own:] = theirs[own:]
     done = f"its last {own - rows} are left out" if own > rows else f"the {rows - own} that it lacks are the base's"
     log.warning("%s: its embedding has %d rows, the base's %d: %s", name, own, rows, done)

@@ -32,13 +32,15 @@ SIZE = 100.0  # root mean square of the residual at which a norm is measured: it
 AGREES = 0.98  # right ones have .997 and more (30 tiny architectures, also in bfloat16), a scale by weight that is one by 1 + weight .59 to .89
 
 
-def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> "PreTrainedModel":
+def load(folder: str | Path, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu", whole: bool = False) -> "PreTrainedModel":
     """The causal language model in a local folder, in evaluation mode.
 
     Passes `dtype`: transformers 5 would load in the checkpoint's own. Safetensors only; no remote code. Weights that memory has no room for
-    stay in their files (`weights.placed`). Raises UserError where a file is not the one that was written (`checksums.json`).
+    stay in their files (`weights.placed`), unless the `whole` model is wanted, to be changed. Raises UserError where a file is not the one
+    that was written (`checksums.json`).
     """
-    place = weights.placed(intact_folder(folder), dtype, device)
+    folder = intact_folder(folder)
+    place = {} if whole else weights.placed(folder, dtype, device)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **place
     ).eval()

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.errors import UserError
+from rewardscope.models import weights
 from rewardscope.models.models import continued
 from rewardscope.rewards.rewards import Reward
 from rewardscope.rewards.utility import utilities
@@ -48,8 +49,8 @@ def generate(model, prefix: Int[Tensor, "n length"], new: int, temperature: floa
     """
     numbers, out = draws(seeds, new), []
     for start in range(0, len(prefix), batch):
-        ids, cache, chosen = prefix[start : start + batch].to(model.device), None, []
-        uniform = numbers[start : start + batch].to(model.device)
+        ids, cache, chosen = prefix[start : start + batch].to(weights.device(model)), None, []
+        uniform = numbers[start : start + batch].to(weights.device(model))
         for step in range(new):
             result = model(input_ids=ids, past_key_values=cache, use_cache=True)
             cache = result.past_key_values

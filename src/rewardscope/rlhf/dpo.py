@@ -49,7 +49,7 @@ def train(
     An update learns `epochs` times from `batch / 2` pairs, `minibatch / 2` at a time. Returns the policy and a row per update: reward and
     KL (nats a response) of `batch` samples, tokens of the preferred and other responses so far, mean loss, share of pairs ranked rightly.
     """
-    tokenizer, base = models.load_tokenizer(folder), models.load(folder, device=device)
+    tokenizer, base = models.load_tokenizer(folder), models.load(folder, device=device, whole=True)
     pad = pad_token(tokenizer, base.get_input_embeddings().num_embeddings, texts)
     updates, size, epochs = settings["updates"], settings["batch"] // 2, settings["epochs"]
     draw = partial(prompts, texts, tokenizer, settings=settings)
@@ -73,7 +73,7 @@ def train(
     columns = {f"{name}_ids": [pair[i] for pair in learned] for i, name in enumerate(preferences.Pair._fields)}
     torch.manual_seed(seed)
     trainer = _InOrder(
-        model=models.load(folder),
+        model=models.load(folder, whole=True),
         ref_model=None if "lora" in settings else base,
         args=DPOConfig(
             **trainers.common(settings, work, seed, device),

@@ -41,7 +41,7 @@ def train(
     at a time. Returns the policy and a row per update: reward, KL (nats a response), tokens generated so far, mean loss.
     """
     tokenizer = models.load_tokenizer(folder)
-    policy = models.load(folder)
+    policy = models.load(folder, whole=True)
     pad = pad_token(tokenizer, policy.get_input_embeddings().num_embeddings, texts)
     groups = settings["updates"] * settings["batch"] // settings["generations"]
     cut = prompts(texts, tokenizer, groups, settings, prompts_seed)
@@ -59,7 +59,7 @@ def train(
         beta=settings["beta"],
         shuffle_dataset=False,
     )
-    base = models.load(folder, device=device)
+    base = models.load(folder, device=device, whole=True)
     watch = trainers.Watch(base, settings, work)
 
     def judge(prompts: list[list[int]], completion_ids: list[list[int]], trainer_state, **_) -> list[float]:

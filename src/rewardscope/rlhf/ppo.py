@@ -186,7 +186,7 @@ def train(
     """
     tokenizer = models.load_tokenizer(folder)
     tokenizer.padding_side = "left"
-    reference = models.load(folder)
+    reference = models.load(folder, whole=True)
     pad = pad_token(tokenizer, reference.get_input_embeddings().num_embeddings, texts)
     updates, batch = settings["updates"], settings["batch"]
     cut = prompts(texts, tokenizer, updates * batch, settings, prompts_seed)
@@ -197,7 +197,7 @@ def train(
         segment = range(done, min(updates, done + settings["segment"]))
         rows = cut[segment.start * batch : segment.stop * batch]
         state = _segment(folder, tokenizer, pad, reward, rows, settings, derive(seed, "segment", segment.start), state, work, device)
-    policy = models.load(folder)
+    policy = models.load(folder, whole=True)
     _restore_({f"policy.{n}": p for n, p in policy.named_parameters()}, load_file(state.tensors))
     return policy, pd.DataFrame(state.facts["rows"])
 
@@ -211,7 +211,7 @@ def _restore_(parameters: dict[str, nn.Parameter], tensors: dict[str, Tensor]) -
 def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, work, device) -> states.State:
     """Run one segment from the state `before` it (None: the first one) and save the state after it, which it returns."""
     updates = len(queries) // settings["batch"]
-    policy, reference = models.load(folder), models.load(folder)
+    policy, reference = (models.load(folder, whole=True) for _ in range(2))
     torch.manual_seed(seed)
     critic = ValueModel(copy.deepcopy(reference.base_model), models.d_model(policy))
     policy.generation_config.pad_token_id = pad
