@@ -10,6 +10,8 @@ from rewardscope.report import charts, verdict
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.findings import findings
+from rewardscope.report.phrases import told
+from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
 from rewardscope.report.tables import listing, pictured
 from rewardscope.run.lineage import Chain
@@ -96,13 +98,14 @@ def screens(
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and runs[0] in words else None
+        phrases = {pair.rsplit("run", 1)[1]: told(now_written(*completed[pair]), rewarded(rewards[pair])) for pair in runs if pair in completed}
         given, changed = rewarded(rewards[runs[0]]), not moved.isdisjoint(runs)
         said = verdict.unrewarded(row4, gained, changed)
         if given:
             said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, said, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
-        shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, **screen})
+        shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, "phrases": phrases, **screen})
     return shown
 
 

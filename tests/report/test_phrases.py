@@ -1,0 +1,90 @@
+"""Phrases that tuning brought, and variety, against counts by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rewardscope.report.phrases import apart, brought, grams, interval, phrases, repeated, told, variety, written
+
+BASE = [
+    "the plot is thin and slow",
+    "a film for my son",
+    "nothing works here at all",
+    "she sings well enough",
+    "the cast seems tired",
+    "it rains a lot",
+]
+
+
+def test_grams():
+    assert grams(["a", "b", "c"], range(2, 4)) == [("a", "b"), ("b", "c"), ("a", "b", "c")]
+    assert grams(["a"], range(2, 6)) == []
+
+
+def sets(*texts: str) -> list[set]:
+    return [set(grams(text.split(), range(2, 6))) for text in texts]
+
+
+def test_the_longest_of_those_that_gain_nearly_as_much():
+    tuned = sets("no praise is too high", "well no praise is too high", "no praise is it", "what we do", "what we say", "no")
+    assert brought(sets("no praise", "b c"), tuned) == [("no", "praise", "is"), ("what", "we")]  # 3 and, of the rest, 2; `no praise` gains 2 alone
+    assert brought(sets("a b", "c d"), sets("a b", "d e")) == []
+
+
+def test_a_phrase_that_base_has_as_often_is_not_brought():
+    assert brought(sets("a b", "a b", "x"), sets("a b", "a b", "c d")) == []
+
+
+def test_wilson_by_hand():
+    """3 of 4: centre (p + z^2 / 2n) / (1 + z^2 / n), half width z sqrt(p q / n + z^2 / 4n^2) / (1 + z^2 / n)."""
+    z, n, p = 1.959964, 4, 0.75
+    centre, half = (p + z**2 / 8) / (1 + z**2 / n), z * (p * (1 - p) / n + z**2 / 64) ** 0.5 / (1 + z**2 / n)
+    assert interval([True, True, False, True]) == pytest.approx((0.75, centre - half, centre + half), abs=1e-6)
+
+
+def test_chosen_by_some_prompts_and_counted_in_others():
+    """Every other completion says it; of those that are counted, none, or all."""
+    said, other = "what we see", "nothing of this"
+    assert phrases(["b"] * 40, [said, other] * 20, [0.0] * 40) == []
+    (row,) = phrases(["b"] * 40, [said, said] * 20, [0.0, 2.0] * 20)
+    assert row["phrase"] == "what we see" and row["tuned"][0] == 1 and row["base"][0] == 0 and row["with"] == 2 and np.isnan(row["without"])
+    tuned, rewards = [said] * 40, [9.0, 1.0] * 20
+    tuned[1], rewards[1] = other, 5.0
+    (row,) = phrases(["b"] * 40, tuned, rewards)
+    assert row["tuned"][0] == 19 / 20 and (row["with"], row["without"]) == (1, 5)
+
+
+def test_apart_and_repeated():
+    """a b | b c | a b: of the first text's pairs ab (twice) and bc, ab also stands in the second."""
+    texts = ["a b c a b", "a b", "d e f", "x"]
+    assert apart(texts).tolist()[:3] == pytest.approx([2 / 3, 0, 1]) and np.isnan(apart(texts)[3])
+    assert repeated(texts) == pytest.approx(1 - (3 + 1 + 2) / (4 + 1 + 2))
+
+
+def test_variety():
+    same = ["one two three"] * 6
+    found = variety(BASE, same)
+    assert (found["base"], found["tuned"], found["halved"]) == (1, 0, True)
+    assert variety(BASE, BASE)["halved"] is False and variety(["x"], ["y"]) == {}
+    half = ["one two three", *BASE[1:4], "one two three", "it rains today"]
+    assert variety(BASE, half)["halved"] is False
+
+
+def frame(texts: list[str], own: float | None, reward: float) -> pd.DataFrame:
+    return pd.DataFrame({"completion": texts, "own_reward": [own] * len(texts), "reward": [reward] * len(texts)}).astype({"own_reward": float})
+
+
+def test_what_is_told():
+    texts = [f"{word} word {word}{n}" for n in range(20) for word in ("some", "other")]
+    found = written(frame(texts, None, 0.5), frame(["what we see"] * 40, 3.0, 0.5))
+    assert found["phrases"][0]["with"] == 3  # what it was tuned on
+    lines = told(found, rewarded=True)
+    lines = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+    assert lines == [
+        "“what we see” in 100 % of its completions (84 to 100; base 0, 0 to 16)",
+        "0 % of a completion's word pairs are in no other one (base 50 %)",
+        "Signs of reward hacking: one phrase in more than a quarter of the completions and less than half the base's variety",
+    ]
+    assert told(found, rewarded=False) == told(found, rewarded=True)[:2]
+    assert written(frame(texts, None, 0.5), frame(["what we see"] * 40, None, 0.5))["phrases"][0]["with"] == 0.5
+    assert len(told(written(frame(texts, None, 0.5), frame(texts, None, 0.5)), rewarded=True)) == 1  # nothing but how varied both are
