@@ -175,3 +175,51 @@ def test_the_report_of_a_run(page, finished):
     assert f"{shown} of {shown} features" == page.run("document.getElementById('count').textContent") and shown > 0
     assert page.run("document.querySelectorAll('#provenance svg .node').length") > 10  # the rule graph
     assert report.stat().st_size < 5e6
+
+
+def address(page) -> str:
+    return page.run("document.querySelector('#feature .address')?.textContent ?? document.getElementById('feature').textContent")
+
+
+def test_a_link_to_a_feature_that_is_not_here_says_so(opened, many):
+    opened.open("about:blank")
+    opened.open(f"{many}#{feature(3)['id']}999999")
+    assert address(opened).startswith("There is no feature ") and address(opened).endswith(" in this report.")
+
+
+def test_a_search_that_excludes_the_open_feature_clears_it(opened):
+    assert address(opened) == feature(COUNT - 1)["id"]
+    choose(opened, "search", "WORD1234")
+    assert address(opened) == "The feature that was open is not among those found."
+    assert opened.run("document.querySelectorAll('#list [aria-current]').length") == 0
+
+
+def test_back_and_forward_walk_through_the_features(opened):
+    for place in (1, 2):
+        opened.run(f"document.querySelectorAll('#list button')[{place}].click()")
+    assert address(opened) == feature(COUNT - 3)["id"]
+    walk = "new Promise(done => {{ addEventListener('hashchange', () => setTimeout(() => done(true)), {{once: true}}); history.{}(); }})"
+    opened.run(walk.format("back"))
+    assert address(opened) == feature(COUNT - 2)["id"]
+    opened.run(walk.format("forward"))
+    assert address(opened) == feature(COUNT - 3)["id"]
+
+
+def test_a_histogram_has_both_axes(opened):
+    hist = max(feature(COUNT - 1)["hist"])
+    ticks = opened.run("[...document.querySelectorAll('#feature .hist .tick')].map(t => t.textContent)")
+    assert ticks[:2] == ["0", ticks[1]] and ticks[2:4] == ["0", f"{hist:,}"]
+
+
+def test_the_keyboard_passes_by_the_list(opened):
+    opened.run("document.querySelector('.list .skip').focus()")
+    assert opened.run("document.querySelector('.list .skip').getBoundingClientRect().left") >= 0
+    assert opened.run("document.querySelector('.list .skip').getAttribute('href')") == "#feature"
+
+
+def test_wide_windows_are_used(opened):
+    opened.look(1440, 900)
+    try:
+        assert opened.run("document.querySelector('main').getBoundingClientRect().width") > 1300
+    finally:
+        opened.look(1280, 900)

@@ -67,7 +67,8 @@
   options(by("scored"), scorers.map((name) => [name, name]));
   for (const id of ["score", "scored"]) by(id).parentElement.hidden = !scorers.length;
 
-  const STEP = 60;
+  const STEP = 60, LONG = 80; // rows at once; characters of a token, of which there are some with thousands
+  const short = (token) => (token.length > LONG ? token.slice(0, LONG - 1) + "…" : token);
   let found = [], shown = 0, chosen = null;
 
   function filter() {
@@ -84,6 +85,13 @@
     shown = 0;
     more();
     by("count").textContent = `${found.length} of ${features.length} features`;
+    if (chosen && !found.includes(known.get(chosen))) clear("The feature that was open is not among those found.");
+  }
+
+  function clear(said) {
+    chosen = null;
+    for (const button of by("list").querySelectorAll("[aria-current]")) button.removeAttribute("aria-current");
+    by("feature").replaceChildren(el("p", "key", said));
   }
 
   function more() {
@@ -104,7 +112,7 @@
     left.prepend(el("span", "side " + f.side, sideName[f.side]));
     put(who, left, el("span", "", by("sort").value === "moved" ? `×${number(2 ** f.moved)}` : f.nearCos === undefined ? "" : `cosine ${number(f.nearCos)}`));
     const up = el("span", "up", "Raises ");
-    f.up.slice(0, 4).forEach(([token], i) => up.append(i ? ", " : "", el("bdi", "", token)));
+    f.up.slice(0, 4).forEach(([token], i) => up.append(i ? ", " : "", el("bdi", "", short(token))));
     put(button, who, put(el("span", "on"), el("bdi", "", f.on)), up);
     return put(el("li"), button);
   }
@@ -114,24 +122,27 @@
     for (const [token, logit, utility] of tokens) {
       const chip = el("span", "chip" + (utility > 0 ? " good" : utility < 0 ? " bad" : ""));
       chip.title = `logit ${signed(logit)}` + (utility === null ? "" : `, utility ${signed(utility)}`);
-      put(chip, el("bdi", "", token), utility ? el("small", "", " " + signed(utility)) : null);
+      put(chip, el("bdi", "", short(token)), utility ? el("small", "", " " + signed(utility)) : null);
       line.append(chip, " ");
     }
     return line;
   }
 
   function histogram(f) {
-    const width = 360, height = 90, top = Math.log1p(Math.max(...f.hist)), n = f.hist.length;
+    const left = 46, width = 360, height = 90, most = Math.max(...f.hist), top = Math.log1p(most), n = f.hist.length;
     const said = `Histogram of ${f.fires} activations from 0 to ${f.max}, counts on a logarithmic scale`;
-    const chart = svg("svg", { class: "hist", viewBox: `0 0 ${width} ${height + 18}`, width, role: "img", "aria-label": said });
+    const chart = svg("svg", { class: "hist", viewBox: `${-left} -8 ${left + width} ${height + 26}`, width: left + width, role: "img", "aria-label": said });
     f.hist.forEach((count, i) => {
       const h = (height * Math.log1p(count)) / top, step = width / n;
       const range = `${number((f.max * i) / n)} to ${number((f.max * (i + 1)) / n)}: ${count}`;
       chart.appendChild(svg("rect", { x: i * step + 1, y: height - h, width: step - 2, height: h }, range));
     });
-    const ends = [[0, "start", "0"], [width, "end", number(f.max, 1)]];
-    for (const [x, anchor, text] of ends) {
-      const label = svg("text", { x, y: height + 15, "text-anchor": anchor, class: "tick" });
+    chart.appendChild(svg("path", { class: "axis", d: `M0 0v${height}h${width}` }));
+    const middle = Math.round(Math.expm1(top / 2));
+    const ends = [[0, height + 15, "start", "0"], [width, height + 15, "end", number(f.max, 1)], [-5, height + 4, "end", "0"], [-5, 4, "end", most.toLocaleString("en")]];
+    if (middle > 0 && middle < most) ends.push([-5, height / 2 + 4, "end", middle.toLocaleString("en")]);
+    for (const [x, y, anchor, text] of ends) {
+      const label = svg("text", { x, y, "text-anchor": anchor, class: "tick" });
       label.textContent = text;
       chart.appendChild(label);
     }
@@ -157,7 +168,7 @@
       line.appendChild(el("small", "", `document ${w.d}, ${w.v[w.p]} % of the largest activation`));
       w.t.forEach((t, i) => {
         const level = Math.ceil(w.v[i] / 10);
-        const text = tokens[t].replaceAll("\n", "↵");
+        const text = short(tokens[t].replaceAll("\n", "↵"));
         const space = text.length > 1 && text.startsWith(" ") ? " " : ""; // not shaded, and left out where a line begins
         const token = el("span", "t" + (level ? " a" + level : "") + (i === w.p ? " peak" : ""), text.slice(space.length));
         if (level) token.title = `${w.v[i]} % of the largest`;
@@ -176,7 +187,7 @@
 
   function open(id, focus) {
     const f = known.get(id);
-    if (!f) return;
+    if (!f) return id ? clear(`There is no feature ${short(id)} in this report.`) : undefined;
     chosen = id;
     for (const button of by("list").querySelectorAll("button")) {
       if (button.dataset.id === id) button.setAttribute("aria-current", "true");
@@ -220,7 +231,7 @@
   }
 
   function go(id) {
-    history.replaceState(null, "", "#" + encodeURI(id));
+    history.pushState(null, "", "#" + encodeURI(id));
     open(id, true);
   }
 
@@ -239,7 +250,8 @@
     event.preventDefault();
     next.firstElementChild.focus();
   });
-  const asked = () => features.find((f) => "#" + encodeURI(f.id) === location.hash)?.id;
+  // What the address asks for: a feature's, which may be none of this report, or a section's
+  const asked = () => features.find((f) => "#" + encodeURI(f.id) === location.hash)?.id ?? (/\/feature/.test(location.hash) ? location.hash.slice(1) : undefined);
   addEventListener("hashchange", () => open(asked(), true));
 
   filter();

@@ -10,7 +10,7 @@ from rewardscope.report import charts, verdict
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.findings import findings
-from rewardscope.report.phrases import told
+from rewardscope.report.phrases import signs, told
 from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
 from rewardscope.report.tables import listing, pictured
@@ -92,14 +92,20 @@ def screens(
 
     `methods`: how those were tuned that were tuned here. The rest is as `page` takes it.
     """
-    shown = []
+    shown, found = [], {pair: now_written(*both) for pair, both in completed.items()}
     for (model, reward), runs in groups.items():
         sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
         written = words_written(*sides) if sides and runs[0] in words else None
-        phrases = {pair.rsplit("run", 1)[1]: told(now_written(*completed[pair]), rewarded(rewards[pair])) for pair in runs if pair in completed}
         given, changed = rewarded(rewards[runs[0]]), not moved.isdisjoint(runs)
+        beside = [
+            found[pair] for group, pairs in groups.items() if (group[0], twins.get(group[1])) == (model, reward) for pair in pairs if pair in found
+        ]
+        phrases = {}
+        for pair in (pair for pair in runs if pair in found):
+            hacked = signs(found[pair], beside) if given and reward not in twins else []
+            phrases[pair.rsplit("run", 1)[1]] = told(found[pair], hacked)
         said = verdict.unrewarded(row4, gained, changed)
         if given:
             said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
