@@ -88,6 +88,19 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method, tmp_path):
     assert same(train(method, tmp_path / "cut", again), undisturbed) and again.texts == whole.texts[:-4]  # finished
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_of_an_adapter_ends_as_an_undisturbed_one(method, tmp_path):
+    whole = Recorder()
+    undisturbed = train(method, tmp_path / "whole", whole, lora={"rank": 2, "alpha": 4.0})
+    base = models.load(tiny.checkpoint("gpt_neox")).state_dict()
+    assert not all(torch.equal(tensor, base[name]) for name, tensor in undisturbed[0].state_dict().items())
+    with pytest.raises(KeyboardInterrupt):
+        train(method, tmp_path / "cut", Recorder(fails_at=len(whole.texts) - 1), lora={"rank": 2, "alpha": 4.0})
+    again = Recorder()
+    assert same(train(method, tmp_path / "cut", again, lora={"rank": 2, "alpha": 4.0}), undisturbed)
+    assert again.texts == whole.texts[:-4] + whole.texts[-2:]
+
+
 @pytest.mark.parametrize("method", ["grpo", "rloo"])
 def test_a_trivial_reward_rises(method, tmp_path):
     _, rows = train(
