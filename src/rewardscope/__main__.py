@@ -51,6 +51,8 @@ def parser() -> Parser:
     command.add_argument("--row", help="of a CSV table: its number, from 1, or MODEL/REWARD")
     command.add_argument("--json", action="store_true", help="the records themselves")
     command.add_argument("--quick", action="store_true", help="trust a file in a folder whose size and date are those of its record")
+    command = commands.add_parser("compare", help="two or more results folders side by side: settings that differ, headline figures of each pair")
+    command.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders")
     command = commands.add_parser("page", help="write a run's tables and figures beside the paper's values, in Markdown")
     command.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders; each section is from the first that holds it")
     command.add_argument("--remarks", default="docs/remarks.yaml", help="what to say under each section (default: %(default)s)")
@@ -83,6 +85,11 @@ def main(arguments: list[str]) -> int:
             return 0
         for file in asked.what:
             show(file)
+        return 0
+    if asked.command == "compare":
+        from rewardscope.report.compare import compare
+
+        print(plain(compare(asked.folders), keep="\n"))
         return 0
     if asked.command == "page":
         from rewardscope.report import page
