@@ -5,7 +5,7 @@ import io
 import pandas as pd
 import pytest
 
-from rewardscope.__main__ import main
+from rewardscope.__main__ import main, show
 from rewardscope.config.config import ConfigError
 from rewardscope.errors import UserError, brief, plain
 from rewardscope.run import job
@@ -45,6 +45,23 @@ def test_a_table_in_the_terminal(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "a·b.csv\n" in said and "text·[2J" in said and "·[31mred" in said and "1.5" in said
     assert said.replace("\n", "").isprintable()
+
+
+def test_a_wide_table_is_folded_and_json_is_read(tmp_path, capsys):
+    pd.DataFrame({"name": ["one", "two"], "text": ["word " * 30, None], "n": [0.123456, 2.0]}).to_csv(tmp_path / "a.csv", index=False)
+    show(str(tmp_path / "a.csv"), 60)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[1:])) <= 60 and lines.count("") == 2 and lines[1].split() == ["name", "one"] and "text  -" in lines
+    assert " ".join(line.split("text")[-1].strip() for line in lines if "word" in line) == ("word " * 30).strip()
+    show(str(tmp_path / "a.csv"), 10_000)
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    (tmp_path / "a.json").write_text('{"loss": 1.5, "of": {"base": 2}}')
+    assert main(["show", str(tmp_path / "a.json")]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:3]] == [["loss", "1.5"], ["of.base", "2"]]
+    for text in ("{", "3", '["x"]'):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(UserError, match="cannot be read as a table"):
+            main(["show", str(tmp_path / "a.json")])
 
 
 def test_a_log_and_a_job_s_warning(tmp_path, capsys):

@@ -1,24 +1,50 @@
 """`python -m rewardscope`: what a machine lacks, a config for a pair, tables and features in the terminal, origins, help after a crash."""
 
 import argparse
+import shutil
 import sys
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rewardscope.errors import UserError, plain
+
+if TYPE_CHECKING:  # its import takes half a second, which most commands are spared
+    import pandas as pd
 
 FINDINGS = "results/tables/findings.csv"
 
 
-def show(file: str) -> None:
-    """Print the rows of a CSV table, turned so that the columns fit."""
+def read(file: str) -> "pd.DataFrame":
+    """A CSV table, or what a JSON file holds as one: a row of each map in its list, or of the map that it is, inner keys with dots."""
+    import json
+
     import pandas as pd
 
     try:
-        table = pd.read_csv(file)
-    except (OSError, ValueError) as error:
+        if not file.endswith(".json"):
+            return pd.read_csv(file)
+        held = json.loads(Path(file).read_text(encoding="utf-8"))
+        return pd.json_normalize(held if isinstance(held, list) else [held])
+    except (OSError, ValueError, TypeError, NotImplementedError, AttributeError) as error:
         raise UserError(f"{file}: cannot be read as a table ({error})") from error
-    table = table.rename(columns=plain).map(lambda value: plain(value) if isinstance(value, str) else value)
-    print(f"{plain(file)}\n{table.T.to_string(header=False, na_rep='-', float_format=lambda v: f'{v:.4g}')}\n")
+
+
+def show(file: str, width: int | None = None) -> None:
+    """Print the rows of a table, turned so that the columns fit; where a terminal's `width` is less, one row below the other, cells folded."""
+    table = read(file).rename(columns=plain).map(lambda value: plain(value) if isinstance(value, str) else value)
+    turned = table.T.to_string(header=False, na_rep="-", float_format=lambda v: f"{v:.4g}")
+    if width is None or max(map(len, turned.splitlines()), default=0) <= width:
+        print(f"{plain(file)}\n{turned}\n")
+        return
+    print(plain(file))
+    names = max(map(len, table.columns))
+    for _, row in table.iterrows():
+        for name, value in row.items():
+            text = f"{value:.4g}" if isinstance(value, float) and value == value else "-" if value != value else str(value)
+            folded = textwrap.wrap(text, max(20, width - names - 2)) or [""]
+            print("\n".join(f"{name if n == 0 else '':{names}}  {line}".rstrip() for n, line in enumerate(folded)))
+        print()
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +68,7 @@ def parser() -> Parser:
     command.add_argument("--to", default="config/mine.yaml", metavar="FILE", help="default: %(default)s")
     command.add_argument("--force", action="store_true", help="write over a file that is there")
     command = commands.add_parser(
-        "show", help="print CSV tables, one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
+        "show", help="print CSV tables and JSON files, one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
     )
     command.add_argument("what", nargs="+", metavar="FILE", help="tables; `feature` and addresses as the report has them; `findings` and their table")
     command.add_argument("--report", default="results/report.html", help="the report that features are read from")
@@ -84,7 +110,7 @@ def main(arguments: list[str]) -> int:
             print("\n".join(line for file in asked.what[1:] or [FINDINGS] for line in told(file)))
             return 0
         for file in asked.what:
-            show(file)
+            show(file, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
         return 0
     if asked.command == "compare":
         from rewardscope.report.compare import compare
