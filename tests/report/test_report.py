@@ -36,7 +36,13 @@ class Tags(HTMLParser):
 
 
 def test_hostile_text_adds_no_tag():
-    plain, hostile = Tags(html(3)), Tags(html(3, HOSTILE))
+    def tags(text: str) -> Tags:
+        page, data = made_up(3, text)
+        for pair in page["pairs"]:  # else as many lines as there are words
+            pair["phrases"] = {"1": [f"“{text}” in 50 % of its completions"]}
+        return Tags(report.render(page, data))
+
+    plain, hostile = tags(""), tags(HOSTILE)
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
     assert [list(attributes) for _, attributes in hostile.tags] == [list(attributes) for _, attributes in plain.tags]
     assert sum(HOSTILE.replace("\u0000", "")[:40] in text.replace("\u0000", "") for text in hostile.text) >= 5  # it is there, as text
