@@ -212,7 +212,8 @@ class LogHandler(LogHandlerBase):
             self.stream.write(f"\r\x1b[J{line}\n")
             self.draw()
         else:
-            print(line, file=self.stream, flush=True)
+            self.stream.write(f"{line}\n")  # at once: the main thread writes lines of its own
+            self.stream.flush()
 
     def draw(self) -> None:
         """What is at work, below the cursor: a line that a job itself writes lands above it and is kept."""

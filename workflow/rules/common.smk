@@ -154,13 +154,18 @@ def begin():
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
     if workflow.execution_settings.lock:
-        print(f"rewardscope: profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default", file=sys.stderr)
+        tell(f"profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default")
     for reward in dict.fromkeys(yardstick(pair.reward) for pair in CONFIG.pairs):
         if function := CONFIG.rewards[reward].function:
             sums = ", ".join(f"{file} {checksums.checksum(file)}" for file in function_files(reward))
-            print(f"rewardscope: reward {reward} runs the code of {function} (SHA-256: {plain(sums)})", file=sys.stderr)
+            tell(f"reward {reward} runs the code of {function} (SHA-256: {plain(sums)})")
     if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
-        print(f"rewardscope: OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had", file=sys.stderr)
+        tell(f"OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had")
+
+
+def tell(line):
+    """At once, line end and all: the logger's thread writes lines of its own."""
+    sys.stderr.write(f"rewardscope: {line}\n")
 
 
 def end(well):
