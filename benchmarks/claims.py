@@ -50,7 +50,7 @@ STATEMENTS = [  # what README quotes
     Statement("also without their prompts", "table4", TRUE, "reward_alone_over_twin_", "above"),
     Statement("features promote more of the reward's words than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
     Statement("but not more than random rows do", "table3", TRUE, "promotes_signed_net_", "not above"),
-    Statement("what features fire on shows nothing", "table3", TRUE, "", "holds 0"),
+    Statement("what features fire on rises no more than with a twin", "table3", TRUE, "over_twin_", "holds 0"),
     Statement("step 4 counts no more change than with a twin", "step4", FOUND, "over_twin_", "holds 0"),
     *ALARMS,
     Statement("the first finding is above its threshold", "findings", TRUE | FIRST, "shown", "above"),
