@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rewardscope.report.phrases import apart, brought, grams, interval, phrases, repeated, signs, told, variety, written
+from rewardscope.report.phrases import apart, brought, grams, interval, phrases, signs, told, variety, written
 
 BASE = [
     "the plot is thin and slow",
@@ -54,11 +54,10 @@ def test_chosen_by_some_prompts_and_counted_in_others():
     assert row["tuned"][0] == 19 / 20 and (row["with"], row["without"]) == (1, 5)
 
 
-def test_apart_and_repeated():
+def test_apart():
     """a b | b c | a b: of the first text's pairs ab (twice) and bc, ab also stands in the second."""
     texts = ["a b c a b", "a b", "d e f", "x"]
     assert apart(texts).tolist()[:3] == pytest.approx([2 / 3, 0, 1]) and np.isnan(apart(texts)[3])
-    assert repeated(texts) == pytest.approx(1 - (3 + 1 + 2) / (4 + 1 + 2))
 
 
 def test_variety():
@@ -99,7 +98,7 @@ def run(tuned: float, base: float = 0.0, halved: bool = False) -> dict:
     "found, twins, named",
     [
         (run(0.26), [], 1), (run(0.25), [], 0), (run(0.5, 0.1), [], 1), (run(0.5, 0.11), [], 0), (run(0.5), [run(0.5)], 0),
-        (run(0.5), [run(0.4), run(0.49)], 1), (run(0.1, halved=True), [], 1), (run(0.3, halved=True), [], 2), ({"phrases": [], "variety": {}}, [], 0),
+        (run(0.5), [run(0.4), run(0.49)], 1), (run(0.1, halved=True), [], 1), (run(0.1, halved=True), [run(0.1, halved=True)], 0), (run(0.3, halved=True), [], 2), ({"phrases": [], "variety": {}}, [], 0),
     ],
 )  # fmt: skip
 def test_signs_of_reward_hacking(found, twins, named):

@@ -238,7 +238,7 @@ def _shards(name: str, here: Path) -> list[str]:
 
 
 def _load(name: str, here: Path, files: list[Path], kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    place = weights.placed(here, torch.float32, "cpu")
+    place = weights.placed(here, torch.float32, "cpu") if kind is LANGUAGE_MODEL else {}
     try:
         model, report = kind.auto.from_pretrained(
             here, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True, **place
