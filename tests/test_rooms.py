@@ -126,3 +126,9 @@ def test_the_table_of_stages_is_true():
         named = table.get(script.stem) or {f"tables/{script.stem}"}
         assert any(module.startswith(tuple(named)) for module in modules), script.stem
     assert len(scripts) > 30 and len(table) > 20
+
+
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by it; where two have one, it collects nothing at all, which a run of some files does not show."""
+    names = sorted(file.name for file in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, following in zip(names, names[1:], strict=False) if name == following] == []
