@@ -72,6 +72,13 @@ RANGES = [
     ("rlhf: {prompt_tokens: [0, 4]}", "rlhf.prompt_tokens[0] is 0; it must be at least 1"),
     ("rewards: {utility: {kl: -1}}", "rewards.utility.kl is -1; it must be at least 0"),
     ("sae_recipes: {untied: {l1: 0}}", "sae_recipes.untied.l1 is 0; it must be more than 0"),
+    ("sae_recipes: {paper: {nested: [0.5]}}", "sae_recipes.paper.nested is [0.5]; it needs k"),
+    ("sae_recipes: {paper: {k: 5, l1: 0.1}}", "sae_recipes.paper has both l1 and k; it must have one of them"),
+    ("sae_recipes: {paper: {k: 128}}", "sae_recipes.paper.k is 128; it must be below models.tiny.sae.widths[0] (128)"),
+    (
+        "{sae_recipes: {paper: {k: 12}}, targets: [figure4]}",
+        "targets has figure4, whose sweep begins with an L1 coefficient, and sae_recipes.paper.k sets none; it must be l1",
+    ),
     ("sae_recipes: {paper: {l1_on: both}}", "sae_recipes.paper.l1_on is both; known: activations or weights"),
     ("activations: {at: attention}", "activations.at is attention; known: mlp or residual"),
     ("activations: {dtype: float64}", "activations.dtype is float64; known: float32, bfloat16 or float16"),

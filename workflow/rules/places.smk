@@ -22,7 +22,7 @@ def shard_folders(path):
 
 def recipe_of(wildcards):
     """The recipe and, resolved, the L1 coefficient that it or the model sets, or the L0 that the model has in its place."""
-    recipe, model = section(CONFIG.sae_recipes[wildcards.recipe]), parts(wildcards)["model"]
+    recipe, model = CONFIG.sae_recipes[wildcards.recipe].settings(), parts(wildcards)["model"]
     l1 = CONFIG.l1(model, wildcards.recipe)
     return {**recipe, "l1": l1} | ({"l0": CONFIG.models[model].sae.l0} if l1 is None else {})
 
@@ -216,7 +216,7 @@ def l1_of(pair):
 
 def sweep_recipes(wildcards):
     """The recipe of every training of a sweep; a frozen decoder could be neither tied nor penalised."""
-    common = {**section(CONFIG.sae_recipes[CONFIG.recipe]), "l1": l1_of(wildcards.site), "epochs": CONFIG.sweeps.epochs, "frozen_decoder": False}
+    common = {**CONFIG.sae_recipes[CONFIG.recipe].settings(), "l1": l1_of(wildcards.site), "epochs": CONFIG.sweeps.epochs, "frozen_decoder": False}
     return [{**common, **change} for change in SWEEPS[wildcards.sweep]]
 
 

@@ -5,13 +5,13 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded, foreign
+from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
+from rewardscope.config.inherit import ConfigError, resolve
 from rewardscope.config.sections import (
     Activations,
     Causes,
@@ -28,16 +28,9 @@ from rewardscope.config.sections import (
     Threads,
     tuned_checkpoint,
 )
-from rewardscope.config.types import Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole, unusable
-from rewardscope.config.wording import LIBRARIES, lines, show, unknown, where
-from rewardscope.errors import UserError
+from rewardscope.config.types import Count, Library, NotNegative, Plain, RecipeName, Results, Section, Target, Whole
+from rewardscope.config.wording import LIBRARIES, lines, show
 from rewardscope.run.budget import WIDEST
-
-CHAIN = 20  # entries, each `like` the next
-
-
-class ConfigError(UserError, ValueError):
-    """A mistake in the configuration; its message is one line: `config: `, the dotted key, what is wrong and right."""
 
 
 class Config(Section):
@@ -94,6 +87,10 @@ class Config(Section):
             yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
         if self.explainer == "tokens" and self.samples > 1:
             yield f"samples is {self.samples}, but explainer tokens is deterministic; it must be 1"
+        for name in dict.fromkeys([self.recipe, *self.controls]):
+            for model in dict.fromkeys(pair.model for pair in self.pairs):
+                if (k := self.sae_recipes[name].k) and k >= (width := self.models[model].sae.widths[0]):
+                    yield f"sae_recipes.{name}.k is {k:g}; it must be below models.{model}.sae.widths[0] ({width})"
         for name in dict.fromkeys(pair.reward for pair in self.pairs):
             reward = self.rewards[name]
             if reward.twin_of and (true := self.rewards[reward.twin_of]).twin_of:
@@ -131,8 +128,9 @@ class Config(Section):
             if target in self.targets and sweep.models and not models & set(sweep.models):
                 yield f"targets has {target}, but sweeps.{key}.models names no model of pairs; it must name one, or be empty for all"
             for model in sorted(models & set(sweep.models or models)) if target in self.targets else ():
-                if self.l1(model, self.recipe) is None:
-                    yield f"targets has {target}, whose sweep begins with an L1 coefficient, and models.{model}.sae.l0 sets none; it must be l1"
+                if not self.l1(model, self.recipe):
+                    key = f"sae_recipes.{self.recipe}.k" if self.sae_recipes[self.recipe].k else f"models.{model}.sae.l0"
+                    yield f"targets has {target}, whose sweep begins with an L1 coefficient, and {key} sets none; it must be l1"
 
     def _too_much(self, pair: Pair) -> Iterator[str]:
         """What asks for more layers or longer sequences than a pair's model has."""
@@ -173,9 +171,9 @@ class Config(Section):
         return Rlhf(**self.rewards[reward].model_dump(include=set(Rlhf.model_fields)))
 
     def l1(self, model: str, recipe: str) -> float | None:
-        """The L1 coefficient: the recipe's where it has one, else the model's; None where that has an L0 in its place."""
-        l1 = self.sae_recipes[recipe].l1
-        return self.models[model].sae.l1 if l1 is None else l1
+        """The L1 coefficient: the recipe's where it has one, else the model's; None where that has an L0 in its place, 0 where the recipe has k."""
+        own = self.sae_recipes[recipe]
+        return 0.0 if own.k else self.models[model].sae.l1 if own.l1 is None else own.l1
 
     def shares_base(self) -> bool:
         """Whether the base side of a model is the same for all its pairs, and lies once under `bases/`."""
@@ -194,7 +192,7 @@ def load(raw: Mapping) -> Config:
         raise ConfigError(f"config: the configuration is {show(raw)}; it must be a map")
     libraries = {name: raw[name] for name in LIBRARIES if isinstance(raw.get(name), Mapping)}
     try:
-        return Config.model_validate(_resolve(raw), context=libraries)
+        return Config.model_validate(resolve(raw), context=libraries)
     except ValidationError as error:
         first, *others = lines(error)
     raise ConfigError(f"config: {first}" + (f" (and {len(others)} more)" if others else ""))
@@ -227,74 +225,3 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
         for name in dict.fromkeys([*learnt, pair.corpus]):
             if parts := config.corpora[name].path:
                 yield from ((f"corpora.{name}.path.{part}", path) for part, path in parts)
-
-
-def _resolve(raw: Mapping) -> dict:
-    """The config with each entry merged over what it is `like`, and each reward over `rlhf:`."""
-    full = dict(raw)
-    for section in LIBRARIES:
-        if isinstance(raw.get(section), Mapping):
-            for name in raw[section]:
-                if why := unusable(name):
-                    raise ConfigError(f"config: {where((section, name))} is not a usable name; {why}")
-            full[section] = {name: _entry(section, raw[section], name) for name in raw[section]}
-    if isinstance(rewards := full.get("rewards"), Mapping):  # a wrong `rlhf:` would be told again for each of them
-        known = isinstance(raw.get("rlhf"), Mapping)
-        full["rewards"] = {name: _merge(raw["rlhf"], _twin(entry, rewards)) for name, entry in rewards.items()} if known else {}
-        _own_keys(raw, full["rewards"])
-        full["rewards"] = _unrewarded(raw) | full["rewards"]
-    return full
-
-
-def _own_keys(raw: Mapping, rewards: Mapping) -> None:
-    """Refuse a key of another method in an entry that says its method or that a pair names. What it inherits is no mistake: it is not read."""
-    pairs = raw["pairs"] if isinstance(raw.get("pairs"), list | tuple) else []
-    used = [pair.get("reward") for pair in pairs if isinstance(pair, Mapping)]
-    for name, entry in raw["rewards"].items():
-        if isinstance(entry, Mapping) and isinstance(rewards.get(name), Mapping) and ("method" in entry or name in used):
-            for text in foreign(entry, rewards[name].get("method"), show(name)):
-                raise ConfigError(f"config: rewards.{show(name)}{text}")
-
-
-def _unrewarded(raw: Mapping) -> dict[str, Unrewarded]:
-    """What stands for the reward of each pair that has a name; nothing where `rlhf:`, whose settings it has, is wrong itself."""
-    pairs = raw.get("pairs")
-    names = [pair.get("name") for pair in pairs if isinstance(pair, Mapping)] if isinstance(pairs, list | tuple) else []
-    try:
-        settings = dict(Rlhf.model_validate(raw.get("rlhf")))
-    except ValidationError:
-        return {}
-    return {name: Unrewarded(**settings) for name in names if isinstance(name, str)}
-
-
-def _twin(entry: object, rewards: Mapping) -> object:
-    """A twin over the RLHF settings of its true reward."""
-    true = rewards.get(entry.get("twin_of")) if isinstance(entry, Mapping) and isinstance(entry.get("twin_of"), str) else None
-    if not isinstance(true, Mapping):
-        return entry
-    return _merge({key: value for key, value in true.items() if key in Rlhf.model_fields}, entry)
-
-
-def _entry(section: str, library: Mapping, name: str) -> object:
-    """An entry of a library, merged over the entries that it is `like`."""
-    chain = [name]
-    while isinstance(entry := library[chain[-1]], Mapping) and "like" in entry:
-        base, key = entry["like"], where((section, chain[-1], "like"))
-        if not isinstance(base, str):
-            raise ConfigError(f"config: {key} is {show(base)}; it must be text, a name under {section}")
-        if base not in library:
-            raise ConfigError(f"config: {key}{unknown(base, section, library)}")
-        if base in chain:
-            raise ConfigError(f"config: {key} goes in a circle: {', '.join([*chain, base])}")
-        chain.append(base)
-        if len(chain) > CHAIN:
-            key = where((section, name, "like"))
-            raise ConfigError(f"config: {key} leads through more than {CHAIN} entries, each like the next; write out there what is meant")
-    return reduce(_merge, [library[link] for link in reversed(chain)])
-
-
-def _merge(base: object, over: object) -> object:
-    """`over` over `base`: maps are merged at every depth, anything else is replaced."""
-    if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
-        return over
-    return {**base, **{key: _merge(base.get(key), value) for key, value in over.items()}}

@@ -258,6 +258,11 @@ class Recipe(Entry):
     tied: bool = Field(description="decoder = transpose of the encoder")
     l1_on: Literal["activations", "weights"] = Field(description="activations (the authors' code) or weights (the paper's text)")
     l1: Positive | None = Field(None, description="L1 coefficient in place of the model's")
+    k: Positive | None = Field(None, description="BatchTopK: features kept a token, on average over a batch, in place of an L1 penalty")
+    nested: tuple[Share, ...] = Field(
+        (), strict=False, description="Matryoshka: shares of the width whose first features must reconstruct alone; needs k"
+    )
+    dead_steps: Whole = Field(100, description="with k: a feature that was kept in none of so many batches learns from the error (auxiliary loss)")
     epochs: Whole = Field(description="passes over the activations")
     batch_documents: Whole = Field(description="a batch holds the tokens of this many documents of mean length")
     learning_rate: Positive = Field(description="Adam's learning rate")
@@ -267,3 +272,11 @@ class Recipe(Entry):
     def misfits(self) -> Iterator[str]:
         if self.frozen_decoder and self.tied:
             yield ".frozen_decoder is true; it needs tied: false, as the encoder must still learn"
+        if self.nested and not self.k:
+            yield f".nested is {list(self.nested)}; it needs k"
+        if self.l1 and self.k:
+            yield " has both l1 and k; it must have one of them"
+
+    def settings(self) -> dict:
+        """The keys that its training reads, but for an L1 coefficient, which the model may set."""
+        return self.model_dump(mode="json", exclude={"l1", *(("l1_on",) if self.k else ("k", "nested", "dead_steps"))})

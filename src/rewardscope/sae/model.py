@@ -5,7 +5,8 @@ Every tensor has a leading axis of replicates: S seeds train in one batched prod
     f(x) = ReLU(x W_enc^T + b_enc)          x_hat = f(x) W_dec + b_dec
     loss = mean over tokens and d_model of (x_hat - x)^2 + l1 * sparsity
 
-With tied weights W_dec is W_enc (rows are features). Rows of the decoder have unit norm after every step.
+With tied weights W_dec is W_enc (rows are features). Rows of the decoder have unit norm after every step. An SAE that was trained
+to keep the k largest activations of a batch (`sae.batchtopk`) reads with a threshold in their place: f = 0 where f <= threshold.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class SAE:
     w_dec: Float[Tensor, "S F d"]
     """The dictionary. The same tensor object as `w_enc` where weights are tied."""
     b_dec: Float[Tensor, "S d"]
+    threshold: Float[Tensor, "S F"] | None = None
+    """Activations up to it are none; None: all above 0 are."""
 
     @property
     def tied(self) -> bool:
@@ -35,7 +38,8 @@ class SAE:
     def encode(self, x: Float[Tensor, "S B d"], precision: torch.dtype | None = None) -> Float[Tensor, "S B F"]:
         """Feature activations; the product multiplies, and gives, numbers of `precision` (None: x's own)."""
         like = precision or x.dtype
-        return torch.baddbmm(self.b_enc[:, None, :].to(like), x.to(like), self.w_enc.to(like).mT).relu_()
+        f = torch.baddbmm(self.b_enc[:, None, :].to(like), x.to(like), self.w_enc.to(like).mT).relu_()
+        return f if self.threshold is None else f.mul_(f > self.threshold[:, None, :])
 
     def codes(self, x: Float[Tensor, "S B d"], precision: torch.dtype | None = None) -> Codes:
         """The same, held in the way that the next products are fastest in."""
@@ -53,12 +57,14 @@ class SAE:
         """The same autoencoders on `device`, ties kept."""
         w_enc = self.w_enc.to(device)
         w_dec = w_enc if self.tied else self.w_dec.to(device)
-        return SAE(w_enc, self.b_enc.to(device), w_dec, self.b_dec.to(device))
+        threshold = None if self.threshold is None else self.threshold.to(device)
+        return SAE(w_enc, self.b_enc.to(device), w_dec, self.b_dec.to(device), threshold)
 
-    def part(self, features: Int[np.ndarray, "n"]) -> "SAE":
+    def part(self, features: Int[np.ndarray, "n"] | slice) -> "SAE":
         """The same autoencoders with these features alone."""
         w_enc = self.w_enc[:, features]
-        return SAE(w_enc, self.b_enc[:, features], w_enc if self.tied else self.w_dec[:, features], self.b_dec)
+        threshold = None if self.threshold is None else self.threshold[:, features]
+        return SAE(w_enc, self.b_enc[:, features], w_enc if self.tied else self.w_dec[:, features], self.b_dec, threshold)
 
     def normalise_(self) -> None:
         """Project every dictionary row to unit norm."""
@@ -69,6 +75,8 @@ class SAE:
         kept = {"w_enc": self.w_enc, "b_enc": self.b_enc, "b_dec": self.b_dec}
         if not self.tied:
             kept["w_dec"] = self.w_dec
+        if self.threshold is not None:
+            kept["threshold"] = self.threshold
         return {name: tensor[s].contiguous().cpu() for name, tensor in kept.items()}
 
 
@@ -76,7 +84,8 @@ def from_tensors(tensors: dict[str, Tensor]) -> SAE:
     """One stored SAE (see `SAE.tensors`) as a stack of S = 1."""
     w_enc = tensors["w_enc"][None]
     w_dec = tensors["w_dec"][None] if "w_dec" in tensors else w_enc
-    return SAE(w_enc, tensors["b_enc"][None], w_dec, tensors["b_dec"][None])
+    threshold = tensors["threshold"][None] if "threshold" in tensors else None
+    return SAE(w_enc, tensors["b_enc"][None], w_dec, tensors["b_dec"][None], threshold)
 
 
 def new(width: int, d: int, seeds: list[int], tied: bool) -> SAE:
@@ -105,19 +114,24 @@ def gradients_(
     l1_size = codes.l1() / tokens
 
     d_out = error.mul_(2 / (tokens * d))  # gradient of the loss by x_hat
-    d_pre = codes.gradient(d_out, sae.w_dec, l1 / tokens if l1_on == "activations" else 0.0)
-    grad_enc = codes.times(d_pre, x)
-    if sae.tied:
-        grad_enc += codes.times(codes.values, d_out)
-        grad_dec = grad_enc
-    else:
-        grad_dec = torch.zeros_like(sae.w_dec) if frozen_decoder else codes.times(codes.values, d_out)
-        sae.w_dec.grad = grad_dec
+    sae.w_enc.grad, sae.b_enc.grad, grad_dec = backward(sae, codes, x, d_out, l1 / tokens if l1_on == "activations" else 0.0, frozen_decoder)
     if l1_on == "weights" and not frozen_decoder:
         grad_dec += l1 * sae.w_dec.sign()
-    sae.w_enc.grad = grad_enc
-    sae.b_enc.grad = codes.by_feature(d_pre)
+    sae.w_dec.grad = grad_dec
     sae.b_dec.grad = d_out.sum(dim=1)
 
     penalty = l1_size if l1_on == "activations" else sae.w_dec.abs().sum(dim=(1, 2))
     return {"loss": mse + l1 * penalty, "mse": mse, "l0": codes.l0() / tokens, "l1": l1_size}
+
+
+def backward(
+    sae: SAE, codes: Codes, x: Float[Tensor, "S B d"], d_out: Float[Tensor, "S B d"], l1: float, frozen_decoder: bool
+) -> tuple[Float[Tensor, "S F d"], Float[Tensor, "S F"], Float[Tensor, "S F d"]]:
+    """Gradients by w_enc, b_enc and w_dec from that by x_hat (`d_out`) and from `l1` on each active code; tied, the first is the last."""
+    d_pre = codes.gradient(d_out, sae.w_dec, l1)
+    grad_enc = codes.times(d_pre, x)
+    if sae.tied:
+        grad_enc += codes.times(codes.values, d_out)
+        return grad_enc, codes.by_feature(d_pre), grad_enc
+    grad_dec = torch.zeros_like(sae.w_dec) if frozen_decoder else codes.times(codes.values, d_out)
+    return grad_enc, codes.by_feature(d_pre), grad_dec

@@ -12,6 +12,7 @@ from rewardscope import states
 from rewardscope.activations import shards
 from rewardscope.numerics import precision_of
 from rewardscope.run.job import log, progress
+from rewardscope.sae.batchtopk import BatchTopK
 from rewardscope.sae.model import SAE, gradients_, new
 
 LOSSES = ("loss", "mse", "l0", "l1")
@@ -26,15 +27,17 @@ def train(
 ) -> tuple[SAE, list[dict]]:  # fmt: skip
     """Train S = len(seeds) autoencoders; returns them and a row per step: step, tokens and `[S]` lists of losses.
 
-    `settings` is a recipe (tied, l1_on, epochs, learning_rate, frozen_decoder, precision); `batch` is in tokens. Every seed
-    permutes each buffer with its own generator. After every epoch the state is saved in the folder `work`, where
-    there is one, and a killed training goes on from it.
+    `settings` is a recipe (tied, l1_on, epochs, learning_rate, frozen_decoder, precision; or k, nested and dead_steps in place of an
+    L1 penalty); `batch` is in tokens. Every seed permutes each buffer with its own generator. After every epoch the state is saved
+    in the folder `work`, where there is one, and a killed training goes on from it.
     """
     precision = precision_of(settings["precision"], torch.device(device))
     model = new(width, d, seeds, settings["tied"]).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
     orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
-    rows = _restore_(work, model, optimizer, orders) if work else []
+    top = BatchTopK(model, settings) if settings.get("k") else None
+    kept = top.state() if top else {}
+    rows = _restore_(work, model, optimizer, orders, kept) if work else []
     tokens, first = (rows[-1]["tokens"], rows[-1]["epoch"] + 1) if rows else (0, 0)
     for epoch in progress(range(first, settings["epochs"]), f"epochs of {len(seeds)} autoencoders of width {width}"):
         for buffer in source(epoch):
@@ -44,7 +47,10 @@ def train(
             losses = torch.empty(batches, len(LOSSES), len(seeds), device=device)
             for i, rows_of in enumerate(permutations.tensor_split(batches, dim=1)):
                 x = buffer.index_select(0, rows_of.flatten()).view(*rows_of.shape, d)  # four times as fast as buffer[rows_of]
-                parts = gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
+                if top:
+                    parts = top.gradients_(x, precision)
+                else:
+                    parts = gradients_(model, x, l1, settings["l1_on"], settings["frozen_decoder"], precision)
                 optimizer.step()
                 if not settings["frozen_decoder"]:
                     model.normalise_()
@@ -56,17 +62,21 @@ def train(
         last = {name: sum(rows[-1][name]) / len(seeds) for name in LOSSES}
         log.info("epoch %d, %d tokens: %s", epoch + 1, tokens, " ".join(f"{k} {v:.5g}" for k, v in last.items()))
         if work:
-            _save(work, epoch + 1, model, optimizer, orders, rows)
+            _save(work, epoch + 1, model, optimizer, orders, kept, rows)
+    if top:
+        model.threshold = top.threshold()
     return model, rows
 
 
-def _save(work: Path, done: int, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator], rows: list[dict]) -> None:
-    tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of(optimizer)
+def _save(
+    work: Path, done: int, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator], kept: dict[str, Tensor], rows: list[dict]
+) -> None:
+    tensors = {f"sae.{i}": p for i, p in enumerate(model.parameters())} | states.of(optimizer) | kept
     tensors |= {f"order.{s}": order.get_state() for s, order in enumerate(orders)}
     states.save(work, done, tensors, rows=rows)
 
 
-def _restore_(work: Path, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator]) -> list[dict]:
+def _restore_(work: Path, model: SAE, optimizer: torch.optim.Adam, orders: list[torch.Generator], kept: dict[str, Tensor]) -> list[dict]:
     """Put everything where `_save` saw it last; returns the rows until then."""
     state = states.latest(work)
     if state is None:
@@ -74,6 +84,8 @@ def _restore_(work: Path, model: SAE, optimizer: torch.optim.Adam, orders: list[
     tensors = load_file(state.tensors)
     for i, p in enumerate(model.parameters()):
         p.copy_(tensors[f"sae.{i}"])
+    for name, tensor in kept.items():
+        tensor.copy_(tensors[name])
     states.restore_(optimizer, tensors)
     for s, order in enumerate(orders):
         order.set_state(tensors[f"order.{s}"].clone())

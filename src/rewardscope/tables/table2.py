@@ -3,6 +3,7 @@
 from rewardscope.tables.paper import VALUES, beside
 
 TRAINED = ["epochs", "batch_documents", "learning_rate", "l1", "l1_on", "tied"]
+TOP = ["epochs", "batch_documents", "learning_rate", "k", "nested", "tied"]  # of a recipe with k, which has no penalty
 
 
 def rows(model: str, cfgs: list[dict], layers: list[dict[str, int]]) -> list[dict]:
@@ -16,7 +17,7 @@ def rows(model: str, cfgs: list[dict], layers: list[dict[str, int]]) -> list[dic
     used = {"large": large, "small": small, "d_model": d_model, "large / d_model": large / d_model, "small / d_model": small / d_model}
     used["layers"] = _one("layers", [sum(not pick.startswith("low") for pick in chosen) for chosen in layers])
     found = "l0" in cfgs[0]  # the coefficient was found for each layer
-    used |= {key: _span(cfgs) if key == "l1" and found else _one(key, [cfg[key] for cfg in cfgs]) for key in TRAINED}
+    used |= {key: _span(cfgs) if key == "l1" and found else _one(key, [cfg[key] for cfg in cfgs]) for key in (TOP if cfgs[0].get("k") else TRAINED)}
     places = {
         "Table 2": VALUES["table2"].get(model, {}),
         "Algorithm 1": VALUES["algorithm1"],
