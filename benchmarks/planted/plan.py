@@ -24,6 +24,7 @@ results: results/{name}
 layers: [{layer}]     # the last one, which is the most divergent of the default run: no run waits for the others' divergence
 runs: 1
 sae_seeds: 1
+crosscoder:     # none: the plan has no hypothesis on it
 targets: [findings]
 """
 BASES_HEAD = """\
@@ -33,6 +34,7 @@ results: results/{name}
 layers: [{layer}]
 runs: 1
 sae_seeds: 1
+crosscoder:
 targets: [perplexity]
 """
 REAL_HEAD = """\

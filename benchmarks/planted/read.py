@@ -16,13 +16,13 @@ from rewardscope.activations import moments
 from rewardscope.files import read_json, whole
 from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
-from rewardscope.findings.kinds import JOINT
 from rewardscope.models import models
 from rewardscope.rewards import functions, rewards
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
 MODEL, CORPUS, WIDTH = "tiny", "reviews", 128  # of config/validate.yaml
+KINDS = ("shared", "difference")  # of dictionaries of both sides
 LEAST = 3.0  # a score below it is below any threshold: such a context is not read
 OWN, TABLE = "its own", "utility"  # `read_with` of what is no kind's reward
 
@@ -49,8 +49,8 @@ def read(results: Path, pair: str, settings: dict, seed: int, by: dict[str, rewa
     for pick, layer in layers.items():
         saes = {int(file.parent.name.removeprefix("seed")): from_tensors(load_file(file))
                 for file in sorted(folder.glob(f"rlhf/saes/{RECIPE}/{pick}/width{WIDTH}/seed*/sae.safetensors"))}  # fmt: skip
-        both = [load_file(folder / f"joint/{RECIPE}/{pick}/{kind}.safetensors") for kind in JOINT]
-        joint = tuple(Joint(kind, from_tensors(of), of["scale"].item()) for kind, of in zip(JOINT, both, strict=True))
+        both = [load_file(folder / f"joint/{RECIPE}/{pick}/width{WIDTH}/seed1/{kind}.safetensors") for kind in KINDS]
+        joint = tuple(Joint(kind, from_tensors(of), of["scale"].item()) for kind, of in zip(KINDS, both, strict=True))
         rows = moments.random_rows(
             load_file(folder / f"rlhf/activations/{pick}.moments.safetensors"), WIDTH, derive(seed, "findings directions", pair, pick)
         )

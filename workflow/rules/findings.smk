@@ -1,6 +1,9 @@
 # What the reward taught, in words: contexts where tuning and reward go together, beside what needs no dictionary.
 
 
+JOINT_FOLDER = at("{pair}/joint/{recipe}/{pick}/width{width}/seed1")
+
+
 # One dictionary on the rows of both sides, and one on what tuning added to them, beside the tuned side's own: of a pair's first run, as the nulls.
 rule joint:
     input:
@@ -9,13 +12,13 @@ rule joint:
         moments=at("{pair}/rlhf/activations/{pick}.moments.safetensors"),
         l1=l1_file,
     output:
-        shared=at("{pair}/joint/{recipe}/{pick}/shared.safetensors"),
-        difference=at("{pair}/joint/{recipe}/{pick}/difference.safetensors"),
-        checksums=at("{pair}/joint/{recipe}/{pick}/checksums.json"),
+        shared=f"{JOINT_FOLDER}/shared.safetensors",
+        difference=f"{JOINT_FOLDER}/difference.safetensors",
+        checksums=f"{JOINT_FOLDER}/checksums.json",
     log:
-        at("logs/joint/{pair}/{recipe}.{pick}.log"),
+        at("logs/joint/{pair}/{recipe}.{pick}.width{width}.log"),
     benchmark:
-        at("benchmarks/joint/{pair}/{recipe}.{pick}.tsv")
+        at("benchmarks/joint/{pair}/{recipe}.{pick}.width{width}.tsv")
     conda:
         "../../envs/torch.yaml"
     threads: threads_of("saes")
@@ -24,10 +27,63 @@ rule joint:
         torch_threads=threads_of("saes"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        width=lambda w: CONFIG.models[parts(w)["model"]].sae.widths[0],
         recipe=recipe_of,
     script:
         "../scripts/joint.py"
+
+
+# One dictionary with a decoder for either side, and beside it what base against base gives: of a pair's first run.
+rule crosscoder:
+    input:
+        base=lambda w: shard_folders(at(f"{site_of(w.pair, 'base')}/activations/{w.pick}")),
+        rlhf=shard_folders(at("{pair}/rlhf/activations/{pick}")),
+        moments=at("{pair}/rlhf/activations/{pick}.moments.safetensors"),
+    output:
+        sae=f"{JOINT_FOLDER}/crosscoder/sae.safetensors",
+        latents=f"{JOINT_FOLDER}/crosscoder/latents.parquet",
+        null=f"{JOINT_FOLDER}/crosscoder/null.parquet",
+        metrics=f"{JOINT_FOLDER}/crosscoder/metrics.json",
+        checksums=f"{JOINT_FOLDER}/crosscoder/checksums.json",
+    log:
+        at("logs/crosscoder/{pair}/{recipe}.{pick}.width{width}.log"),
+    benchmark:
+        at("benchmarks/crosscoder/{pair}/{recipe}.{pick}.width{width}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
+    params:
+        code=code("crosscoder"),
+        torch_threads=threads_of("saes"),
+        seed=CONFIG.seed,
+        device=CONFIG.device,
+        recipe=recipe_of,
+        min_fires=CONFIG.features.min_fires,
+    script:
+        "../scripts/crosscoder.py"
+
+
+rule crosscoder_table:
+    input:
+        latents=[crosscoder_file(pair, pick, "latents.parquet") for pair, pick in CROSSCODED],
+        null=[crosscoder_file(pair, pick, "null.parquet") for pair, pick in CROSSCODED],
+        metrics=[crosscoder_file(pair, pick, "metrics.json") for pair, pick in CROSSCODED],
+        layers=LAYERS,
+    output:
+        table=report(at("tables/crosscoder.csv"), "../report/crosscoder.rst", "Tables", labels={"table": "features of one side alone"}),
+    log:
+        at("logs/crosscoder_table.log"),
+    benchmark:
+        at("benchmarks/crosscoder_table.tsv")
+    localrule: True
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("crosscoder_table"),
+        pairs=all_pairs(),
+        places=CROSSCODED,
+        twins=TWINS,
+    script:
+        "../scripts/crosscoder_table.py"
 
 
 rule findings:
@@ -40,6 +96,7 @@ rule findings:
         saes=small_of_every_pick("rlhf"),
         moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
         joint=joint_files,
+        crosscoders=lambda w: [crosscoder_file(pair, pick, "sae.safetensors") for pair, pick in CROSSCODED if pair == w.pair],
         reward=lambda w: reward_files(true(w)),
         stored=lambda w: stored(true(w)),
     output:
@@ -90,3 +147,4 @@ rule findings_table:
 
 
 TARGETS["findings"] = [at("tables/findings.csv")]
+TARGETS["crosscoder"] = [at("tables/crosscoder.csv")]

@@ -180,9 +180,21 @@ CONTROLLED = [place for place in PLACES if first_run(place[0]) == place[0] and p
 
 def joint_files(wildcards):
     """The dictionaries of both sides at every pick, of a pair's first run; of another none."""
-    folder = at(f"{wildcards.pair}/joint/{CONFIG.recipe}")
-    first = wildcards.pair == first_run(wildcards.pair)
-    return [f"{folder}/{pick}/{kind}.safetensors" for pick in CHOSEN for kind in ("shared", "difference")] if first else []
+    if wildcards.pair != first_run(wildcards.pair):
+        return []
+    return [joint_file(wildcards.pair, CONFIG.recipe, pick, f"{kind}.safetensors") for pick in CHOSEN for kind in ("shared", "difference")]
+
+
+def joint_file(pair, recipe, pick, name):
+    width = CONFIG.models[pair.split("/")[1]].sae.widths[0]
+    return at(f"{pair}/joint/{recipe}/{pick}/width{width}/seed1/{name}")
+
+
+def crosscoder_file(pair, pick, name):
+    return joint_file(pair, CONFIG.crosscoder, pick, f"crosscoder/{name}")
+
+
+CROSSCODED = [(pair, pick) for pair in all_pairs() if first_run(pair) == pair for pick in CHOSEN] if CONFIG.crosscoder else []
 
 
 def nulls_of(pairs, side):

@@ -83,8 +83,41 @@ rule quality:
     params:
         code=code("quality"),
         pairs=all_pairs(),
-        places=QUALITY_SITES,
-        nulled=NULLED,
+        places=[(CONFIG.recipe, *place) for place in QUALITY_SITES],
+        nulled=[(CONFIG.recipe, *place) for place in NULLED],
+        seeds=len(SEEDS),
+    script:
+        "../scripts/quality.py"
+
+
+# The same of every recipe under `recipe` and `controls`, of first runs.
+OF_RECIPES = [(recipe, *place) for recipe in (CONFIG.recipe, *CONFIG.controls) for place in NULLED if place[0].split("/")[2] not in TWINS]
+
+
+rule dictionaries:
+    input:
+        metrics=[
+            at(f"{site_of(pair, side)}/saes/{recipe}/{pick}/width{width}/seed{seed}/metrics.json")
+            for recipe, pair, side, pick in OF_RECIPES
+            for width in CONFIG.models[pair.split("/")[1]].sae.widths
+            for seed in SEEDS
+        ],
+        mmcs=[at(f"{site_of(pair, side)}/features/{recipe}/{pick}/mmcs.csv") for recipe, pair, side, pick in OF_RECIPES],
+        nulls=[at(f"{site_of(pair, side)}/nulls/{recipe}/{pick}.parquet") for recipe, pair, side, pick in OF_RECIPES],
+        layers=LAYERS,
+    output:
+        table=report(at("tables/dictionaries.csv"), "../report/dictionaries.rst", "Tables", labels={"table": "recipes of the autoencoders"}),
+    log:
+        at("logs/dictionaries.log"),
+    benchmark:
+        at("benchmarks/dictionaries.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("quality"),
+        pairs=all_pairs(),
+        places=OF_RECIPES,
+        nulled=OF_RECIPES,
         seeds=len(SEEDS),
     script:
         "../scripts/quality.py"
@@ -111,6 +144,6 @@ rule methods:
         "../scripts/methods.py"
 
 
-for name in ("table3", "table4", "quality", "methods"):
+for name in ("table3", "table4", "quality", "dictionaries", "methods"):
     TARGETS[name] = [at(f"tables/{name}.csv")]
 TARGETS["perplexity"] = [at(f"models/{model}/perplexity.json") for model in CORPUS_OF]

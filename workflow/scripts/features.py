@@ -14,12 +14,15 @@ from rewardscope.sae import match as features
 params = snakemake.params
 folders = [Path(file).parent for file in snakemake.input.sae]
 small, large = folders[: len(params.seeds)], folders[len(params.seeds) :]
-lines = []
+lines, ranked, selected = [], [], []
 for s, seed in enumerate(params.seeds):
     (a, a_ranked), (b, b_ranked) = (features.load(folder, params.min_fires) for folder in (small[s], large[s]))
     table = features.match(a, b, a_ranked, b_ranked)
     lines.append({"seed": seed, **features.summary(table, a, b, a_ranked, b_ranked, params.top_k)})
+    ranked.append(a[a_ranked])
+    selected.append(a[table.loc[table["place"] <= params.top_k, "small"]])
     with whole(snakemake.output.features[s]) as file:
         table.to_parquet(file, index=False)
 with whole(snakemake.output.mmcs) as file:
-    pd.DataFrame(lines).to_csv(file, index=False)
+    pw_mcc = {"pw_mcc": features.consistency(ranked), "pw_mcc_top_k": features.consistency(selected, ranked)}
+    pd.DataFrame(lines).assign(**pw_mcc).to_csv(file, index=False)

@@ -15,10 +15,11 @@ from rewardscope.errors import UserError
 from rewardscope.files import read_json, whole
 from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
-from rewardscope.findings.kinds import JOINT, NOT_GIVEN
+from rewardscope.findings.kinds import NOT_GIVEN
 from rewardscope.models import models
 from rewardscope.numerics import device_of
 from rewardscope.rewards import rewards
+from rewardscope.sae import crosscoder
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
@@ -35,10 +36,13 @@ places = []
 for p, pick in enumerate(params.picks):
     stored = files.saes[p * len(params.seeds) : (p + 1) * len(params.seeds)]
     saes = {seed: from_tensors(load_file(intact(file))) for seed, file in zip(params.seeds, stored, strict=True)}
-    both = [load_file(intact(file)) for file in files.joint[p * len(JOINT) : (p + 1) * len(JOINT)]]
-    joint = tuple(Joint(kind, from_tensors(tensors), tensors["scale"].item()) for kind, tensors in zip(JOINT, both, strict=False))  # of first runs
+    joint = []
+    for kind, file in zip(("shared", "difference"), files.joint[2 * p : 2 * p + 2], strict=False):  # of first runs
+        tensors = load_file(intact(file))
+        joint.append(Joint(kind, from_tensors(tensors), tensors["scale"].item()))
+    joint += [Joint("crosscoder", *crosscoder.from_tensors(load_file(intact(file)))) for file in files.crosscoders[p : p + 1]]
     count, seed = next(iter(saes.values())).w_enc.shape[1], derive(params.seed, "findings directions", snakemake.wildcards.pair, pick)
-    places.append(Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed), joint))
+    places.append(Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed), tuple(joint)))
 try:
     run = findings.Run(base, tuned, read, side, samples.pieces(tokenizer, sequences), places)
     table = findings.find(run, credit, gained, settings["kept"])

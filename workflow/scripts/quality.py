@@ -1,4 +1,4 @@
-"""Rule quality."""
+"""Rules quality and dictionaries."""
 
 from rewardscope.run import job
 
@@ -14,10 +14,10 @@ params, files = snakemake.params, snakemake.input
 layers = picks.read(params.pairs, files.layers)
 nulls = dict(zip(map(tuple, params.nulled), files.nulls, strict=True))
 seeds, rows = params.seeds, []
-for i, (pair, side, pick) in enumerate(params.places):
+for i, (recipe, pair, side, pick) in enumerate(params.places):
     _, model, reward, run = pair.split("/")
     metrics = files.metrics[2 * i * seeds : 2 * (i + 1) * seeds]
-    names = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": layers[pair][pick]}
-    rows.append(quality.row({"small": metrics[:seeds], "large": metrics[seeds:]}, files.mmcs[i], nulls.get((pair, side, pick)), names))
+    names = {"model": model, "reward": reward, "run": run, "side": side, "pick": pick, "layer": layers[pair][pick], "recipe": recipe}
+    rows.append(quality.row({"small": metrics[:seeds], "large": metrics[seeds:]}, files.mmcs[i], nulls.get((recipe, pair, side, pick)), names))
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)

@@ -47,6 +47,7 @@ class Config(Section):
     layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
     recipe: RecipeName = Field(description="the SAE recipe that features, explanations and tables are made from")
     controls: tuple[RecipeName, ...] = Field(strict=False, description="recipes whose features stand beside in Table 3, of each pair's first run")
+    crosscoder: RecipeName | None = Field(None, description="recipe (with k) of the crosscoder of each pair's first run; empty: none")
     sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
     targets: tuple[Target, ...] = Field(strict=False, description="what `snakemake` without a target makes")
     explainer: Literal["tokens", "openai"] = Field(description="tokens: the deterministic, server-less baseline; openai: a chat server")
@@ -87,7 +88,11 @@ class Config(Section):
             yield "targets has table7, which compares top and low layers; picks.top and picks.low must be at least 1, and layers empty"
         if self.explainer == "tokens" and self.samples > 1:
             yield f"samples is {self.samples}, but explainer tokens is deterministic; it must be 1"
-        for name in dict.fromkeys([self.recipe, *self.controls]):
+        if self.crosscoder and not (self.sae_recipes[self.crosscoder].k and not self.sae_recipes[self.crosscoder].tied):
+            yield f"crosscoder is {self.crosscoder}; it must be a recipe with k and tied: false, such as batchtopk"
+        if "crosscoder" in self.targets and not self.crosscoder:
+            yield "targets has crosscoder, and crosscoder is empty; it must name a recipe, such as batchtopk"
+        for name in dict.fromkeys([self.recipe, *self.controls, *filter(None, [self.crosscoder])]):
             for model in dict.fromkeys(pair.model for pair in self.pairs):
                 if (k := self.sae_recipes[name].k) and k >= (width := self.models[model].sae.widths[0]):
                     yield f"sae_recipes.{name}.k is {k:g}; it must be below models.{model}.sae.widths[0] ({width})"

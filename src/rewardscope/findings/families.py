@@ -14,13 +14,22 @@ from rewardscope.sae.model import SAE
 
 
 class Joint(NamedTuple):
-    """A dictionary of both sides of a layer (`sae.joint`), a stack of 1."""
+    """A dictionary of both sides of a layer (`sae.joint`, `sae.crosscoder`), a stack of 1."""
 
     kind: str
     """a key of `kinds.JOINT`"""
     sae: SAE
     scale: float
-    """that its rows were multiplied by"""
+    """that its rows were multiplied by; of a crosscoder the base's"""
+
+    def features(self, base: Float[Tensor, "T d_model"], tuned: Float[Tensor, "T d_model"]) -> Float[Tensor, "T F"]:
+        """Their activations on the rows of both sides."""
+        rows = {
+            "shared": lambda: tuned,
+            "difference": lambda: self.scale * (tuned - base),
+            "crosscoder": lambda: torch.cat([self.scale * base, tuned], dim=1),
+        }
+        return contexts.features(self.sae, rows[self.kind]())
 
 
 class Place(NamedTuple):
@@ -55,8 +64,7 @@ def families(samples: Samples, side: Int[Tensor, "n"], places: list[Place], befo
             rates.append((a > 0).float().mean(dim=0))
             yield _family(FEATURES, place, seed, a)
         for joint in place.joint:
-            given = rows if joint.kind == "shared" else joint.scale * (rows - samples.base_rows[place.layer])
-            yield _family(JOINT[joint.kind], place, 1, contexts.features(joint.sae, given))
+            yield _family(JOINT[joint.kind], place, 1, joint.features(samples.base_rows[place.layer], rows))
         yield _family(DIRECTIONS, place, 0, contexts.directions(rows, place.random, rates[0][: len(place.random)]))
         both = contexts.difference(samples, rows, side)
         yield _family(ACTIVATION, place, 0, contexts.directions(rows, both, torch.tensor([0.5])))

@@ -75,6 +75,25 @@ def summary(
     }
 
 
+def consistency(dictionaries: list[Float[np.ndarray, "_ d"]], others: list[Float[np.ndarray, "_ d"]] | None = None) -> list[float]:
+    """How well each dictionary's rows are found again in those of the other seeds: the mean cosine of a one-to-one assignment, averaged over them.
+
+    Averaged over seeds it is PW-MCC (Song et al. 2025, "Mechanistic Interpretability Should Prioritize Feature Consistency in SAEs"). `others`: rows
+    that may be assigned, where they are more than the dictionaries' own (of a selection, all). nan where there is one seed or an empty side.
+    """
+    others = dictionaries if others is None else others
+    means = []
+    for s, rows in enumerate(dictionaries):
+        found = [_one_to_one(rows, other) for t, other in enumerate(others) if t != s and len(rows) and len(other)]
+        means.append(float(np.mean(found)) if found else float("nan"))
+    return means
+
+
+def _one_to_one(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
+    similarity = cosines(a, b)
+    return float(similarity[linear_sum_assignment(similarity, maximize=True)].mean())
+
+
 def load(folder: str | Path, min_fires: int) -> tuple[Float[np.ndarray, "F d"], Bool[np.ndarray, "F"]]:
     """Dictionary rows of a stored SAE, and which of its features are ranked."""
     tensors = load_file(intact(Path(folder) / "sae.safetensors"))

@@ -8,7 +8,7 @@ from rewardscope.files import read_json
 from rewardscope.stats import t_interval
 
 METRICS = ("mse", "fvu", "l0", "l1", "dead")
-MATCHES = ("mmcs", "mmcs_top_k", "mmcs_reverse", "mmcs_one_to_one", "ranked", "ranked_large")
+MATCHES = ("mmcs", "mmcs_top_k", "mmcs_reverse", "mmcs_one_to_one", "pw_mcc", "pw_mcc_top_k", "ranked", "ranked_large")
 
 
 def row(metrics: dict[str, list[str | Path]], mmcs: str | Path, null: str | Path | None, names: dict) -> dict:

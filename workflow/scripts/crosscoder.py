@@ -1,0 +1,65 @@
+"""Rule crosscoder."""
+
+from rewardscope.run import job
+
+job.start(snakemake)
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from rewardscope import checksums
+from rewardscope.activations import shards
+from rewardscope.files import finished, resumable, whole
+from rewardscope.numerics import device_of, gpu_memory
+from rewardscope.run.budget import need_memory
+from rewardscope.sae import crosscoder, train
+from rewardscope.seeds import derive
+
+params, files, pair, pick = snakemake.params, snakemake.input, snakemake.wildcards.pair, snakemake.wildcards.pick
+device, width = device_of(params.device), int(snakemake.wildcards.width)
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
+folders = {side: Path(of[0]).parent for side, of in (("base", files.base), ("rlhf", files.rlhf))}  # of this layer's parts
+batch = train.batch_tokens(params.recipe["batch_documents"], load_file(files.moments))
+shard_tokens, d = shards.shape(shards.files(folders["base"], "fit")[0])
+need_memory(
+    train.memory(1, width, 2 * d, batch, shard_tokens),
+    f"training a crosscoder of width {width}",
+    "lower the width or activations.shard_tokens",
+    snakemake.resources.get("mem_mb"),
+    gpu_memory(device),
+)
+
+
+def source(side, part):
+    def of(epoch):
+        rng = torch.Generator().manual_seed(derive(params.seed, "crosscoder shards", pair, pick, epoch))  # the same order for both sides
+        return shards.buffers(folders[side], part, rng if part == "fit" else None, device)
+
+    return of
+
+
+def trained(other, name):
+    """The crosscoder of the base and another side, its scale, what is known of its features, and its metrics."""
+    fit, held = ((source("base", part), source(other, part)) for part in ("fit", "held"))
+    scale, seeds = crosscoder.scale(*fit), [derive(params.seed, "crosscoder", pair, pick, name)]
+    rows = crosscoder.side_by_side(*fit, scale)
+    model, _ = train.train(rows, 2 * d, width, params.recipe, 0.0, batch, seeds, device, work / name)
+    held_rows = crosscoder.side_by_side(*held, scale)
+    metrics, _ = train.evaluate(model, lambda: held_rows(0))
+    return model, scale, crosscoder.latents(model, lambda: held_rows(0), params.min_fires), metrics[0]
+
+
+model, scale, latents, metrics = trained("rlhf", "pair")
+_, _, null, _ = trained("base", "null")
+with whole(snakemake.output.sae) as file:
+    save_file(crosscoder.tensors(model, scale), file)
+for name, table in (("latents", latents), ("null", null)):
+    with whole(snakemake.output[name]) as file:
+        table.to_parquet(file, index=False)
+with whole(snakemake.output.metrics) as file:
+    file.write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+checksums.write(Path(snakemake.output.sae).parent)
+finished(work)
