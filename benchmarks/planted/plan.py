@@ -1,6 +1,6 @@
 """Writes the overlays of the planted benchmark, config/validate.yaml and the like, from the kinds: `python benchmarks/planted/plan.py`.
 
-A kind is tuned on twice, at a KL coefficient of 0.1 and, gentler, of 0.3. Twins: noise in three spreads, words of the lexicon's values that mean
+A kind is tuned on twice, PPO's controller being held to a KL of 6 and, gentler, of 3 nats. Twins: noise in three spreads, words of the lexicon's values that mean
 nothing, 0, and base models that differ in their seed alone.
 """
 
@@ -12,7 +12,8 @@ from kinds import kinds
 ROOT = Path(__file__).parents[2]
 LAYER, RECIPE = 3, "paper"
 FOLDER = "benchmarks/planted"
-WEAK = 0.3  # KL coefficient of the weaker strength
+WEAK = 3.0  # KL that PPO's controller is held to in the weaker strength, nats (config.yaml: 6)
+BASE_SEEDS = 100  # base-1 has seed 101, and so on
 WORDS, ZEROS, BASES = 15, 9, 6
 NOISE = [f"noise_{number:02d}" for number in range(1, 31)]
 QUICK = 4  # kinds and twins of validate-quick
@@ -26,6 +27,7 @@ runs: 1
 sae_seeds: 1
 crosscoder:     # none: the plan has no hypothesis on it
 targets: [findings]
+rlhf: {{kl_horizon: 50}}  # so short that the controller holds the KL: at 1000 a count of words goes on to 50 and 100 nats
 """
 BASES_HEAD = """\
 # Base models that differ from `tiny` in their seed alone: twins of config/{name}.yaml, which names their folders. Made by `python
@@ -59,7 +61,7 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
         rewards.append(f'  {kind}: {{function: "{FOLDER}/{of}.py:{kind}"}}')
         pairs.append(f"  - {{model: tiny, reward: {kind}, corpus: reviews}}")
         if weak:
-            rewards.append(f"  {kind}-weak: {{like: {kind}, kl: {WEAK}}}")
+            rewards.append(f"  {kind}-weak: {{like: {kind}, kl_target: {WEAK}}}")
             pairs.append(f"  - {{model: tiny, reward: {kind}-weak, corpus: reviews}}")
     for twin, entry in twins.items():
         if entry:
@@ -71,7 +73,7 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
 
 
 def bases(name: str, count: int) -> str:
-    models = [f"  base-{number}: {{like: tiny}}" for number in range(1, count + 1)]
+    models = [f"  base-{number}: {{like: tiny, pretrain: {{seed: {BASE_SEEDS + number}}}}}" for number in range(1, count + 1)]
     pairs = [f"  - {{model: base-{number}, reward: utility, corpus: reviews}}" for number in range(1, count + 1)]
     return "\n".join([BASES_HEAD.format(name=name, layer=LAYER) + "models:", *models, "pairs:", *pairs, ""])
 

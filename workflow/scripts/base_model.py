@@ -12,10 +12,10 @@ from rewardscope.models import checkpoints, pretrain
 from rewardscope.numerics import device_of
 
 params, files = snakemake.params, snakemake.input
-entry, seed, work = params.entry, params.seed, None
+entry, work = params.entry, None
 with whole(snakemake.output.model) as folder:
     if entry["pretrain"]:
-        device = device_of(params.device)
+        device, seed = device_of(params.device), params.seed if entry["pretrain"]["seed"] is None else entry["pretrain"]["seed"]
         work = resumable(job.work(snakemake), inputs=[checksums.known(files.corpus)], params=dict(params.items()), device=str(device))
         texts = pd.read_parquet(files.corpus, columns=["text"])["text"].tolist()
         checkpoints.save(*pretrain.pretrain(texts, entry["pretrain"], seed, device, work), folder)

@@ -78,6 +78,7 @@ class Pretrain(Section):
     batch: Whole = Field(description="sequences per step")
     steps: Whole = Field(description="optimizer steps")
     learning_rate: Positive = Field(description="peak learning rate")
+    seed: NotNegative | None = Field(None, description="in place of the config's: another model of the same corpus and settings")
 
     def misfits(self) -> Iterator[str]:
         yield from self._multiple("d_model", "heads")
