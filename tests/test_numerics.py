@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from rewardscope.numerics import gpu_memory, precision_of, see_gpus, settle
+from rewardscope.numerics import gpu_memory, precision_of, settle
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -43,11 +43,3 @@ def test_threads_are_set_and_other_settings_may_stand(monkeypatch):
         "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "GOMP_SPINCOUNT": "3000",
         "OMP_WAIT_POLICY": "ACTIVE", "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }  # fmt: skip
-
-
-def test_which_gpus_cuda_sees(monkeypatch):
-    monkeypatch.setattr(os, "environ", {})
-    see_gpus([])
-    assert os.environ == {}
-    see_gpus(["GPU-a", "GPU-b"])
-    assert os.environ == {"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"}

@@ -213,6 +213,8 @@ AFTER_SAES = {
     "table2",
     "step4",
     "joint",
+    "crosscoder",
+    "crosscoder_table",
     "findings",
     "findings_table",
     "probe",

@@ -1,9 +1,11 @@
 """What a job's numbers depend on beside its code: threads, determinism, the device and the precision.
 
-torch is imported by those who ask for it alone: `settle` and `see_gpus` must come before.
+torch is imported by those who ask for it alone: `settle` must come before.
 """
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from rewardscope.errors import UserError
@@ -22,10 +24,10 @@ def settle(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
 
 
-def see_gpus(uuids: list[str]) -> None:
-    """Let CUDA see these GPUs alone; none named: what it sees stays as it is."""
-    if uuids:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(uuids)
+def cuda_missing() -> bool:
+    """Whether torch is installed here and sees no CUDA device; asked in a process of its own, which keeps nothing."""
+    code = "import torch; raise SystemExit(3 * (not torch.cuda.is_available()))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 3
 
 
 def device_of(setting: str) -> "torch.device":

@@ -89,8 +89,8 @@ Function = _text(r".+\.py:[^\W\d]\w*", "a Python function as file.py:name")
 Precision = Literal["float32", "bfloat16", "auto"]  # auto: bfloat16 where the device multiplies it in hardware
 Target = Literal[  # the keys of TARGETS in workflow/rules
     "table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure3", "figure4", "section5.3", "section6.1", "section6.2",
-    "quality", "dictionaries", "comparison", "step4", "probe", "perplexity", "accuracy", "scores", "findings", "crosscoder", "causes", "methods", "export",
-    "report",
+    "quality", "dictionaries", "comparison", "step4", "probe", "perplexity", "accuracy", "scores", "findings", "crosscoder", "causes", "methods",
+    "export", "report",
 ]  # fmt: skip
 Results = Annotated[Plain, AfterValidator(_results)]
 Library = Annotated[dict[str, T], AfterValidator(MappingProxyType), PlainSerializer(dict)]

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from rewardscope import numerics
 from rewardscope.errors import UserError, plain
-from rewardscope.run import budget, gpus, orphans, provenance
+from rewardscope.run import budget, orphans, provenance
 
 T = TypeVar("T")
 log = logging.getLogger("rewardscope")
@@ -28,7 +28,7 @@ class _Log(io.TextIOWrapper):
 def start(snakemake) -> None:
     """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake, take a GPU.
 
-    Call before torch is imported. A rule that has a `device` among its params, other than `cpu`, computes on a GPU where there is one.
+    Call before torch is imported.
 
     Progress, warnings and what libraries print go to the log, in plain lines; an error's traceback goes there too,
     and one line of it to the terminal.
@@ -43,8 +43,6 @@ def start(snakemake) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _fail(snakemake.rule, log_file, kind, error, trace)
-    if snakemake.params.get("device", "cpu") != "cpu":
-        numerics.see_gpus(gpus.take())
     atexit.register(_memory)
     atexit.register(provenance.finish, provenance.begin(snakemake))
 

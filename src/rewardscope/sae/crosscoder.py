@@ -99,7 +99,7 @@ def latents(sae: SAE, rows: Callable[[], Iterator[Float[Tensor, "n 2d"]]], min_f
 
 
 def counts(table: pd.DataFrame, null: pd.DataFrame) -> dict[str, int]:
-    """`features` that fire often enough, how many of them are one side's alone (`rlhf_alone`, `base_alone`); the same of base against base (`null_*`)."""
+    """`features` that fire often enough, how many of them are one side's alone (`rlhf_alone`, `base_alone`); `null_*`: of base against base."""
     return {
         f"{prefix}{name}": int(of.sum())
         for prefix, rows in (("", table), ("null_", null))
