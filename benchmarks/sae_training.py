@@ -11,6 +11,8 @@ The data is planted: sparse sums of 2 d random directions, and noise. There are 
 the features are active, and `trained`, a dictionary that has learned the directions, where most of a real training's
 steps are spent. Printed are medians and spreads of tokens a second, ratios to eager PyTorch, the share of the measured
 ceiling of a matrix product that the step's five products reach, held loss and L0.
+
+With --k they train by BatchTopK at that k in place of an L1 penalty (SAELens in its dense and its sparse mode).
 """
 
 import argparse
@@ -28,6 +30,7 @@ from safetensors.torch import load_file, save_file
 
 from rewardscope.numerics import precision_of
 from rewardscope.sae import model as sae_module
+from rewardscope.sae.batchtopk import BatchTopK
 
 HERE = Path(__file__).parent
 PEERS = {"sae-lens": ["sae-lens==6.54.12"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
@@ -57,6 +60,10 @@ def eager(start: dict, x: torch.Tensor, job: dict) -> tuple[float, dict]:
     begun = time.perf_counter()
     for batch in x.split(job["batch"]):
         f = torch.relu(batch @ w_enc.T + b_enc)
+        if job["k"]:
+            largest = f.flatten().topk(round(job["k"] * len(batch)), sorted=False)
+            f = torch.zeros_like(f).flatten().scatter(0, largest.indices, largest.values).view_as(f)
+            smallest = largest.values.min().item()
         loss = (f @ w_dec + b_dec - batch).square().mean() + job["l1"] * f.sum(dim=1).mean()
         loss.backward()
         optimizer.step()
@@ -64,7 +71,8 @@ def eager(start: dict, x: torch.Tensor, job: dict) -> tuple[float, dict]:
         with torch.no_grad():
             w_dec /= w_dec.norm(dim=1, keepdim=True)
     seconds = time.perf_counter() - begun
-    return seconds, {"w_enc": w_enc.detach(), "b_enc": b_enc.detach(), "w_dec": w_dec.detach(), "b_dec": b_dec.detach()}
+    threshold = torch.full_like(b_enc, smallest if job["k"] else 0.0)
+    return seconds, dict(zip((*NAMES, "threshold"), (t.detach() for t in (w_enc, b_enc, w_dec, b_dec, threshold)), strict=True))
 
 
 def ours(start: dict, x: torch.Tensor, job: dict, precision: torch.dtype) -> tuple[float, dict]:
@@ -72,13 +80,18 @@ def ours(start: dict, x: torch.Tensor, job: dict, precision: torch.dtype) -> tup
     w_dec = w_enc if job["tied"] else start["w_dec"][None].clone()
     model = sae_module.SAE(w_enc, start["b_enc"][None].clone(), w_dec, start["b_dec"][None].clone())
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
+    top = BatchTopK(model, {"k": job["k"], "nested": [], "dead_steps": 100, "frozen_decoder": False}) if job["k"] else None
     begun = time.perf_counter()
     for batch in x.split(job["batch"]):
-        sae_module.gradients_(model, batch[None], job["l1"], precision=precision)
+        if top:
+            top.gradients_(batch[None], precision)
+        else:
+            sae_module.gradients_(model, batch[None], job["l1"], precision=precision)
         optimizer.step()
         model.normalise_()
     seconds = time.perf_counter() - begun
-    return seconds, {name: getattr(model, name)[0] for name in NAMES}
+    threshold = top.threshold()[0] if top else torch.zeros_like(model.b_enc[0])
+    return seconds, {name: getattr(model, name)[0] for name in NAMES} | {"threshold": threshold}
 
 
 def peer(name: str, folder: Path, job: dict) -> tuple[float, dict]:
@@ -109,6 +122,7 @@ def held_loss(model: dict, x: torch.Tensor, l1: float) -> tuple[float, float]:
     """(loss, L0): mean squared error + l1 * sum of codes, with the dictionary's norms moved into the codes."""
     norms = model["w_dec"].norm(dim=1)
     f = torch.relu(x @ model["w_enc"].T + model["b_enc"])
+    f *= f > model.get("threshold", 0.0)
     mse = (f @ model["w_dec"] + model["b_dec"] - x).square().mean()
     return (mse + l1 * (f * norms).sum(dim=1).mean()).item(), (f > 0).sum(dim=1).float().mean().item()
 
@@ -130,6 +144,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--l1", type=float, default=0.003)
+    parser.add_argument("--k", type=float, default=0.0, help="BatchTopK: features active a token, in place of an L1 penalty")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--starts", nargs="+", default=["random", "trained"], choices=["random", "trained"])
     parser.add_argument("--threads", type=int, default=2)
@@ -152,14 +167,16 @@ def starts(d: int, width: int, job: dict) -> dict[str, dict]:
     found = {"random": {name: getattr(random, name)[0] for name in NAMES}}
     first.b_enc -= 4 * SCALE * 0.3
     own = planted(TRAINED * job["batch"], d, 4)
-    _, found["trained"] = ours({name: getattr(first, name)[0] for name in NAMES}, own, job, torch.float32)
+    _, trained = ours({name: getattr(first, name)[0] for name in NAMES}, own, job, torch.float32)
+    found["trained"] = {name: trained[name] for name in NAMES}
     return found
 
 
 def measure(d: int, width: int, arguments: argparse.Namespace) -> list[dict]:
     """All contenders at one size; prints a table for each start and returns their rows."""
     x, held = planted(arguments.steps * arguments.batch, d, 1), planted(8192, d, 2)
-    job = {"batch": arguments.batch, "l1": arguments.l1, "learning_rate": LEARNING_RATE, "threads": arguments.threads}
+    l1 = 0.0 if arguments.k else arguments.l1
+    job = {"batch": arguments.batch, "l1": l1, "k": arguments.k, "learning_rate": LEARNING_RATE, "threads": arguments.threads}
     operations = 5 * 2 * len(x) * d * width  # of the step's five products, dense
     peaks = [ceiling(d, width, arguments.batch, dtype) for dtype in (torch.float32, torch.bfloat16)]
     rows = []
@@ -203,9 +220,9 @@ def race(start: dict, x: torch.Tensor, held: torch.Tensor, job: dict, arguments:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.peers:
             save_file({"x": x, **start}, Path(folder) / "start.safetensors")
-            for name in PEERS:
-                for mode in ("fp32", "autocast"):
-                    own = untied | {"autocast": mode == "autocast"}
+            for name in ["sae-lens"] if arguments.k else PEERS:
+                for mode in ("fp32", "sparse", "autocast") if arguments.k else ("fp32", "autocast"):
+                    own = untied | {"autocast": mode == "autocast", "sparse": mode == "sparse"}
                     contenders[f"{name} {mode}, untied"] = lambda name=name, own=own: peer(name, Path(folder), own)
         if precision_of("auto", torch.device("cpu")) != torch.bfloat16:  # such a CPU only emulates it, at a thirtieth of the speed
             contenders = {name: train for name, train in contenders.items() if "bf16" not in name and "autocast" not in name}
@@ -214,7 +231,7 @@ def race(start: dict, x: torch.Tensor, held: torch.Tensor, job: dict, arguments:
             for name, train in contenders.items():
                 took, model = train()
                 seconds[name].append(took)
-                losses[name] = held_loss(model, held, arguments.l1)
+                losses[name] = held_loss(model, held, job["l1"])
     return seconds, losses
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import torch
-from sae_lens import StandardTrainingSAE, StandardTrainingSAEConfig
+from sae_lens import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, StandardTrainingSAE, StandardTrainingSAEConfig
 from sae_lens.config import SAETrainerConfig
 from sae_lens.training.sae_trainer import SAETrainer
 from safetensors.torch import load_file, save_file
@@ -17,7 +17,11 @@ start = load_file(folder / "start.safetensors")
 x = start["x"]
 width, d = start["w_enc"].shape
 l1 = job["l1"] * d  # its squared error is a sum over d, ours a mean
-sae = StandardTrainingSAE(StandardTrainingSAEConfig(d_in=d, d_sae=width, l1_coefficient=l1, apply_b_dec_to_input=False))
+common = {"d_in": d, "d_sae": width, "apply_b_dec_to_input": False}
+if job["k"]:
+    sae = BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(**common, k=job["k"], use_sparse_activations=job["sparse"]))
+else:
+    sae = StandardTrainingSAE(StandardTrainingSAEConfig(**common, l1_coefficient=l1))
 with torch.no_grad():
     for name, value in (("W_enc", start["w_enc"].T), ("b_enc", start["b_enc"]), ("W_dec", start["w_dec"]), ("b_dec", start["b_dec"])):
         getattr(sae, name).copy_(value)
@@ -35,5 +39,8 @@ for batch in x.split(job["batch"]):
     trainer.n_training_steps += 1
 seconds = time.perf_counter() - begun
 weights = {"w_enc": sae.W_enc.T, "b_enc": sae.b_enc, "w_dec": sae.W_dec, "b_dec": sae.b_dec}
+if job["k"]:  # as it is read after training: on activations times the decoder's norms
+    norms = sae.W_dec.norm(dim=1)
+    weights |= {"threshold": sae.topk_threshold.float() / norms}
 save_file({name: value.detach().contiguous() for name, value in weights.items()}, folder / "end.safetensors")
 print(json.dumps({"seconds": seconds}))

@@ -154,3 +154,21 @@ def test_load_takes_the_decoder_and_ranks_by_fires(tmp_path, tied):
 def test_shapes_are_checked_while_tests_run():
     with pytest.raises(TypeError):
         features.match(A, B, ranked(3), ranked(3))
+
+
+def test_consistency_by_hand():
+    """PW-MCC of three seeds: rows are assigned one to one, so two alike cannot both have the nearest."""
+    a, b = np.array([[1.0, 0.0], [0.8, 0.6]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert features.consistency([a, b]) == pytest.approx([0.8, 0.8])  # 1 and .6
+    assert features.consistency([a, b, -b]) == pytest.approx([(0.8 - 0.4) / 2, 0.8 / 2, -0.4 / 2])
+
+
+def test_consistency_of_a_selection_looks_among_all_rows_of_the_others():
+    a, b = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.6, 0.8], [1.0, 0.0]])
+    assert features.consistency([a[:1], b[:1]], [a, b]) == pytest.approx([1.0, 0.8])
+
+
+def test_consistency_of_one_seed_or_nothing_is_no_number():
+    a = np.array([[1.0, 0.0]])
+    assert np.isnan(features.consistency([a])).all()
+    assert np.isnan(features.consistency([a, a[:0]])).all()
