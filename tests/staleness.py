@@ -64,6 +64,7 @@ def after(served, folder: Path) -> dict[str, set[str]]:
     found["llm_explanations"] = found["explanations"]
     found["classifier"] = {"rlhf", "completions", "probe"}  # the pair of SMALL has none
     found["twins"] = {"rlhf", "completions"}  # nor is its reward one
+    found["preferences"] = {"rlhf"}  # nor has it any
     for _ in found:
         found = {name: rules.union(*(found[rule] for rule in rules)) for name, rules in found.items()}
     return found

@@ -67,9 +67,15 @@ def test_a_method_for_all():
             "rlhf: {dpo: {preferences: {path: pairs.csv}}}",
             "rlhf.dpo.preferences.path is pairs.csv; it must be a .parquet or .jsonl file",
         ),
+        ("rlhf: {dpo: {preferences: {tokens: 64}}}", "rlhf.dpo.preferences has no source; it must have one of path, hub"),
+        (
+            "rlhf: {dpo: {preferences: {path: pairs.jsonl, hub: {name: org/pairs}}}}",
+            "rlhf.dpo.preferences has path and hub; it must have one of path, hub",
+        ),
+        ("rlhf: {dpo: {preferences: {hub: {name: a/b/c}}}}", "rlhf.dpo.preferences.hub.name is a/b/c; it must be a name on the hub, such as org/name"),
         (
             "rlhf: {method: dpo, dpo: {preferences: {path: pairs.jsonl, tokens: 64}}}",
-            "rewards.utility-placebo.dpo.preferences is a file, from which a twin would learn the same; it must be empty",
+            "rewards.utility-placebo.dpo.preferences is given, and a twin would learn the same from it; it must be empty",
         ),
         (
             f"rlhf: {{method: dpo, dpo: {{preferences: {{path: pairs.jsonl}}}}}}\n{UTILITY}",
@@ -87,6 +93,16 @@ def test_files_of_preferences_are_there():
     assert config.rlhf_of("utility-dpo").settings()["preferences"]["path"] == "nowhere.jsonl"
     with pytest.raises(UserError, match=r"^config: rewards\.utility-dpo\.dpo\.preferences\.path is nowhere\.jsonl, which is not there; "):
         check_files(config)
+
+
+def test_preferences_of_the_hub():
+    """Nothing of them need be here when the run is planned."""
+    hub = "{hub: {name: org/pairs, revision: v1}, tokens: 64}"
+    config = load(with_overlay(f"rewards: {{utility-dpo: {{like: utility, method: dpo, dpo: {{preferences: {hub}}}}}}}\n{PAIRS}"))
+    check_files(config)
+    settings = config.rlhf_of("utility-dpo")
+    assert settings.preferred and settings.dpo.preferences.source == "org/pairs (split train)"
+    assert settings.settings()["preferences"]["hub"] == {"name": "org/pairs", "revision": "v1", "split": "train"}
 
 
 def test_the_plan_names_the_method():

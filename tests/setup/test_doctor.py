@@ -19,6 +19,10 @@ from rewardscope.setup import doctor
 CPU = {"version": "2.13.0", "cuda": None, "cpu": "AVX2", "bf16": {"cpu": False}, "gpus": []}
 GPU = {**CPU, "cuda": "13.0", "bf16": {"cpu": False, "cuda": True}, "gpus": [["Zeta 9", 80 * 2**30]]}
 FAR = "models: {far: {hub: org/far, sae: {widths: [8, 16], l1: 0.1}}}\npairs: [{model: far, name: audited, corpus: reviews, rlhf: org/tuned@v1}]\n"
+PAIRS_OF_HUB = """
+rewards: {dpo: {like: utility, method: dpo, dpo: {preferences: {hub: {name: org/pairs}, tokens: 64}}}}
+pairs: [{model: tiny, reward: dpo, corpus: reviews}]
+"""
 ASKING = "explainer: openai\nllm: {{base_url: '{url}', model: m}}\n"
 NOTHING = "\nNothing that this config needs is missing.\n"
 
@@ -91,6 +95,7 @@ def test_what_is_there_is_named(said, machine):
         ("device: cpu\nactivations: {precision: bfloat16}", {"torch": GPU}, "bf16", "note", "not in this CPU's hardware"),
         ("", {"sinfo": "echo no slurmctld >&2; exit 1", "sbatch": ""}, "Slurm", "note", "sinfo fails (no slurmctld)"),
         (FAR, {}, "hub", "MISSING", "offline mode (HF_HUB_OFFLINE); org/far, org/tuned is not in the local cache; unset it"),
+        (PAIRS_OF_HUB, {}, "hub", "MISSING", "offline mode (HF_HUB_OFFLINE); org/pairs is not in the local cache; unset it"),
         ("explainer: openai", {}, "chat server", "MISSING", "OPENAI_API_KEY is not set"),
         ("corpora: {reviews: {generate: {test: 2000000000}}}", {}, "disk", "MISSING", "make room, set activations.keep: false"),
         ("rlhf: {learning_rat: 0.1}", {}, "config", "MISSING", "rlhf.learning_rat is not a key; did you mean rlhf.learning_rate?"),

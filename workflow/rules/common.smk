@@ -275,9 +275,11 @@ def reward_files(reward):
 
 
 def preference_files(reward):
-    """A file of preferences that a reward's method learns from."""
+    """The file of preferences that a reward's method learns from: the user's, or what is read of the hub."""
     settings = CONFIG.rlhf_of(reward)
-    return given([settings.dpo.preferences.path] if settings.preferred else [])
+    if not settings.preferred:
+        return []
+    return at(f"rewards/{reward}/preferences.parquet") if settings.dpo.preferences.hub else given([settings.dpo.preferences.path])
 
 
 def method_of(pair):
@@ -293,10 +295,10 @@ def kl_of(pair):
 
 
 def preferred(pair):
-    """The file of preferences that a pair was tuned on here in place of its reward."""
+    """The preferences that a pair was tuned on here in place of its reward, in words."""
     _, model, reward, _ = pair.split("/")
     settings = CONFIG.rlhf_of(reward)
-    return {"preferences": settings.dpo.preferences.path} if settings.preferred and not PAIRS[model, reward].rlhf else {}
+    return {"preferences": settings.dpo.preferences.source} if settings.preferred and not PAIRS[model, reward].rlhf else {}
 
 
 def pairs_that(tuned):

@@ -1,3 +1,22 @@
+# Pairs of responses from the hub, for a reward whose method learns from them; of a file they are read where it lies.
+rule preferences:
+    output:
+        pairs=at("rewards/{reward}/preferences.parquet"),
+        source=update(at("rewards/{reward}/preferences.json")),  # kept for the job: a data set of the hub must not change unseen
+    log:
+        at("logs/preferences/{reward}.log"),
+    benchmark:
+        at("benchmarks/preferences/{reward}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("preferences"),
+        entry=lambda w: {key: value for key, value in section(CONFIG.rlhf_of(w.reward).dpo.preferences).items() if key != "tokens"},
+    script:
+        "../scripts/preferences.py"
+
+
 rule rlhf:
     input:
         model=base_folder,

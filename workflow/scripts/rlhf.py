@@ -37,8 +37,11 @@ if len(set(judge(texts[:SEEN]))) == 1 and not params.reward["twin_of"]:
         snakemake,
         f"the reward {reward} is the same, {judge(texts[:1])[0]:g}, for each of the first {len(texts[:SEEN])} train documents: {empty}{words}",
     )
-method = params.settings["method"]
-policy, training = TRAIN[method](files.model, texts, judge, params.settings, seed, prompts, work, device)
+settings = params.settings
+if "preferences" in settings:  # of the hub too they are a file by now
+    settings = {**settings, "preferences": {**settings["preferences"], "path": str(files.preferences)}}
+method = settings["method"]
+policy, training = TRAIN[method](files.model, texts, judge, settings, seed, prompts, work, device)
 with whole(snakemake.output.training) as file:
     training.assign(method=method).to_parquet(file, index=False)
 with whole(snakemake.output.settings) as file:

@@ -102,7 +102,7 @@ class Config(Section):
                 known = "" if self.rewards[true.twin_of].twin_of else f", {show(true.twin_of)}"
                 yield f"rewards.{name}.twin_of is {show(reward.twin_of)}, a twin itself; it must be the true reward{known}"
             elif reward.twin_of and reward.preferred:
-                yield f"rewards.{name}.dpo.preferences is a file, from which a twin would learn the same; it must be empty"
+                yield f"rewards.{name}.dpo.preferences is given, and a twin would learn the same from it; it must be empty"
             elif reward.kind == "words" and not self.rewards[reward.twin_of].words:
                 yield f"rewards.{name}.kind is words, but {show(reward.twin_of)} has no word table; it must be noise or zero"
         first, corpora = {}, {}  # model and reward -> number of their pair; model -> its corpus
@@ -221,7 +221,7 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"models.{pair.model}.path", model.path
         if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
             yield f"pairs[{i}].rlhf", path
-        if (own := config.rewards[pair.reward]).preferred and not pair.rlhf:
+        if (own := config.rewards[pair.reward]).preferred and own.dpo.preferences.path and not pair.rlhf:
             yield f"rewards.{pair.reward}.dpo.preferences.path", own.dpo.preferences.path
         judge = config.true_reward(pair.reward).classifier
         if judge and judge.path:

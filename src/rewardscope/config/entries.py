@@ -42,7 +42,7 @@ class Split(Section, Generic[T]):
     test: T = Field(description="of the test documents")
 
 
-class HubCorpus(Section):
+class HubData(Section):
     name: Hub = Field(description="name of the data set on the hub")
     revision: Plain | None = Field(None, description="its branch, tag or commit")
 
@@ -55,7 +55,7 @@ class MaxDocuments(Section):
 class Corpus(Entry):
     generate: Split[Whole] | None = Field(None, description="how many documents of the embedded grammar")
     path: Split[Data] | None = Field(None, description="local files: parquet, csv, jsonl or txt")
-    hub: HubCorpus | None = Field(None, description="a data set on the hub")
+    hub: HubData | None = Field(None, description="a data set on the hub")
     text: Plain = Field("text", description="column of the text")
     label: Plain = Field("label", description="column of the label; data without it have no labels")
     max_documents: MaxDocuments | None = Field(None, description="documents at most, of train and test")
@@ -109,8 +109,13 @@ class Model(Entry):
         yield from self._one_of("pretrain", "hub", "path")
 
 
+class HubPairs(HubData):
+    split: Plain = Field("train", description="its split that holds the pairs")
+
+
 class Preferences(Section):
-    path: Pairs = Field(description="a file of pairs: parquet or jsonl")
+    path: Pairs | None = Field(None, description="a file of pairs: parquet or jsonl")
+    hub: HubPairs | None = Field(None, description="or a data set on the hub")
     prompt: Plain | None = Field(None, description="column of the prompt; empty: what chosen and rejected begin with alike")
     chosen: Plain = Field("chosen", description="column of the better text, or list of messages (role, content)")
     rejected: Plain = Field("rejected", description="column of the worse one")
@@ -118,11 +123,20 @@ class Preferences(Section):
         512, description="longest prompt with its completion, tokens; a longer completion is cut, a pair without room for one left out"
     )
 
+    def misfits(self) -> Iterator[str]:
+        if bool(self.path) == bool(self.hub):
+            yield f" has {'path and hub' if self.path else 'no source'}; it must have one of path, hub"
+
+    @property
+    def source(self) -> str:
+        """Where the pairs are from, in words."""
+        return self.path or f"{self.hub.name} (split {self.hub.split})"
+
 
 class Dpo(Section):
     beta: Positive = Field(description="DPO's temperature: the larger, the nearer the policy stays to the base model")
     epochs: Whole = Field(description="passes over an update's pairs")
-    preferences: Preferences | None = Field(None, description="pairs of a file; empty: two samples of the base model, ranked by the reward")
+    preferences: Preferences | None = Field(None, description="pairs that are given; empty: two samples of the base model, ranked by the reward")
 
 
 class Grouped(Section):
@@ -193,7 +207,7 @@ class Rlhf(Section):
 
     @property
     def preferred(self) -> bool:
-        """Whether the tuning reads preferences of a file."""
+        """Whether the tuning reads preferences that are given."""
         return self.method == "dpo" and self.dpo.preferences is not None
 
     @property

@@ -2,7 +2,6 @@
 
 import io
 import re
-import tempfile
 from pathlib import Path
 from unicodedata import normalize
 
@@ -16,8 +15,6 @@ from rewardscope.errors import UserError, brief
 from rewardscope.seeds import derive
 
 BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
-FORMS = ("parquet", "csv", "tsv", "json", "jsonl", "txt", "arrow")  # of data on the hub: no scripts, no pickles
-DATA = ["README.md", ".huggingface.yaml", *(f"*.{form}{packed}" for form in FORMS for packed in ("", ".gz", ".zst"))]
 LABEL = "a label is a whole number from -128 to 127, in every row; to go without labels, set label to a name that no column has"
 
 
@@ -109,51 +106,15 @@ def _file(path: str, text: str, label: str) -> pd.DataFrame:
 
 def _rows(where: str, content: str, text: str, label: str, mark: str | None) -> pd.DataFrame:
     """Text and label of CSV whose fields are parted by `mark`, or without one of JSON lines, rows by their number."""
-    if mark:
-        read = rows.csv_rows(where, content, lambda names, where: _columns(names, text, label, where), mark)
-    else:
-        lines = rows.json_rows(where, content).items()
-        read = {number: {name: row[name] for name in _columns(list(row), text, label, f"{where}, line {number}")} for number, row in lines}
+    read = rows.picked(where, content, lambda names, where: _columns(names, text, label, where), mark)
     return pd.DataFrame(list(read.values()), index=list(read), columns=None if read else [text], dtype=object)
 
 
 def _hub(entry: dict) -> tuple[dict[str, tuple[str, pd.DataFrame]], dict]:
     """The tables of a hub data set's splits train and test, each with its name; all from one commit."""
-    import datasets  # and the hub's client: local and embedded corpora need neither
+    from rewardscope.data import splits  # and the hub's client: local and embedded corpora need neither
 
-    from rewardscope.data import hub
-
-    name, revision, text = entry["hub"]["name"], entry["hub"]["revision"], entry["text"]
-    folder, commit = hub.snapshot(name, revision, "dataset", DATA)
-    datasets.disable_progress_bars()
-    instead = "name local files with path: instead"
-    tables = {}
-    with tempfile.TemporaryDirectory() as cache:  # the usual one would keep a second copy of everything
-        try:
-            config = datasets.load_dataset_builder(str(folder), cache_dir=cache).config
-            for part in ("train", "test"):
-                for file in config.data_files.get(part, []):
-                    _sound(f"data set {name}, {Path(file).relative_to(folder)}", file, config, text, entry["label"])
-            splits = datasets.load_dataset(str(folder), cache_dir=cache)
-        except UserError:
-            raise
-        except Exception as error:  # each format has its own
-            raise UserError(f"data set {name} cannot be read ({brief(error.__cause__ or error)}); {instead}") from error
-        for part in ("train", "test"):
-            if part not in splits:
-                raise UserError(f"data set {name} has no split {part}, only {', '.join(splits)}; {instead}")
-            where = f"data set {name}, split {part}"
-            names = _columns(splits[part].column_names, text, entry["label"], where)
-            tables[part] = where, _numbered(splits[part].select_columns(names).with_format("arrow")[:], text, where)
-    return tables, {"hub": name, "revision": revision, "commit": commit}
-
-
-def _sound(where: str, file: str, config, text: str, label: str) -> None:
-    """Raises UserError for CSV or JSON lines of the hub that are malformed: `datasets` shifts columns, fills gaps and renames twins in silence.
-
-    `config`: how `datasets` reads them; what its card's author describes, as CSV without a header, is left to it.
-    """
-    kind = next((form for form in (".csv", ".tsv", ".jsonl") if form in Path(file).suffixes[-2:]), None)
-    if kind in (None, ".jsonl") or (config.header, config.names, config.column_names, config.skiprows) == ("infer", None, None, None):
-        if kind and (content := rows.decoded(where, pa.input_stream(file, compression="detect").read())).strip():
-            _rows(where, content, text, label, None if kind == ".jsonl" else config.sep)
+    text, label = entry["text"], entry["label"]
+    pick = lambda names, where: _columns(names, text, label, where)
+    found, source = splits.read(**entry["hub"], splits=("train", "test"), pick=pick, instead="name local files with path: instead")
+    return {part: (where, _numbered(table, text, where)) for part, (where, table) in found.items()}, source

@@ -9,6 +9,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 from huggingface_hub.utils import disable_progress_bars
 
 from rewardscope.errors import UserError, brief
+from rewardscope.files import read_json
 
 if not sys.stderr.isatty():
     disable_progress_bars()
@@ -33,3 +34,18 @@ def snapshot(name: str, revision: str | None, kind: Literal["model", "dataset"],
     except Exception as error:  # of the network, the server or the disk: they share no base
         raise UserError(f"{kind} {what} cannot be downloaded ({type(error).__name__}: {brief(error)}); try again, or {copy}") from error
     return Path(folder), Path(folder).name  # .../snapshots/<commit>
+
+
+def unchanged(source: dict, kind: Literal["model", "dataset"], record: str | Path | None) -> None:
+    """Raises UserError where the hub gives another commit of a `source` (hub, revision, commit) than in `record`, an earlier one as JSON."""
+    if not record or not Path(record).is_file():
+        return
+    old = read_json(record)
+    same = all(old.get(key) == source[key] for key in ("hub", "revision"))
+    if same and old["commit"] != source["commit"]:
+        asked = source["revision"] or "main"
+        pin = "revision:" + f", or in a pair rlhf: {source['hub']}@{old['commit']}" * (kind == "model")
+        raise UserError(
+            f"{source['hub']} at {asked} was commit {old['commit']} and is now {source['commit']}; "
+            f"to keep the old one pin it ({pin}), to accept the new one delete {record}"
+        )

@@ -106,6 +106,13 @@ def json_rows(where: str, content: str) -> dict[int, dict]:
     return rows
 
 
+def picked(where: str, content: str, pick: Pick, mark: str | None) -> dict[int, dict]:
+    """The wanted columns of CSV whose fields are parted by `mark`, or without one of JSON lines: rows by their number."""
+    if mark:
+        return csv_rows(where, content, pick, mark)
+    return {number: {name: row[name] for name in pick(list(row), f"{where}, line {number}")} for number, row in json_rows(where, content).items()}
+
+
 def printable(table: pd.DataFrame) -> pd.DataFrame:
     """A table with its text as a terminal may show it.
 

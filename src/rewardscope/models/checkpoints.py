@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import (
 from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
-from rewardscope.files import link, read_json
+from rewardscope.files import link
 from rewardscope.models import adapters, agreement, models, weights
 from rewardscope.models.trial import trial
 from rewardscope.run.job import log
@@ -131,7 +131,7 @@ def read(entry: dict, kind: Kind, record: str | Path | None = None, base: Base |
         name = entry["hub"]
         here, commit = hub.snapshot(name, entry.get("revision"), "model", DESCRIPTION, skip=["*/*"])
         source = {"hub": name, "revision": entry.get("revision"), "commit": commit}
-        _refuse_change(source, record)
+        hub.unchanged(source, "model", record)
         adapter = _describe(name, here, kind, base)
         here, _ = hub.snapshot(name, commit, "model", [*DESCRIPTION, "*.safetensors"], skip=["*/*"])
     files: list[Path] = []
@@ -147,20 +147,6 @@ def read(entry: dict, kind: Kind, record: str | Path | None = None, base: Base |
     if tokens > rows:
         raise UserError(f"{name}: the tokenizer has {tokens} tokens, the embedding {rows} rows; they are not of one model")
     return Found(model, tokenizer, {**source, **facts}, files)
-
-
-def _refuse_change(source: dict, record: str | Path | None) -> None:
-    """The hub must give the commit that it gave before."""
-    if not record or not Path(record).is_file():
-        return
-    old = read_json(record)
-    same = all(old.get(key) == source[key] for key in ("hub", "revision"))
-    if same and old["commit"] != source["commit"]:
-        asked = source["revision"] or "main"
-        raise UserError(
-            f"{source['hub']} at {asked} was commit {old['commit']} and is now {source['commit']}; "
-            f"to keep the old one pin it (revision:, or in a pair rlhf: {source['hub']}@{old['commit']}), to accept the new one delete {record}"
-        )
 
 
 def _describe(name: str, here: Path, kind: Kind, base: Base | None) -> dict | None:

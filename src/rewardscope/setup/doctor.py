@@ -188,6 +188,9 @@ def _of_hub(config: Config) -> dict[tuple[str, str, str | None], None]:
         entries = [config.models[pair.model], *([judge] if judge else [])]
         found += [("model", entry.hub, entry.revision) for entry in entries if not entry.path]
         found.append(("model", tuned.get("hub"), tuned.get("revision")))
+        own = config.rewards[pair.reward]
+        if own.preferred and own.dpo.preferences.hub and not pair.rlhf:
+            found.append(("dataset", own.dpo.preferences.hub.name, own.dpo.preferences.hub.revision))
         trained = [entry.corpus for entry in (config.models[pair.model].pretrain, judge and judge.train) if entry]
         for corpus in (config.corpora[name] for name in (pair.corpus, *trained)):
             found += [("dataset", corpus.hub.name, corpus.hub.revision)] if corpus.hub and not corpus.path else []
