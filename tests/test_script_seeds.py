@@ -35,7 +35,7 @@ PARTS = {  # script -> for each seed its purpose, and what it differs by, beside
     "llm_explanations": [("order of requests", PAIR | {"pick"})],
     "findings": [("findings", PAIR), ("findings directions", PAIR | {"pick"})],
     "joint": [("joint shards", PAIR | {"pick", "epoch"}), ("joint sae", PAIR | {"pick", "kind"})],
-    "crosscoder": [("crosscoder shards", PAIR | {"pick", "epoch"}), ("crosscoder", PAIR | {"pick", "name"})],
+    "crosscoder": [("crosscoder shards", PAIR | {"pick", "epoch"}), ("crosscoder", PAIR | {"pick", "kind"})],
     "causes": [("causes", PAIR)],
     "promotes": [("promotes", {"pick"}), ("promotes", {"side", "pick", "seed"})],  # the same windows for all that is compared
     "scores": [("simulation", {"scorer", "side", "pick", "seed"}), ("order of requests", PAIR | {"pick", "scorer"})],

@@ -41,12 +41,12 @@ def source(side, part):
     return of
 
 
-def trained(other, name):
+def trained(other, kind):
     """The crosscoder of the base and another side, its scale, what is known of its features, and its metrics."""
     fit, held = ((source("base", part), source(other, part)) for part in ("fit", "held"))
-    scale, seeds = crosscoder.scale(*fit), [derive(params.seed, "crosscoder", pair, pick, name)]
+    scale, seeds = crosscoder.scale(*fit), [derive(params.seed, "crosscoder", pair, pick, kind)]
     rows = crosscoder.side_by_side(*fit, scale)
-    model, _ = train.train(rows, 2 * d, width, params.recipe, 0.0, batch, seeds, device, work / name)
+    model, _ = train.train(rows, 2 * d, width, params.recipe, 0.0, batch, seeds, device, work / kind)
     held_rows = crosscoder.side_by_side(*held, scale)
     metrics, _ = train.evaluate(model, lambda: held_rows(0))
     return model, scale, crosscoder.latents(model, lambda: held_rows(0), params.min_fires), metrics[0]
