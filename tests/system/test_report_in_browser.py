@@ -2,7 +2,9 @@
 
 import chromium
 import pytest
-from report_pages import HOSTILE, feature, html
+from report_pages import HOSTILE, feature, html, made_up
+
+from rewardscope.report import report
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium here")
 COUNT = 2000
@@ -223,3 +225,29 @@ def test_wide_windows_are_used(opened):
         assert opened.run("document.querySelector('main').getBoundingClientRect().width") > 1300
     finally:
         opened.look(1280, 900)
+
+
+def test_a_feature_of_several_seeds_is_listed_once(page, tmp_path):
+    """5 and 7, here of seeds 1 and 2 of one side, are one; 7 has changed more. The open member's row is marked, whichever it is."""
+    view, data = made_up(8)
+    old, new = (feature(i)["id"] for i in (5, 7))
+    for entry in data["features"]:
+        if entry["id"] in (old, new):
+            entry |= {"group": 5, "same": [[1, 1, 5], [1, 2, 7], [1, 3, 9]], "in": [3, 3, 1, 1], "change": [0.99, 0.2]}
+        if entry["id"] == new:
+            entry["id"] = new = new.replace("seed1", "seed2")
+    (tmp_path / "grouped.html").write_text(report.render(view, data), encoding="utf-8")
+    page.open((tmp_path / "grouped.html").as_uri())
+    shown = page.run(SHOWN)
+    assert len(shown) == 7 and shown[0] == "feature5" and "feature7" not in shown
+    assert page.run("document.getElementById('count').textContent") == "7 of 7 features"
+    assert page.run("document.querySelector('#list .held').textContent") == "in 3 of 3 SAE seeds"
+    facts = page.run("document.querySelector('.facts').textContent")
+    assert (
+        "the same as seed 2, feature 7; seed 3, feature 9 (not explained)" in facts
+        and "0.20 with any SAE of tuned, 0.99 with any other of base" in facts
+    )
+    page.run("[...document.querySelectorAll('.facts .link')].find(b => b.textContent === 'seed 2, feature 7').click()")
+    assert address(page) == new and page.run("document.querySelector('#list [aria-current]').dataset.id") == old
+    choose(page, "seed", "2")
+    assert "feature7" in page.run(SHOWN) and address(page) == new  # the member that is among those found stands for it

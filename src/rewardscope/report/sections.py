@@ -9,12 +9,14 @@ from rewardscope.activations.picks import layer_sums
 from rewardscope.report import charts, verdict
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
+from rewardscope.report.features import held, thing
 from rewardscope.report.findings import findings
 from rewardscope.report.phrases import signs, told
 from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
 from rewardscope.report.tables import listing, pictured
 from rewardscope.run.lineage import Chain
+from rewardscope.sae.groups import SAME
 
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
@@ -38,8 +40,8 @@ def page(
         groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
     several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
-    changed = [f for f in features if f.get("nearCos") is not None]
-    changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
+    changed = {thing(f): f for f in reversed(features) if f.get("nearCos") is not None}.values()  # of a feature of several seeds the first
+    changed = sorted(changed, key=lambda f: f["change"][1] - (1 if f["change"][0] is None else f["change"][0]))
     methods = {pair: table["method"].iloc[0].upper() for pair, table in training.items()}
     moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
@@ -77,7 +79,8 @@ def page(
         "worded": bool(words),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
-        "changed": changed[:CHANGED],
+        "changed": [{**f, "held": held(f)} for f in changed[:CHANGED]],
+        "same": SAME,
         "made": made(chain),
         "config": config,
         **sections,
