@@ -54,7 +54,7 @@ def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFr
         {
             "document": [3, 8],
             "prefix": ["A film" + hostile] * 2,
-            "completion": [text] * 2,
+            "completion": [" " + text] * 2,
             "words": [words] * 2,
             "utilities": [[2.0] * len(words)] * 2,
             **{name: [reward] * 2 for name in ("reward", "reward_alone", "own_reward")},
@@ -110,7 +110,7 @@ def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
         dict.fromkeys(pairs, {"love": 2.0, "best": 2.0, "bad": 2.0}), data["features"],
         {PAIR: REWARD, TWIN: {"twin_of": "utility", "kind": "words"}},
         training={PAIR: updates}, divergence=dict.fromkeys(pairs, pd.DataFrame({"layer": [0, 1], "distance": [2.0, 3.0]})), pictures=[],
-        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}", twins={"placebo": "utility"},
+        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}", twins={"placebo": "utility"}, prompted=[PAIR],
     )  # fmt: skip
     return page, data
 

@@ -139,7 +139,7 @@ CONTRAST = """(() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const back = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$|transparent/.test(c)) return c; } return "rgb(255,255,255)"; };
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-  return ["p", "h1", ".lead", ".chip.good", ".chip.bad", ".side.base", ".side.rlhf", "nav a", ".key .good", "#count", ".prefix", ".both .rlhf b", ".both .base b"]
+  return ["p", "h1", ".lead", ".chip.good", ".chip.bad", ".side.base", ".side.rlhf", "nav a", ".key .good", "#count", ".prefix", ".both .tuned b", ".both .base b"]
     .map(s => [s, document.querySelector(s)]).filter(([, e]) => e).map(([s, e]) => [s, ratio(getComputedStyle(e).color, back(e))]);
 })()"""
 

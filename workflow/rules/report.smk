@@ -62,6 +62,7 @@ rule report:
         scorers=SCORERS,
         words=WORDS,
         rewards={pair: source_of(own(here)) | preferred(pair) for pair, here in AS_WILDCARDS.items()},
+        prompted=[pair for pair, here in AS_WILDCARDS.items() if CONFIG.rlhf_of(own(here)).reward_on == "both"],
         twins=TWINS,
     script:
         "../scripts/report.py"

@@ -66,6 +66,7 @@ page = report_sections.page(
     pictures=files.pictures,
     chain=lineage.trace(Path(results), artifacts, quick=True),
     twins=params.twins,
+    prompted=params.prompted,
     missing=params.missing,
     config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
 )  # fmt: skip

@@ -28,12 +28,13 @@ CONTENTS = {
 def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
-    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], missing: Sequence[str] = (),
+    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], prompted: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
-    rewards that are placebos, with their true reward. `missing` are the pairs, `model/reward`, that failed.
+    rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion, `missing` the pairs, `model/reward`, that failed.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
@@ -50,7 +51,7 @@ def page(
         "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
         "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
-        "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
+        "completions": [{"name": name[pair], **completions(*both, words.get(pair), pair in prompted)} for pair, both in completed.items()],
         "pictures": [pictured(file) for file in pictures],
         "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
         "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
