@@ -88,7 +88,7 @@ def feature(i: int, hostile: str = "") -> dict:
         "on": f'Fires on "word{i}".{hostile}', "makes": "", "up": [["love" + hostile, 0.9, 3.2], ["of", 0.5, None]], "down": [["hate", -0.4, -2.7]],
         "max": 12.5, "fires": 6, "hist": [3, 2, 0, 1], "win": [{"d": 7, "p": 1, "t": [0, 1, 2], "v": [0, 100, 40], "m": 0}],
         "uOn": 0.0, "uUp": float(i % 7), "near": f"tiny/utility/run1/{other}/{layer}/{seed}/feature{i + 1}", "nearCos": 0.95 - i / 4000, "change": [0.95, 0.95 - i / 4000],
-        "group": i, "same": [[1, int(seed[4:]), i]], "in": [1, 2, 1, 1],
+        "seen": ["film"], "unseen": [f"word{i}"], "drawn": "100 strongest activations", "group": i, "same": [[1, int(seed[4:]), i]], "in": [1, 2, 1, 1],
         "rate": [0.1, 0.1 * (1 + i % 5)], "scores": {"simulation (correlation)": round(i % 100 / 100, 2)},
     }  # fmt: skip
 

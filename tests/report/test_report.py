@@ -141,6 +141,16 @@ def grouped(*rows: dict) -> pd.DataFrame:
     return pd.DataFrame([one | cosines | row for row in rows])
 
 
+def test_an_explanation_says_which_of_its_words_are_shown():
+    """`film` stands in a strongest window, `town` in an ordinary one alone; of a language model's sentence words of up to three letters are left out."""
+    shown, texts = [{"t": [0, 1], "m": 0}, {"t": [2], "m": 1}], ["A Fi", "lm.", " town"]
+    line = {"words": ["Town", "film"], "explainer": "tokens", "activates_on": "Fires on...", "evidence": {"documents": [4], "strongest": 40}}
+    assert report_features.sourced(line, shown, texts) == {"seen": ["film"], "unseen": ["town"], "drawn": "40 strongest activations"}
+    asked = {"explainer": "openai", "activates_on": "The film, a film of the sea.", "evidence": {"documents": [1, 2]}}
+    found = report_features.sourced(asked, shown, texts)
+    assert found == {"seen": ["film"], "unseen": [], "drawn": "2 documents with its strongest activations"}
+
+
 def test_a_feature_over_seeds_lists_its_members():
     rows = [
         {"run": f"run{run}", "seed": seed, "feature": 10 * seed + run, "nearest": -1, "runs": 2, "of_runs": 2} for run in (1, 2) for seed in (1, 2)
@@ -164,6 +174,7 @@ def test_a_feature_of_several_seeds_is_one_thing():
 def test_an_entry_says_what_the_tables_say():
     line = {
         "place": 2, "feature": 5, "activates_on": "Fires on x.", "promotes": "", "words": ["love", "film"], "explainer": "tokens",
+        "evidence": {"documents": [3], "strongest": 40},
         "raised": [{"token": " love", "logit": 0.9}, {"token": " of", "logit": 0.1}], "lowered": [{"token": " bad", "logit": -0.5}],
     }  # fmt: skip
     place = {"pair": PAIR, "layer": 3, "seed": 1, "rlhf": [line]}

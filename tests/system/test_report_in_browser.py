@@ -251,3 +251,14 @@ def test_a_feature_of_several_seeds_is_listed_once(page, tmp_path):
     assert address(page) == new and page.run("document.querySelector('#list [aria-current]').dataset.id") == old
     choose(page, "seed", "2")
     assert "feature7" in page.run(SHOWN) and address(page) == new  # the member that is among those found stands for it
+
+
+def test_words_of_an_explanation_that_are_shown_below_are_marked(page, tmp_path):
+    view, data = made_up(1)
+    data["features"][0] |= {"on": 'Fires on "film", after "sea".', "seen": ["film"], "unseen": ["sea"]}
+    (tmp_path / "words.html").write_text(report.render(view, data), encoding="utf-8")
+    page.open((tmp_path / "words.html").as_uri())
+    assert page.run("[...document.querySelectorAll('#feature mark')].map(m => m.textContent)") == ["film"]
+    assert page.run("document.querySelector('#feature bdi').textContent") == 'Fires on "film", after "sea".'
+    said = page.run("document.querySelector('#feature .key').textContent")
+    assert said.startswith("1 of its 2 words, underlined, stand in the windows below") and "the 100 strongest activations" in said

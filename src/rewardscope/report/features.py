@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
+from rewardscope.data.words import words
 from rewardscope.rewards.utility import utilities
 from rewardscope.tables.explained import promoted, score, spoken
 
@@ -157,6 +158,20 @@ def held(entry: dict) -> str:
     return f"in {seeds} of {of_seeds} " + (f"SAEs ({runs} of {of_runs} runs)" if of_runs > 1 else "SAE seeds" if of_seeds > 1 else "SAE seed")
 
 
+def sourced(line: dict, shown: list[dict], tokens: list[str]) -> dict:
+    """Where an explanation's words come from: `seen`, those in the strongest windows `shown`; `unseen`; and `drawn`, from what it was made.
+
+    Its words are those that the server-less explainer quotes, else all of more than three letters. `tokens`: texts by number.
+    """
+    own = line["words"] if line["explainer"] == "tokens" else [word for word in words(line["activates_on"]) if len(word) > 3]
+    there = {word for window in shown if not window["m"] for word in words("".join(tokens[t] for t in window["t"]))}
+    own = list(dict.fromkeys(word.lower() for word in own))
+    evidence = line["evidence"]
+    count = evidence.get("strongest") or len(evidence["documents"])
+    drawn = f"{count} strongest activations" if "strongest" in evidence else f"{count} documents with its strongest activations"
+    return {"seen": [w for w in own if w in there], "unseen": [w for w in own if w not in there], "drawn": drawn}
+
+
 def entries(
     place: dict, side: str, matched: pd.DataFrame, fires: pd.DataFrame, tokens: Tokens, nulls: pd.DataFrame | None,
     changes: pd.DataFrame | None, groups: pd.DataFrame | None, table: dict[str, float] | None, scores: dict[str, pd.DataFrame],
@@ -193,6 +208,7 @@ def entries(
             "hist": histogram(values),
             "win": windows(here, tokens),
         }
+        entry |= sourced(line, entry["win"], tokens.texts.texts)
         if table:
             entry["uOn"] = rounded(score([spoken(line)], table)["signed"], 1)
             entry["uUp"] = rounded(score([promoted(line)], table)["signed"], 1)

@@ -167,6 +167,16 @@
     return chart;
   }
 
+  // The explanation, its words that stand in the windows below marked; and where the others come from.
+  function explanation(f) {
+    const line = el("bdi"), seen = new Set(f.seen);
+    for (const part of f.on.split(/([\p{L}\p{N}'\u2019-]+)/u)) line.append(seen.has(part.toLowerCase().replaceAll("\u2019", "'")) ? el("mark", "", part) : part);
+    const made = `it was made from the ${f.drawn} on documents set apart for explaining`;
+    const told = !f.unseen.length ? `Every word of it stands in the windows below; ${made}.`
+      : `${f.seen.length} of its ${f.seen.length + f.unseen.length} words, underlined, stand in the windows below, which show few; ${made}.`;
+    return put(el("div"), put(el("p"), line), f.seen.length + f.unseen.length ? el("p", "key", told) : null);
+  }
+
   function windows(f, middling) {
     const box = el("div");
     const tokens = data.tokens[f.model];
@@ -205,7 +215,7 @@
     const title = el("h3", "", ` feature ${f.name}, layer ${f.layer}`);
     title.prepend(el("span", "side " + f.side, sideName[f.side]));
     put(page, title, el("p", "address", f.id));
-    put(page, el("h4", "", "What activates it"), put(el("p"), el("bdi", "", f.on || "There is no explanation.")));
+    put(page, el("h4", "", "What activates it"), f.on ? explanation(f) : el("p", "", "There is no explanation."));
     put(page, el("h4", "", "What it promotes"), f.makes ? put(el("p"), el("bdi", "", f.makes)) : null);
     put(page, el("p", "key", "Tokens that it makes more likely"), chips(f.up), el("p", "key", "and less likely"), chips(f.down));
     const facts = el("dl", "facts"), nulls = Object.entries(f.null);

@@ -34,7 +34,8 @@ def page(
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
-    rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion, `missing` the pairs, `model/reward`, that failed.
+    rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion,
+    `missing` those, `model/reward`, that failed.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
