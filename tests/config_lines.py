@@ -130,7 +130,8 @@ RELATIONS = [
     (
         "targets: []",
         "targets is empty; it must list some of table1, table2, table3, table4, table5, table6, table7, figure3, figure4, section5.3, section6.1, "
-        "section6.2, quality, comparison, step4, probe, perplexity, accuracy, scores, findings, causes, methods, export, report",
+        "section6.2, quality, dictionaries, comparison, step4, probe, perplexity, accuracy, scores, findings, crosscoder, causes, methods, "
+        "export, report",
     ),
     ("pairs: []", "pairs is empty; it must hold at least one map of model, reward and corpus"),
     ("pairs: [{model: tiny, reward: utillity, corpus: reviews}]", "pairs[0].reward is utillity, which is not under rewards; did you mean utility?"),

@@ -54,7 +54,7 @@ def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFr
         {
             "document": [3, 8],
             "prefix": ["A film" + hostile] * 2,
-            "completion": [text] * 2,
+            "completion": [" " + text] * 2,
             "words": [words] * 2,
             "utilities": [[2.0] * len(words)] * 2,
             **{name: [reward] * 2 for name in ("reward", "reward_alone", "own_reward")},
@@ -87,7 +87,8 @@ def feature(i: int, hostile: str = "") -> dict:
         "id": f"tiny/utility/run1/{side}/{layer}/{seed}/feature{i}", "place": 1 + i % 30, "of": 128, "cosine": 0.9, "null": {"covariance": 0.6, "gaussian": 0.7},
         "on": f'Fires on "word{i}".{hostile}', "makes": "", "up": [["love" + hostile, 0.9, 3.2], ["of", 0.5, None]], "down": [["hate", -0.4, -2.7]],
         "max": 12.5, "fires": 6, "hist": [3, 2, 0, 1], "win": [{"d": 7, "p": 1, "t": [0, 1, 2], "v": [0, 100, 40], "m": 0}],
-        "uOn": 0.0, "uUp": float(i % 7), "near": f"tiny/utility/run1/{other}/{layer}/{seed}/feature{i + 1}", "nearCos": 0.95 - i / 4000, "seedCos": 0.95,
+        "uOn": 0.0, "uUp": float(i % 7), "near": f"tiny/utility/run1/{other}/{layer}/{seed}/feature{i + 1}", "nearCos": 0.95 - i / 4000, "change": [0.95, 0.95 - i / 4000],
+        "seen": ["film"], "unseen": [f"word{i}"], "drawn": "100 strongest activations", "group": i, "same": [[1, int(seed[4:]), i]], "in": [1, 2, 1, 1],
         "rate": [0.1, 0.1 * (1 + i % 5)], "scores": {"simulation (correlation)": round(i % 100 / 100, 2)},
     }  # fmt: skip
 
@@ -109,7 +110,7 @@ def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
         dict.fromkeys(pairs, {"love": 2.0, "best": 2.0, "bad": 2.0}), data["features"],
         {PAIR: REWARD, TWIN: {"twin_of": "utility", "kind": "words"}},
         training={PAIR: updates}, divergence=dict.fromkeys(pairs, pd.DataFrame({"layer": [0, 1], "distance": [2.0, 3.0]})), pictures=[],
-        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}", twins={"placebo": "utility"},
+        chain=SimpleNamespace(jobs=[], given={}, gone=[], broken=[]), config=f"text: {hostile}", twins={"placebo": "utility"}, prompted=[PAIR],
     )  # fmt: skip
     return page, data
 

@@ -209,6 +209,7 @@ AFTER_SAES = {
     "explanations",
     "controls",
     "comparison",
+    "groups",
     "quality",
     "table2",
     "step4",

@@ -134,33 +134,74 @@ def test_histogram_counts_from_0_to_the_largest():
     assert report_features.histogram(np.array([])) == []
 
 
+def grouped(*rows: dict) -> pd.DataFrame:
+    """Features over seeds, one a row, as `sae.groups` writes them; what a row does not say is of a feature of one seed of two."""
+    one = {"run": "run1", "seed": 1, "group": 0, "seeds": 1, "of_seeds": 2, "runs": 1, "of_runs": 1, "nearest_run": "run1", "nearest_seed": 1}
+    cosines = {"cosine": 0.5, "own_cosine": 0.9, "group_cosine": 0.5, "group_own_cosine": 0.9}
+    return pd.DataFrame([one | cosines | row for row in rows])
+
+
+def test_an_explanation_says_which_of_its_words_are_shown():
+    """`film` stands in a strongest window, `town` in an ordinary one alone; of a language model's sentence words of up to three letters are left out."""
+    shown, texts = [{"t": [0, 1], "m": 0}, {"t": [2], "m": 1}], ["A Fi", "lm.", " town"]
+    line = {"words": ["Town", "film"], "explainer": "tokens", "activates_on": "Fires on...", "evidence": {"documents": [4], "strongest": 40}}
+    assert report_features.sourced(line, shown, texts) == {"seen": ["film"], "unseen": ["town"], "drawn": "40 strongest activations"}
+    asked = {"explainer": "openai", "activates_on": "The film, a film of the sea.", "evidence": {"documents": [1, 2]}}
+    found = report_features.sourced(asked, shown, texts)
+    assert found == {"seen": ["film"], "unseen": [], "drawn": "2 documents with its strongest activations"}
+
+
+def test_a_feature_over_seeds_lists_its_members():
+    rows = [
+        {"run": f"run{run}", "seed": seed, "feature": 10 * seed + run, "nearest": -1, "runs": 2, "of_runs": 2} for run in (1, 2) for seed in (1, 2)
+    ]
+    place = {"pair": PAIR, "layer": 3, "seed": 2}
+    (entry,) = report_features.grouped(place, "rlhf", grouped(*rows)).items()
+    assert entry[0] == 21 and entry[1]["same"] == [[1, 1, 11], [1, 2, 21], [2, 1, 12], [2, 2, 22]] and entry[1]["near"] is None
+    shared = [{**row, "feature": 10 * row["seed"], "of_runs": 1} for row in rows]  # one base of both runs
+    assert report_features.grouped(place, "base", grouped(*shared))[20]["same"] == [[1, 1, 10], [1, 2, 20]]
+
+
+def test_a_feature_of_several_seeds_is_one_thing():
+    first, second, other = (
+        {"id": f"tiny/utility/run1/{side}/layer3/seed{seed}/feature1", "group": 4} for side, seed in (("rlhf", 1), ("rlhf", 2), ("base", 1))
+    )
+    assert report_features.thing(first) == report_features.thing(second) != report_features.thing(other)
+    assert report_features.held({"in": [2, 3, 1, 1]}) == "in 2 of 3 SAE seeds"
+    assert report_features.held({"in": [7, 9, 3, 3]}) == "in 7 of 9 SAEs (3 of 3 runs)"
+
+
 def test_an_entry_says_what_the_tables_say():
     line = {
         "place": 2, "feature": 5, "activates_on": "Fires on x.", "promotes": "", "words": ["love", "film"], "explainer": "tokens",
+        "evidence": {"documents": [3], "strongest": 40},
         "raised": [{"token": " love", "logit": 0.9}, {"token": " of", "logit": 0.1}], "lowered": [{"token": " bad", "logit": -0.5}],
     }  # fmt: skip
     place = {"pair": PAIR, "layer": 3, "seed": 1, "rlhf": [line]}
     matched = pd.DataFrame({"place": pd.array([1, 2, None], dtype="Int32"), "small": [9, 5, 7], "cosine": [0.99, 0.8, np.nan]})
     nulls = pd.DataFrame({"kind": ["covariance"] * 2, "cosines": [[0.7, 0.6], [0.5, 0.4]]})
-    changes = pd.DataFrame({"feature": [5], "nearest": [8], "cosine": [0.3], "null_cosine": [np.nan], "rate_on_base": [0.1], "rate_on_rlhf": [0.2]})
+    changes = pd.DataFrame({"feature": [5], "rate_on_base": [0.1], "rate_on_rlhf": [0.2]})
+    groups = grouped({"feature": 5, "nearest": 8, "nearest_seed": 2, "cosine": 0.3, "group_cosine": 0.4, "group_own_cosine": np.nan})
     scores = {"simulation": pd.DataFrame({"feature": [9, 5], "correlation_own": [0.1, 0.4]})}
-    (entry,) = report_features.entries(place, "rlhf", matched, fires([(3, 20, 2.0)]), tokens(), nulls, changes, {"love": 3.2, "bad": -2.5}, scores)
+    (entry,) = report_features.entries(
+        place, "rlhf", matched, fires([(3, 20, 2.0)]), tokens(), nulls, changes, groups, {"love": 3.2, "bad": -2.5}, scores
+    )
     assert entry["id"] == "tiny/utility/run1/rlhf/layer3/seed1/feature5"
     assert (entry["place"], entry["of"], entry["cosine"], entry["null"]) == (2, 2, 0.8, {"covariance": 0.5})
     assert entry["up"] == [["love", 0.9, 3.2], ["of", 0.1, None]] and entry["down"] == [["bad", -0.5, -2.5]]
     assert (entry["uOn"], entry["uUp"], entry["fires"], entry["max"]) == (3.2, 3.2, 1, 2.0)
-    assert (entry["near"], entry["nearCos"], entry["seedCos"], entry["rate"]) == (
-        "tiny/utility/run1/base/layer3/seed1/feature8",
+    assert (entry["near"], entry["nearCos"], entry["change"], entry["rate"]) == (
+        "tiny/utility/run1/base/layer3/seed2/feature8",
         0.3,
-        None,
+        [None, 0.4],
         [0.1, 0.2],
     )
     assert entry["scores"] == {"simulation (correlation)": 0.4}
-    (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, {})
+    (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, None, {})
     assert bare["null"] == {} and not {"near", "rate", "scores", "uOn"} & set(bare)
     json.dumps([entry, bare], allow_nan=False)
     told = {**place, "rlhf": [{**line, "explainer": "openai", "promotes": "Praise."}]}
-    (other,) = report_features.entries(told, "rlhf", matched, fires([]), tokens(), None, None, None, {})
+    (other,) = report_features.entries(told, "rlhf", matched, fires([]), tokens(), None, None, None, None, {})
     assert (entry["makes"], other["makes"]) == ("", "Praise.")  # what `tokens` says of it stands in `up` and `down`
 
 
@@ -287,7 +328,7 @@ def test_a_file_that_is_no_report(tmp_path):
 @pytest.mark.workflow
 def test_the_report_of_a_run(finished):
     data = report.read(finished / "results/report.html")
-    compared = pd.read_parquet(finished / f"results/{PAIR}/comparison.parquet")
+    over_seeds = pd.read_parquet((finished / f"results/{PAIR}").parent / "groups.parquet")
     explained = sorted((finished / f"results/{PAIR}").glob("*/explanations/**/*.jsonl"))
     lines = {file: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in explained}
     assert len(data["features"]) == sum(map(len, lines.values())) > 0
@@ -296,8 +337,9 @@ def test_the_report_of_a_run(finished):
         (file,) = (f for f in explained if f"/{side}/" in str(f) and f"/{seed}." in str(f))
         line = next(line for line in lines[file] if f"feature{line['feature']}" == name)
         assert (entry["on"], entry["place"]) == (line["activates_on"], line["place"])
-        row = compared.query("side == @side and seed == @s and feature == @f", local_dict={"side": side, "s": int(seed[4:]), "f": line["feature"]})
+        row = over_seeds.query("side == @side and seed == @s and feature == @f", local_dict={"side": side, "s": int(seed[4:]), "f": line["feature"]})
         assert entry["nearCos"] == pytest.approx(row["cosine"].item(), abs=1e-4) and layer == f"layer{row['layer'].item()}"
+        assert len(entry["same"]) == entry["in"][0] and [1, int(seed[4:]), line["feature"]] in entry["same"]
         assert sum(entry["hist"]) == entry["fires"] and all(max(w["v"]) <= 100 and w["v"][w["p"]] > 0 for w in entry["win"])
     page = (finished / "results/report.html").read_text(encoding="utf-8")
     assert "Did it learn this reward?" in page and "Do its features hold more" in page

@@ -148,6 +148,27 @@ def test_words_of_the_lexicon_are_cut_out_with_their_utility():
     assert report_completions.pieces("", table) == []
 
 
+def test_a_reward_of_prompt_and_completion_counts_the_prompt_s_words():
+    """Of `A great fil|m, lovely` the whole text is read: great and lovely, and film across the cut."""
+    table = {"great": 3.1, "film": 0.5, "lovely": 2.8}
+    texts = completions(["x"], 1.2).assign(prefix="A great fil", completion="m, lovely", reward_alone=0.56)
+    (row, _) = report_completions.completions(texts, texts, table, prompted=True)["rows"]
+    assert row["prefix"] == "" and row["sides"][1] == {
+        "name": "tuned", "prompt": [("A ", None), ("great", 3.1), (" ", None), ("fil", 0.5)], "pieces": [("m", 0.5), (", ", None), ("lovely", 2.8)],
+        "reward": 1.2, "alone": 0.56,
+    }  # fmt: skip
+    (alone, _) = report_completions.completions(texts, texts, table)["rows"]  # the reward reads the completion: the prompt stands apart, uncoloured
+    assert alone["prefix"] == "A great fil" and alone["sides"][1]["prompt"] == [] and alone["sides"][1]["pieces"] == [("m, ", None), ("lovely", 2.8)]
+
+
+def test_prompt_and_completion_can_be_told_apart():
+    shown = report.render(*made_up(0)).split('<section id="completions"')[1].split("</section>")[0]
+    of_reward, of_twin = shown.split("<summary>tiny placebo")
+    assert '<span class="prefix prompt">A film</span> <span class="word good" title="utility 2.00">love</span>' in of_reward
+    assert "reward 1.20; of the completion alone 1.20" in of_reward and "Prompt + completion:" in of_reward
+    assert 'class="prefix prompt"' not in of_twin and "of the completion alone" not in of_twin and '<p class="prefix"><bdi>A film' in of_twin
+
+
 def test_words_written_more_and_less():
     found = report_completions.words_written([completions(["bad", "love"], 0)], [completions(["love", "love", "best"], 0)])
     assert [(word, before, after) for word, _, before, after in found["more"]] == [("best", 0, 2), ("love", 2, 4)]

@@ -2,7 +2,9 @@
 
 import chromium
 import pytest
-from report_pages import HOSTILE, feature, html
+from report_pages import HOSTILE, feature, html, made_up
+
+from rewardscope.report import report
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium here")
 COUNT = 2000
@@ -137,7 +139,7 @@ CONTRAST = """(() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const back = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$|transparent/.test(c)) return c; } return "rgb(255,255,255)"; };
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-  return ["p", "h1", ".lead", ".chip.good", ".chip.bad", ".side.base", ".side.rlhf", "nav a", ".key .good", "#count", ".prefix", ".both .rlhf b", ".both .base b"]
+  return ["p", "h1", ".lead", ".chip.good", ".chip.bad", ".side.base", ".side.rlhf", "nav a", ".key .good", "#count", ".prefix", ".both .tuned b", ".both .base b"]
     .map(s => [s, document.querySelector(s)]).filter(([, e]) => e).map(([s, e]) => [s, ratio(getComputedStyle(e).color, back(e))]);
 })()"""
 
@@ -223,3 +225,40 @@ def test_wide_windows_are_used(opened):
         assert opened.run("document.querySelector('main').getBoundingClientRect().width") > 1300
     finally:
         opened.look(1280, 900)
+
+
+def test_a_feature_of_several_seeds_is_listed_once(page, tmp_path):
+    """5 and 7, here of seeds 1 and 2 of one side, are one; 7 has changed more. The open member's row is marked, whichever it is."""
+    view, data = made_up(8)
+    old, new = (feature(i)["id"] for i in (5, 7))
+    for entry in data["features"]:
+        if entry["id"] in (old, new):
+            entry |= {"group": 5, "same": [[1, 1, 5], [1, 2, 7], [1, 3, 9]], "in": [3, 3, 1, 1], "change": [0.99, 0.2]}
+        if entry["id"] == new:
+            entry["id"] = new = new.replace("seed1", "seed2")
+    (tmp_path / "grouped.html").write_text(report.render(view, data), encoding="utf-8")
+    page.open((tmp_path / "grouped.html").as_uri())
+    shown = page.run(SHOWN)
+    assert len(shown) == 7 and shown[0] == "feature5" and "feature7" not in shown
+    assert page.run("document.getElementById('count').textContent") == "7 of 7 features"
+    assert page.run("document.querySelector('#list .held').textContent") == "in 3 of 3 SAE seeds"
+    facts = page.run("document.querySelector('.facts').textContent")
+    assert (
+        "the same as seed 2, feature 7; seed 3, feature 9 (not explained)" in facts
+        and "0.20 with any SAE of tuned, 0.99 with any other of base" in facts
+    )
+    page.run("[...document.querySelectorAll('.facts .link')].find(b => b.textContent === 'seed 2, feature 7').click()")
+    assert address(page) == new and page.run("document.querySelector('#list [aria-current]').dataset.id") == old
+    choose(page, "seed", "2")
+    assert "feature7" in page.run(SHOWN) and address(page) == new  # the member that is among those found stands for it
+
+
+def test_words_of_an_explanation_that_are_shown_below_are_marked(page, tmp_path):
+    view, data = made_up(1)
+    data["features"][0] |= {"on": 'Fires on "film", after "sea".', "seen": ["film"], "unseen": ["sea"]}
+    (tmp_path / "words.html").write_text(report.render(view, data), encoding="utf-8")
+    page.open((tmp_path / "words.html").as_uri())
+    assert page.run("[...document.querySelectorAll('#feature mark')].map(m => m.textContent)") == ["film"]
+    assert page.run("document.querySelector('#feature bdi').textContent") == 'Fires on "film", after "sea".'
+    said = page.run("document.querySelector('#feature .key').textContent")
+    assert said.startswith("1 of its 2 words, underlined, stand in the windows below") and "the 100 strongest activations" in said

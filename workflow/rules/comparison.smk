@@ -29,6 +29,30 @@ rule comparison:
         "../scripts/comparison.py"
 
 
+rule groups:
+    input:
+        layers=of_every_run(lambda w: [at(f"{w.pair}/layers.json")]),
+        base_sae=of_every_run(small_of_every_pick("base")),
+        rlhf_sae=of_every_run(small_of_every_pick("rlhf")),
+    output:
+        groups=at("pairs/{model}/{reward}/groups.parquet"),
+    log:
+        at("logs/groups/{model}.{reward}.log"),
+    benchmark:
+        at("benchmarks/groups/{model}.{reward}.tsv")
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        code=code("groups"),
+        torch_threads=threads_of("other"),
+        pairs=runs_of,
+        seeds=SEEDS,
+        picks=CHOSEN,
+        min_fires=CONFIG.features.min_fires,
+    script:
+        "../scripts/groups.py"
+
+
 TARGETS["comparison"] = [at(f"{pair}/comparison.parquet") for pair in all_pairs()]
 
 

@@ -166,6 +166,16 @@ def at_sites(path):
     return [at(f"{site_of(pair, side)}/{path.format(recipe=CONFIG.recipe, pick=pick)}") for pair, side, pick in ALL_SITES]
 
 
+def runs_of(wildcards):
+    """The runs of a model and reward."""
+    return [pair for pair in all_pairs() if pair.split("/")[1:3] == [wildcards.model, wildcards.reward]]
+
+
+def of_every_run(files):
+    """Files of every run of a model and reward; `files` are those of one."""
+    return lambda wildcards: [file for pair in runs_of(wildcards) for file in files(AS_WILDCARDS[pair])]
+
+
 def of_pairs(pairs, side, path):
     return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
 

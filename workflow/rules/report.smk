@@ -38,6 +38,7 @@ rule report:
         base_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "base", *rest) for pair, *rest in BROWSED_PLACES])],
         rlhf_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "rlhf", *rest) for pair, *rest in BROWSED_PLACES])],
         comparison=[at(f"{pair}/comparison.parquet") for pair in BROWSED if MAKES["comparison"]],
+        groups=[at(f"{pair.rsplit('/', 1)[0]}/groups.parquet") for pair in BROWSED if MAKES["comparison"]],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
         corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in BROWSED],
         words=WORD_FILES,
@@ -61,6 +62,7 @@ rule report:
         scorers=SCORERS,
         words=WORDS,
         rewards={pair: source_of(own(here)) | preferred(pair) for pair, here in AS_WILDCARDS.items()},
+        prompted=[pair for pair, here in AS_WILDCARDS.items() if CONFIG.rlhf_of(own(here)).reward_on == "both"],
         twins=TWINS,
     script:
         "../scripts/report.py"

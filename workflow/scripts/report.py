@@ -31,6 +31,7 @@ completions = {
     for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=bool(files.base_completions))
 }
 comparison = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.comparison, strict=bool(files.comparison))}
+over_seeds = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.groups, strict=bool(files.groups))}
 
 tokens, text = {}, {}  # of every pair its documents; of every model the tokens that windows show
 for pair, index, corpus, folder in zip(params.browsed, files.tokens, files.corpora, files.models, strict=True):
@@ -51,9 +52,11 @@ for i, (pair, pick, seed, _) in enumerate(job.progress(params.shown, "places")):
         fires = pd.read_parquet(files[f"{side}_activations"][i], filters=[("control", "==", False)])
         null = pd.read_parquet(nulls[side][pair, pick]) if nulls[side] else None
         changes = comparison[pair].query("side == @side and pick == @pick and seed == @seed") if comparison else None
+        layer = places[pair, pick, seed]["layer"]
+        same = over_seeds[pair].query("side == @side and layer == @layer") if over_seeds else None
         scores = {scorer: pd.read_parquet(files[f"{side}_scores"][s * len(params.shown) + i]) for s, scorer in enumerate(params.scorers)}
         place = places[pair, pick, seed]
-        features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, words.get(pair), scores)
+        features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, same, words.get(pair), scores)
 
 artifacts = [os.path.relpath(file, results) for file in files if file not in params.words.values()]
 page = report_sections.page(
@@ -63,6 +66,7 @@ page = report_sections.page(
     pictures=files.pictures,
     chain=lineage.trace(Path(results), artifacts, quick=True),
     twins=params.twins,
+    prompted=params.prompted,
     missing=params.missing,
     config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
 )  # fmt: skip

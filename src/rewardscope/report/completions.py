@@ -57,17 +57,35 @@ def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]
     return [(part, value) for part, value in [*out, (text[rest:], None)] if part]
 
 
-def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None) -> dict:
-    """The first prompts with both sides' completions of one run, words of the lexicon with their utility."""
+def cut(parts: list[tuple[str, float | None]], length: int) -> tuple[list[tuple[str, float | None]], list[tuple[str, float | None]]]:
+    """`pieces` of a text, parted after `length` characters; a word across the cut has its utility in both parts."""
+    before, after = [], []
+    for text, value in parts:
+        before.append((text[: max(0, length)], value))
+        after.append((text[max(0, length) :], value))
+        length -= len(text)
+    return tuple([(text, value) for text, value in side if text] for side in (before, after))
+
+
+def completions(base: pd.DataFrame, rlhf: pd.DataFrame, table: dict[str, float] | None, prompted: bool = False) -> dict:
+    """The first prompts with both sides' completions of one run, words of the lexicon with their utility.
+
+    `prompted`: the reward read the prompt too. Then its words are valued with the completion's, as one text, and what the completion earns
+    alone stands beside (`alone`).
+    """
 
     def of_side(side: str, frame: pd.DataFrame) -> list[dict]:
-        shown = zip(frame["completion"].head(SHOWN), frame["reward"].head(SHOWN), strict=True)
-        earned = lambda reward: None if isnan(reward) else reward  # where none was given
-        return [{"name": SIDES[side], "pieces": pieces(text, table or {}), "reward": earned(reward)} for text, reward in shown]
+        shown = []
+        for row in frame.head(SHOWN).to_dict("records"):
+            before = row["prefix"] if prompted else ""
+            prompt, written = cut(pieces(before + row["completion"], table or {}), len(before))
+            earned = {name: None if isnan(row[of]) else row[of] for name, of in (("reward", "reward"), ("alone", "reward_alone"))}  # none was given
+            shown.append({"name": SIDES[side], "prompt": prompt, "pieces": written, **earned})
+        return shown
 
     sides = of_side("base", base), of_side("rlhf", rlhf)
-    rows = [{"prefix": prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
-    return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base)}
+    rows = [{"prefix": "" if prompted else prefix, "sides": both} for prefix, *both in zip(base["prefix"].head(SHOWN), *sides, strict=True)]
+    return {"rows": rows[:OPEN], "more": rows[OPEN:], "of": len(base), "prompted": prompted}
 
 
 def uses(frames: Sequence[pd.DataFrame]) -> Counter[tuple[str, float]]:

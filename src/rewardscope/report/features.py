@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
+from rewardscope.data.words import words
 from rewardscope.rewards.utility import utilities
 from rewardscope.tables.explained import promoted, score, spoken
 
@@ -118,21 +119,75 @@ def weighed(tokens: list[dict], table: dict[str, float] | None) -> list[list]:
     return out
 
 
+def grouped(place: dict, side: str, groups: pd.DataFrame) -> dict[int, dict]:
+    """What `sae.groups` says of each feature of a place: feature -> values of its entry.
+
+    `near`, `nearCos`: the nearest of all dictionaries of the other side; `group`, its number among those of its side and layer, `same`: the
+    members, itself among them, as [run, seed, feature]; `in`: dictionaries and runs that have it, each with how many there are;
+    `change`: the largest cosine of a member with another dictionary of its side, and with one of the other side.
+    """
+    other = "base" if side == "rlhf" else "rlhf"
+    model, run = place["pair"].rsplit("/", 1)
+    own = groups[groups["run"] == run]
+    shared = (own["of_runs"] == 1).all()  # runs of one base have its dictionaries in common: each member is told once
+    members = (own if shared else groups).groupby("group")[["run", "seed", "feature"]]
+    same = {group: sorted([int(name.removeprefix("run")), *rest] for name, *rest in rows.to_numpy().tolist()) for group, rows in members}
+    out = {}
+    for row in own[own["seed"] == place["seed"]].to_dict("records"):
+        near = address(f"{model}/{row['nearest_run']}", other, place["layer"], row["nearest_seed"], row["nearest"])
+        out[row["feature"]] = {
+            "near": near if row["nearest"] >= 0 else None,
+            "nearCos": rounded(row["cosine"]),
+            "group": row["group"],
+            "same": same[row["group"]],
+            "in": [row["seeds"], row["of_seeds"], row["runs"], row["of_runs"]],
+            "change": [rounded(row["group_own_cosine"]), rounded(row["group_cosine"])],
+        }
+    return out
+
+
+def thing(entry: dict) -> tuple:
+    """What a feature is one of over SAE seeds and runs: its model, reward, side, layer and group; of one without a group itself."""
+    model, reward, _, side, layer, *_ = entry["id"].split("/")
+    return (model, reward, side, layer, entry["group"]) if "group" in entry else (entry["id"],)
+
+
+def held(entry: dict) -> str:
+    """How many dictionaries of its side have a feature: `in 2 of 3 SAE seeds`, or `in 7 of 9 SAEs (3 of 3 runs)`."""
+    seeds, of_seeds, runs, of_runs = entry["in"]
+    return f"in {seeds} of {of_seeds} " + (f"SAEs ({runs} of {of_runs} runs)" if of_runs > 1 else "SAE seeds" if of_seeds > 1 else "SAE seed")
+
+
+def sourced(line: dict, shown: list[dict], tokens: list[str]) -> dict:
+    """Where an explanation's words come from: `seen`, those in the strongest windows `shown`; `unseen`; and `drawn`, from what it was made.
+
+    Its words are those that the server-less explainer quotes, else all of more than three letters. `tokens`: texts by number.
+    """
+    own = line["words"] if line["explainer"] == "tokens" else [word for word in words(line["activates_on"]) if len(word) > 3]
+    there = {word for window in shown if not window["m"] for word in words("".join(tokens[t] for t in window["t"]))}
+    own = list(dict.fromkeys(word.lower() for word in own))
+    evidence = line["evidence"]
+    count = evidence.get("strongest") or len(evidence["documents"])
+    drawn = f"{count} strongest activations" if "strongest" in evidence else f"{count} documents with its strongest activations"
+    return {"seen": [w for w in own if w in there], "unseen": [w for w in own if w not in there], "drawn": drawn}
+
+
 def entries(
     place: dict, side: str, matched: pd.DataFrame, fires: pd.DataFrame, tokens: Tokens, nulls: pd.DataFrame | None,
-    changes: pd.DataFrame | None, table: dict[str, float] | None, scores: dict[str, pd.DataFrame],
+    changes: pd.DataFrame | None, groups: pd.DataFrame | None, table: dict[str, float] | None, scores: dict[str, pd.DataFrame],
 ) -> list[dict]:  # fmt: skip
     """The explained features of one side at one place and SAE seed, the best matched first.
 
     `place`: pair, layer, seed and the side's explanations (`explained.places`); `matched`: its features table; `fires`: the
     feature activations; `nulls`: the place's null dictionaries; `changes`: the rows of the comparison of this side,
-    pick and seed; `table`: the reward's words; `scores`: of each scorer, a row an explanation.
+    pick and seed; `groups`: those of features over seeds and runs (`sae.groups`) of this side and layer; `table`: the reward's words;
+    `scores`: of each scorer, a row an explanation.
     """
     firings, ranked = fires.groupby("feature"), int(matched["place"].notna().sum())
     cosine = matched.set_index("small")["cosine"]
     changed = changes.set_index("feature") if changes is not None else pd.DataFrame()
     null = {kind: pd.DataFrame(rows["cosines"].to_list()).mean() for kind, rows in nulls.groupby("kind")} if nulls is not None else {}
-    other = "base" if side == "rlhf" else "rlhf"
+    over_seeds = grouped(place, side, groups) if groups is not None else {}
     shown = []
     for line in place[side]:
         feature, number = line["feature"], line["place"]
@@ -153,14 +208,14 @@ def entries(
             "hist": histogram(values),
             "win": windows(here, tokens),
         }
+        entry |= sourced(line, entry["win"], tokens.texts.texts)
         if table:
             entry["uOn"] = rounded(score([spoken(line)], table)["signed"], 1)
             entry["uUp"] = rounded(score([promoted(line)], table)["signed"], 1)
         if feature in changed.index:
             row = changed.loc[feature]
-            entry["near"] = address(place["pair"], other, place["layer"], place["seed"], int(row["nearest"])) if row["nearest"] >= 0 else None
-            entry["nearCos"], entry["seedCos"] = rounded(row["cosine"]), rounded(row["null_cosine"])
             entry["rate"] = [rounded(row["rate_on_base"], 6), rounded(row["rate_on_rlhf"], 6)]
+        entry |= over_seeds.get(feature, {})
         own_scores = {SCORES[scorer][0]: rows.loc[rows["feature"] == feature, SCORES[scorer][1]] for scorer, rows in scores.items()}
         entry |= {"scores": {name: rounded(column.iloc[0]) for name, column in own_scores.items() if len(column)}} if scores else {}
         shown.append(entry)

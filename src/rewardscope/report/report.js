@@ -34,14 +34,17 @@
     const [model, reward, run, side, layer, seed, name] = f.id.split("/");
     Object.assign(f, { model, reward, run: run.slice(3), side, layer: layer.slice(5), seed: seed.slice(4), name: name.slice(7) });
     f.text = [f.id, f.on, ...f.up.map((t) => t[0])].join(" ").normalize().toLowerCase();
-    f.change = f.nearCos === null || f.nearCos === undefined ? -9 : (f.seedCos ?? 1) - f.nearCos;
+    f.changed = f.nearCos === null || f.nearCos === undefined ? -9 : (f.change[0] ?? 1) - f.change[1];
+    f.thing = f.group === undefined ? f.id : [model, reward, side, layer, f.group].join("/"); // what it is one of over SAE seeds and runs
     f.moved = f.rate ? Math.abs(Math.log2((f.rate[1] + 1e-5) / (f.rate[0] + 1e-5))) : -1;
     known.set(f.id, f);
   }
+  const things = (some) => new Set(some.map((f) => f.thing)).size;
+  const held = (f) => `in ${f.in[0]} of ${f.in[1]} ` + (f.in[3] > 1 ? `SAEs (${f.in[2]} of ${f.in[3]} runs)` : f.in[1] > 1 ? "SAE seeds" : "SAE seed");
   const has = (key) => features.some((f) => f[key] !== undefined && f[key] !== null);
   const score = (f) => f.scores?.[by("scored").value] ?? null;
   const SORTS = [
-    ["change", "changed most: direction", (f) => -f.change, has("nearCos")],
+    ["change", "changed most: direction", (f) => -f.changed, has("nearCos")],
     ["moved", "changed most: firing rate", (f) => -f.moved, has("rate")],
     ["place", "best matched (MMCS place)", (f) => f.place, true],
     ["up", "promotes the reward most", (f) => -f.uUp, has("uUp")],
@@ -69,23 +72,26 @@
 
   const STEP = 60, LONG = 80; // rows at once; characters of a token, of which there are some with thousands
   const short = (token) => (token.length > LONG ? token.slice(0, LONG - 1) + "…" : token);
-  let found = [], shown = 0, chosen = null;
+  let found = [], shown = 0, chosen = null; // found: of each feature over seeds the first
 
   function filter() {
     const words = by("search").value.normalize().toLowerCase().split(/\s+/).filter(Boolean);
     const want = KEYS.map((key) => [key, by(key).value]).filter((w) => w[1]);
     const least = by("score").value === "" ? null : Number(by("score").value);
     const [, , rank] = SORTS.find((s) => s[0] === by("sort").value);
-    found = features
+    const matching = features
       .filter((f) => want.every(([key, value]) => f[key] === value) && words.every((w) => f.text.includes(w)) && (least === null || (score(f) ?? -9) >= least))
       .map((f) => [rank(f), f])
       .sort((a, b) => a[0] - b[0])
       .map((pair) => pair[1]);
+    const first = new Map();
+    for (const f of matching) if (!first.has(f.thing)) first.set(f.thing, f);
+    found = [...first.values()];
     by("list").replaceChildren();
     shown = 0;
     more();
-    by("count").textContent = `${found.length} of ${features.length} features`;
-    if (chosen && !found.includes(known.get(chosen))) clear("The feature that was open is not among those found.");
+    by("count").textContent = `${found.length} of ${things(features)} features`;
+    if (chosen && !matching.includes(known.get(chosen))) clear("The feature that was open is not among those found.");
   }
 
   function clear(said) {
@@ -106,13 +112,14 @@
     const button = el("button");
     button.type = "button";
     button.dataset.id = f.id;
-    if (chosen === f.id) button.setAttribute("aria-current", "true");
+    if (f.thing === known.get(chosen)?.thing) button.setAttribute("aria-current", "true");
     const who = el("span", "who");
     const left = el("span", "", ` layer ${f.layer}, seed ${f.seed}, feature ${f.name}`);
     left.prepend(el("span", "side " + f.side, sideName[f.side]));
-    put(who, left, el("span", "", by("sort").value === "moved" ? `×${number(2 ** f.moved)}` : f.nearCos === undefined ? "" : `cosine ${number(f.nearCos)}`));
+    put(who, left, el("span", "", by("sort").value === "moved" ? `×${number(2 ** f.moved)}` : f.nearCos === undefined ? "" : `cosine ${number(f.change[1])}`));
     const up = el("span", "up", "Raises ");
     f.up.slice(0, 4).forEach(([token], i) => up.append(i ? ", " : "", el("bdi", "", short(token))));
+    if (f.in) put(who, el("span", "held", held(f)));
     put(button, who, put(el("span", "on"), el("bdi", "", f.on)), up);
     return put(el("li"), button);
   }
@@ -160,6 +167,16 @@
     return chart;
   }
 
+  // The explanation, its words that stand in the windows below marked; and where the others come from.
+  function explanation(f) {
+    const line = el("bdi"), seen = new Set(f.seen);
+    for (const part of f.on.split(/([\p{L}\p{N}'\u2019-]+)/u)) line.append(seen.has(part.toLowerCase().replaceAll("\u2019", "'")) ? el("mark", "", part) : part);
+    const made = `it was made from the ${f.drawn} on documents set apart for explaining`;
+    const told = !f.unseen.length ? `Every word of it stands in the windows below; ${made}.`
+      : `${f.seen.length} of its ${f.seen.length + f.unseen.length} words, underlined, stand in the windows below, which show few; ${made}.`;
+    return put(el("div"), put(el("p"), line), f.seen.length + f.unseen.length ? el("p", "key", told) : null);
+  }
+
   function windows(f, middling) {
     const box = el("div");
     const tokens = data.tokens[f.model];
@@ -190,7 +207,7 @@
     if (!f) return id ? clear(`There is no feature ${short(id)} in this report.`) : undefined;
     chosen = id;
     for (const button of by("list").querySelectorAll("button")) {
-      if (button.dataset.id === id) button.setAttribute("aria-current", "true");
+      if (known.get(button.dataset.id).thing === f.thing) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     }
     const page = by("feature");
@@ -198,24 +215,29 @@
     const title = el("h3", "", ` feature ${f.name}, layer ${f.layer}`);
     title.prepend(el("span", "side " + f.side, sideName[f.side]));
     put(page, title, el("p", "address", f.id));
-    put(page, el("h4", "", "What activates it"), put(el("p"), el("bdi", "", f.on || "There is no explanation.")));
+    put(page, el("h4", "", "What activates it"), f.on ? explanation(f) : el("p", "", "There is no explanation."));
     put(page, el("h4", "", "What it promotes"), f.makes ? put(el("p"), el("bdi", "", f.makes)) : null);
     put(page, el("p", "key", "Tokens that it makes more likely"), chips(f.up), el("p", "key", "and less likely"), chips(f.down));
     const facts = el("dl", "facts"), nulls = Object.entries(f.null);
     fact(facts, "Found in both dictionaries", `place ${f.place} of ${f.of}, cosine ${number(f.cosine)}`, gauge(f),
       nulls.length ? `null at this place: ${nulls.map(([kind, v]) => `${number(v)} (${kind})`).join(", ")}` : "");
     if (f.nearCos !== undefined) {
-      const other = sideName[f.side === "rlhf" ? "base" : "rlhf"];
-      const name = `feature ${f.near ? f.near.split("/feature")[1] : "–"}`;
-      let link = el("span", "", name);
-      if (known.has(f.near)) {
-        link = el("button", "link", name);
-        link.type = "button";
-        link.addEventListener("click", () => go(f.near));
-      }
-      fact(facts, `Nearest in ${other}`, link, known.has(f.near) ? "" : " (not among those explained)", `, cosine ${number(f.nearCos)}; another SAE seed of its own side gives ${number(f.seedCos)}`);
-      fact(facts, "Fires on tokens", `${percent(f.rate[0])} in base, ${percent(f.rate[1])} in the tuned model`);
+      const own = sideName[f.side], other = sideName[f.side === "rlhf" ? "base" : "rlhf"];
+      const place = (id) => id.split("/").slice(2).filter((part) => /^seed|^feature/.test(part) || (part.startsWith("run") && f.in[3] > 1)).map((part) => part.replace(/\d+$/, " $&")).join(", ");
+      const link = (id) => {
+        if (!known.has(id)) return el("span", "", place(id) + " (not explained)");
+        const button = el("button", "link", place(id));
+        button.type = "button";
+        button.addEventListener("click", () => go(id));
+        return button;
+      };
+      const members = f.same.map(([run, seed, feature]) => [f.model, f.reward, `run${run}`, f.side, `layer${f.layer}`, `seed${seed}`, `feature${feature}`].join("/"));
+      const others = members.filter((id) => id !== f.id).flatMap((id, i) => [i ? "; " : "the same as ", link(id)]);
+      fact(facts, `One feature ${held(f)} of ${own}`, others.length ? "" : "no other has a partner of it at that cosine", ...others);
+      fact(facts, `Nearest in ${other}, of all its SAEs`, f.near ? link(f.near) : "–", `, cosine ${number(f.nearCos)}`);
+      fact(facts, "Largest cosine of all that are this feature", `${number(f.change[1])} with any SAE of ${other}, ${number(f.change[0])} with any other of ${own}`);
     }
+    if (f.rate) fact(facts, "Fires on tokens", `${percent(f.rate[0])} in base, ${percent(f.rate[1])} in the tuned model`);
     if (f.uUp !== undefined) fact(facts, "Utility of its words", `raised ${signed(f.uUp)}, fired on ${signed(f.uOn)}`);
     for (const [name, value] of Object.entries(f.scores ?? {})) fact(facts, `Score: ${name}`, number(value));
     put(page, facts);

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from rewardscope.errors import UserError, plain
 from rewardscope.report.charts import number
+from rewardscope.report.features import held
 
 BLOCK = '<script type="application/json" id="data">'
 
@@ -76,9 +77,12 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     yield from (f"  {plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
     for name, key in (("raises", "up"), ("lowers", "down")):
         yield f"  {name}: " + ", ".join(plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
+    if "in" in entry:
+        own, other = entry["change"]
+        others = ", ".join(f"run{run}/seed{seed}/feature{feature}" for run, seed, feature in entry["same"])
+        yield f"  one feature {held(entry)}: {others}; largest cosine of these with another SAE of their own side {own}, of the other side {other}"
     if entry.get("near"):
-        by_seed = f"; of another seed on its own side {entry['seedCos']}" if entry["seedCos"] is not None else ""
-        yield f"  nearest on the other side: {entry['near']}, cosine {entry['nearCos']}{by_seed}"
+        yield f"  nearest on the other side, of all its SAEs: {entry['near']}, cosine {entry['nearCos']}"
     if "rate" in entry:
         yield "  fires on {:.2%} of tokens in base, {:.2%} in the tuned model".format(*entry["rate"])
     for name, value in entry.get("scores", {}).items():

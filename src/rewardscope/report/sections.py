@@ -9,12 +9,14 @@ from rewardscope.activations.picks import layer_sums
 from rewardscope.report import charts, verdict
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
+from rewardscope.report.features import held, thing
 from rewardscope.report.findings import findings
 from rewardscope.report.phrases import signs, told
 from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
 from rewardscope.report.tables import listing, pictured
 from rewardscope.run.lineage import Chain
+from rewardscope.sae.groups import SAME
 
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
@@ -26,20 +28,22 @@ CONTENTS = {
 def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
-    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], missing: Sequence[str] = (),
+    divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], prompted: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
-    rewards that are placebos, with their true reward. `missing` are the pairs, `model/reward`, that failed.
+    rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion,
+    `missing` those, `model/reward`, that failed.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
         groups.setdefault(tuple(pair.split("/")[1:3]), []).append(pair)
     several, name = len(groups) > 1, {pair: " ".join(pair.split("/")[1:]).replace("run", "run ") for pair in pairs}
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
-    changed = [f for f in features if f.get("nearCos") is not None]
-    changed.sort(key=lambda f: f["nearCos"] - (1 if f["seedCos"] is None else f["seedCos"]))
+    changed = {thing(f): f for f in reversed(features) if f.get("nearCos") is not None}.values()  # of a feature of several seeds the first
+    changed = sorted(changed, key=lambda f: f["change"][1] - (1 if f["change"][0] is None else f["change"][0]))
     methods = {pair: table["method"].iloc[0].upper() for pair, table in training.items()}
     moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
@@ -48,7 +52,7 @@ def page(
         "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
         "scores": scores(tables["tables/scores.csv"], several) if "tables/scores.csv" in tables else [],
-        "completions": [{"name": name[pair], **completions(*both, words.get(pair))} for pair, both in completed.items()],
+        "completions": [{"name": name[pair], **completions(*both, words.get(pair), pair in prompted)} for pair, both in completed.items()],
         "pictures": [pictured(file) for file in pictures],
         "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
         "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
@@ -77,7 +81,8 @@ def page(
         "worded": bool(words),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
-        "changed": changed[:CHANGED],
+        "changed": [{**f, "held": held(f)} for f in changed[:CHANGED]],
+        "same": SAME,
         "made": made(chain),
         "config": config,
         **sections,
