@@ -35,7 +35,6 @@ MUST = {  # nothing is true of nan
     "above": lambda low, high: low > 0,
     "below": lambda low, high: high < 0,
     "not above": lambda low, high: low <= 0,
-    "holds 0": lambda low, high: low <= 0 <= high,
 }
 TRUE, WORDS, NOISE = ({"reward": reward} for reward in ("utility", "utility-placebo", "utility-noise"))
 ALARMS = [
@@ -48,10 +47,9 @@ STATEMENTS = [  # what README quotes
     Statement("the reward of completions rises", "table4", TRUE, "reward_", "above"),
     Statement("more than that of a twin's completions", "table4", TRUE, "reward_over_twin_", "above"),
     Statement("also without their prompts", "table4", TRUE, "reward_alone_over_twin_", "above"),
-    Statement("features promote more of the reward's words than a twin's", "table3", TRUE, "promotes_signed_over_twin_", "above"),
-    Statement("but not more than random rows do", "table3", TRUE, "promotes_signed_net_", "not above"),
-    Statement("what features fire on rises no more than with a twin", "table3", TRUE, "over_twin_", "holds 0"),
-    Statement("step 4 counts no more change than with a twin", "step4", FOUND, "over_twin_", "holds 0"),
+    Statement("features promote no more of the reward's words than random rows do", "table3", TRUE, "promotes_signed_net_", "not above"),
+    Statement("what features fire on rises no more than with a twin", "table3", TRUE, "over_twin_", "not above"),
+    Statement("step 4 counts no more change than with a twin", "step4", FOUND, "over_twin_", "not above"),
     *ALARMS,
     Statement("the first finding is above its threshold", "findings", TRUE | FIRST, "shown", "above"),
     *(Statement(f"a twin's is not ({kind})", "findings", twin | FIRST, "shown", "not above") for kind, twin in (("words", WORDS), ("noise", NOISE))),
