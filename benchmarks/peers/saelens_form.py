@@ -29,7 +29,7 @@ written("topk", TopKSAE(TopKSAEConfig(**sizes, k=5)))
 written("layer_norm", StandardSAE(StandardSAEConfig(**sizes, normalize_activations="layer_norm")))
 
 computed = []
-for place in sorted([*folder.glob("out-*"), *folder.glob("subtracts-*")]):
+for place in sorted([*folder.glob("out-*"), *folder.glob("subtracts-*"), folder / "jumprelu"]):
     sae = SAE.load_from_disk(place)
     with torch.no_grad():
         features = sae.encode(x)

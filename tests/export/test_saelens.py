@@ -113,7 +113,7 @@ def test_half_precision_is_read_as_float32(tmp_path):
 
 
 REFUSED = [
-    ({"architecture": "jumprelu"}, {}, "architecture is jumprelu; only ReLU"),
+    ({"architecture": "topk"}, {}, "architecture is topk; only ReLU"),
     ({"activation_fn_str": "tanh-relu"}, {}, "activation_fn is tanh-relu; only ReLU"),
     ({"activation_fn": "topk"}, {}, "activation_fn is topk; only ReLU"),
     ({"normalize_activations": "layer_norm"}, {}, "normalize_activations is layer_norm; only ReLU"),
@@ -160,3 +160,17 @@ def test_another_library_s_file_of_our_name_is_no_autoencoder_of_ours(tmp_path):
     save_file({"encoder.weight": X}, tmp_path / "sae.safetensors")
     with pytest.raises(UserError, match="no autoencoder of ours: it has no b_dec, b_enc, w_enc"):
         load_sae(tmp_path)
+
+
+def test_a_threshold_makes_it_a_jumprelu_and_comes_back(tmp_path):
+    folder = ours(tmp_path / "sae", threshold=tensor([0.5] * len(load_sae(ours(tmp_path / "plain")).rows)))
+    sae = load_sae(folder)
+    cfg, tensors = to_saelens(sae)
+    assert cfg["architecture"] == "jumprelu" and tensors["threshold"].tolist() == [0.5] * len(sae.rows)
+    save_saelens(sae, tmp_path / "out")
+    x = 2 * torch.randn(50, sae.rows.shape[1])
+    f = load_sae(tmp_path / "out").encode(x)
+    torch.testing.assert_close(f, sae.encode(x))
+    plain = load_sae(tmp_path / "plain").encode(x)
+    torch.testing.assert_close(f, plain * (plain > 0.5))
+    assert ((plain > 0) & (f == 0)).any()

@@ -1,7 +1,7 @@
-"""One autoencoder as a user has it, and the forms that it is stored in: ours, and SAELens' `standard` architecture (SAELens 6).
+"""One autoencoder as a user has it, and the forms that it is stored in: ours, and SAELens' `standard` and `jumprelu` architectures (SAELens 6).
 
 SAELens multiplies from the other side, f(x) = ReLU(x W_enc + b_enc), knows no tied weights, and may take `b_dec` from its input:
-there f(x) = ReLU((x - b_dec) W_enc + b_enc), which is ours with another `b_enc`.
+there f(x) = ReLU((x - b_dec) W_enc + b_enc), which is ours with another `b_enc`. A `jumprelu` has a `threshold` besides, as ours by BatchTopK do.
 """
 
 import json
@@ -22,7 +22,7 @@ OURS, SAELENS, CFG = "sae.safetensors", "sae_weights.safetensors", "cfg.json"
 FORM = "6.0.0"  # `sae_lens_version`: SAELens reads a cfg.json without one as of an older form
 HOOKS = {"mlp": "blocks.{}.hook_mlp_out", "residual": "blocks.{}.hook_resid_post"}  # TransformerLens' names of `activations.at`
 RAW = {  # of SAELens' settings those that leave the arithmetic ours
-    "architecture": ("standard",),
+    "architecture": ("standard", "jumprelu"),
     "activation_fn": ("relu",),
     "normalize_activations": ("none", None, False),
     "reshape_activations": ("none",),
@@ -57,7 +57,7 @@ class Dictionary:
 
 
 def load_sae(path: str | Path) -> Dictionary:
-    """The autoencoder in a folder: ours, or SAELens' (`standard`, read as float32); or in one of our files, such as `joint/.../shared.safetensors`.
+    """The autoencoder in a folder: ours, or SAELens' (`standard` or `jumprelu`, read as float32); or in one of our files, such as `joint/.../shared.safetensors`.
 
     Raises UserError where there is none, where it is damaged, or where its arithmetic is not ours.
     """
@@ -83,8 +83,10 @@ def to_saelens(dictionary: Dictionary, **metadata: object) -> tuple[dict, dict[s
     """(cfg, tensors) of the same autoencoder in SAELens' form: equal features and reconstructions on the same activations."""
     sae = dictionary.sae
     tensors = {"W_enc": sae.w_enc[0].T, "b_enc": sae.b_enc[0], "W_dec": sae.w_dec[0].clone(), "b_dec": sae.b_dec[0]}  # no tensor is stored as two
+    if sae.threshold is not None:
+        tensors["threshold"] = sae.threshold[0]
     cfg = {
-        "architecture": "standard",
+        "architecture": "standard" if sae.threshold is None else "jumprelu",
         "d_in": sae.w_enc.shape[2],
         "d_sae": sae.w_enc.shape[1],
         "dtype": str(sae.w_enc.dtype).removeprefix("torch."),
@@ -108,20 +110,23 @@ def from_saelens(cfg: dict, tensors: dict[str, Tensor], place: str | Path) -> SA
         raise UserError(f"{place}: its features have a scaling_factor, which cannot be read; fold it into the weights")
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     d, width = shapes.get("W_enc", [0, 0])[-2:] if len(shapes.get("W_enc", ())) == 2 else (0, 0)
-    if shapes != (right := {"W_enc": [d, width], "b_enc": [width], "W_dec": [width, d], "b_dec": [d]}) or not width:
+    right = {"W_enc": [d, width], "b_enc": [width], "W_dec": [width, d], "b_dec": [d]}
+    right |= {"threshold": [width]} if cfg.get("architecture") == "jumprelu" else {}
+    if shapes != right or not width:
         raise UserError(f"{place}: its tensors are {shapes}; they must be {', '.join(right)}, of d, features and both")
-    w_enc, b_enc, w_dec, b_dec = (tensors[name].float() for name in right)
+    w_enc, b_enc, w_dec, b_dec, *threshold = (tensors[name].float() for name in right)
     if cfg.get("apply_b_dec_to_input", True):  # SAELens' own default
         b_enc = b_enc - b_dec @ w_enc
     rows = w_enc.T.contiguous()[None]
-    return SAE(rows, b_enc[None], rows if torch.equal(rows[0], w_dec) else w_dec[None], b_dec[None])
+    decoder = rows if torch.equal(rows[0], w_dec) else w_dec[None]
+    return SAE(rows, b_enc[None], decoder, b_dec[None], threshold[0][None] if threshold else None)
 
 
 def unscaled(sae: SAE, scale: float) -> SAE:
     """An autoencoder of `scale` times the activations as one of the activations themselves: the same features, x_hat in their own units."""
     if scale == 1:
         return sae
-    return SAE(sae.w_enc * scale, sae.b_enc, sae.w_dec / scale, sae.b_dec / scale)
+    return SAE(sae.w_enc * scale, sae.b_enc, sae.w_dec / scale, sae.b_dec / scale, sae.threshold)
 
 
 def _ours(file: Path, cfg: Path) -> Dictionary:
