@@ -57,7 +57,7 @@ class Dictionary:
 
 
 def load_sae(path: str | Path) -> Dictionary:
-    """The autoencoder in a folder: ours, or SAELens' (`standard` or `jumprelu`, read as float32); or in one of our files, such as `joint/.../shared.safetensors`.
+    """The autoencoder in a folder: ours, or SAELens' (`standard`, `jumprelu`; read as float32); or in a file of ours, such as `shared.safetensors`.
 
     Raises UserError where there is none, where it is damaged, or where its arithmetic is not ours.
     """
