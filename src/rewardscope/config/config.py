@@ -92,7 +92,7 @@ class Config(Section):
             yield f"crosscoder is {self.crosscoder}; it must be a recipe with k and tied: false, such as batchtopk"
         if "crosscoder" in self.targets and not self.crosscoder:
             yield "targets has crosscoder, and crosscoder is empty; it must name a recipe, such as batchtopk"
-        for name in dict.fromkeys([self.recipe, *self.controls, *filter(None, [self.crosscoder])]):
+        for name in dict.fromkeys([self.recipe, *self.controls]):
             for model in dict.fromkeys(pair.model for pair in self.pairs):
                 if (k := self.sae_recipes[name].k) and k >= (width := self.models[model].sae.widths[0]):
                     yield f"sae_recipes.{name}.k is {k:g}; it must be below models.{model}.sae.widths[0] ({width})"
