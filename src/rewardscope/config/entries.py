@@ -272,7 +272,7 @@ class Unrewarded(Reward):
 class Recipe(Entry):
     tied: bool = Field(description="decoder = transpose of the encoder")
     l1_on: Literal["activations", "weights"] = Field(description="activations (the authors' code) or weights (the paper's text)")
-    l1: Positive | None = Field(None, description="L1 coefficient in place of the model's")
+    l1: Positive | None = Field(None, description="L1 coefficient in place of the model's; not read with k")
     k: Positive | None = Field(None, description="BatchTopK: features kept a token, on average over a batch, in place of an L1 penalty")
     nested: tuple[Share, ...] = Field(
         (), strict=False, description="Matryoshka: shares of the width whose first features must reconstruct alone; needs k"
@@ -289,8 +289,6 @@ class Recipe(Entry):
             yield ".frozen_decoder is true; it needs tied: false, as the encoder must still learn"
         if self.nested and not self.k:
             yield f".nested is {list(self.nested)}; it needs k"
-        if self.l1 and self.k:
-            yield " has both l1 and k; it must have one of them"
 
     def settings(self) -> dict:
         """The keys that its training reads, but for an L1 coefficient, which the model may set."""
