@@ -12,13 +12,14 @@ that gives it is searched as the workflow does (`sae: {l0: ...}`). Printed per r
 - f1: of each true feature's firing, by that of its assigned row
 - mmcs_top, mmcs_all: how many of the tenth that a dictionary of twice the width matches best are true features, and how many of all
 
-With --peers SAELens' BatchTopK and Matryoshka too, in an environment of its own.
+With --peers SAELens' BatchTopK and Matryoshka too, at three learning rates, in an environment of its own.
 """
 
 import argparse
 import json
 import subprocess
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ HERE = Path(__file__).parent
 D, FEATURES, ACTIVE = 64, 256, 8.0  # of the data: dimensions, directions, mean directions active a token
 GROUPS, CORRELATION = 16, 0.4  # of the features that fire together, and the correlation of what their firing is thresholded from
 BATCH, TOKENS, HELD, EPOCHS = 512, 400_000, 20_000, 1
+RATES = (0.0003, 0.001, 0.004)  # Adam's learning rates that SAELens is tried at: its own, and ours
 TRUE = 0.9  # cosine from which a row is a true feature
 RECIPES = ("paper", "untied", "batchtopk", "matryoshka")
 
@@ -143,10 +145,11 @@ def main() -> None:
     if arguments.peers:
         ours = recipes()
         for kind, nested in (("batchtopk", []), ("matryoshka", [round(share * FEATURES) for share in ours["matryoshka"]["nested"]])):
-            for seed in seeds:
-                model = peer(kind, seed, x, nested, ours[kind]["learning_rate"])
+            for rate, seed in product(RATES, seeds):
+                model = peer(kind, seed, x, nested, rate)
                 of = saes.evaluate(model, lambda: iter([held]))[0][0]
-                rows.append({"recipe": f"SAELens {kind}", **truth(model, held, sizes, directions), "fvu": of["fvu"], "l0": of["l0"]})
+                known = truth(model, held, sizes, directions)
+                rows.append({"recipe": f"SAELens {kind}, learning rate {rate:g}", **known, "fvu": of["fvu"], "l0": of["l0"]})
     table = pd.DataFrame(rows)
     means, low, high = (getattr(table.groupby("recipe", sort=False), of)() for of in ("mean", "min", "max"))
     print(f"{arguments.tokens} tokens, {FEATURES} features in {D} dimensions, {ACTIVE:g} active; mean over {len(seeds)} seeds (lowest to highest)\n")
