@@ -73,6 +73,7 @@ RANGES = [
     ("rewards: {utility: {kl: -1}}", "rewards.utility.kl is -1; it must be at least 0"),
     ("sae_recipes: {untied: {l1: 0}}", "sae_recipes.untied.l1 is 0; it must be more than 0"),
     ("sae_recipes: {paper: {nested: [0.5]}}", "sae_recipes.paper.nested is [0.5]; it needs k"),
+    ("crosscoder: paper", "crosscoder is paper; it must be a recipe with k and tied: false, such as batchtopk"),
     ("sae_recipes: {paper: {k: 128}}", "sae_recipes.paper.k is 128; it must be below models.tiny.sae.widths[0] (128)"),
     (
         "{sae_recipes: {paper: {k: 12}}, targets: [figure4]}",

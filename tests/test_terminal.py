@@ -61,6 +61,13 @@ def test_the_last_step_of_a_log_and_its_pace(log):
     assert step.left == pytest.approx(30 * 3 - 1, abs=2)
 
 
+@pytest.mark.parametrize("cut", range(30))
+def test_a_line_that_the_tail_of_a_log_begins_in_is_none(tmp_path, cut):
+    lines = [f"2026-11-26 21:56:{second:02d},123 PPO updates: {second} of 40\n" for second in range(40)]
+    (tmp_path / "job.log").write_text("".join(lines)[cut:])
+    assert times.last_step(str(tmp_path / "job.log"), since=0).done == 39
+
+
 def test_a_log_of_an_earlier_job_says_nothing(log):
     assert times.last_step(str(log), since=time.time() + 5) is None
     assert times.last_step(str(log.with_name("none.log")), since=0) is None

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-STEP = re.compile(r"^(\S+ \S+),\d+ (.*): (\d+) of (\d+)\b(, .*)?.*\n", re.MULTILINE)  # a line of `job.progress` in a log
+STEP = re.compile(r"^(\d{4}-\d\d-\d\d \S+),\d+ (.*): (\d+) of (\d+)\b(, .*)?.*\n", re.MULTILINE)  # a line of `job.progress` in a log
 TAIL = 4096  # bytes of a log in which its last step is looked for
 
 

@@ -147,4 +147,4 @@ rule findings_table:
 
 
 TARGETS["findings"] = [at("tables/findings.csv")]
-TARGETS["crosscoder"] = [at("tables/crosscoder.csv")]
+TARGETS["crosscoder"] = [at("tables/crosscoder.csv")] if CROSSCODED else []

@@ -90,8 +90,6 @@ class Config(Section):
             yield f"samples is {self.samples}, but explainer tokens is deterministic; it must be 1"
         if self.crosscoder and not (self.sae_recipes[self.crosscoder].k and not self.sae_recipes[self.crosscoder].tied):
             yield f"crosscoder is {self.crosscoder}; it must be a recipe with k and tied: false, such as batchtopk"
-        if "crosscoder" in self.targets and not self.crosscoder:
-            yield "targets has crosscoder, and crosscoder is empty; it must name a recipe, such as batchtopk"
         for name in dict.fromkeys([self.recipe, *self.controls]):
             for model in dict.fromkeys(pair.model for pair in self.pairs):
                 if (k := self.sae_recipes[name].k) and k >= (width := self.models[model].sae.widths[0]):
