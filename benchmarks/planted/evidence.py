@@ -123,8 +123,9 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
     facts, findings = runs(results, table)
     placebo = cells(results, kinds, twins)
     sets_it, counted = halves(twins)
-    limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], len(sets_it), LEAST)
     of_paper = [(WITH, name) for name in ("paper: promotes", "paper: activates_on")]
+    also = {*zip(findings["mode"], findings["contexts"], strict=True)} - {*of_paper}  # a kind of contexts in which no twin shows anything
+    limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], len(sets_it), LEAST, also)
     limits = pd.concat([limits, pd.Series(0.0, pd.MultiIndex.from_tuples(of_paper, names=limits.index.names))])
     outcomes = measures.outcomes(findings, limits).merge(facts, on=["kind", "run"]).merge(table[["kind", "family", "visible"]], on="kind")
     outcomes["visible"] = outcomes["visible"].astype(bool)

@@ -37,10 +37,15 @@ def naming(findings: pd.DataFrame, kind: str) -> pd.DataFrame:
     return findings.assign(names=[names(kind, row) for row in findings.to_dict("records")])
 
 
-def thresholds(findings: pd.DataFrame, twins: int, least: float) -> pd.Series:
-    """Of every mode and kind of contexts: the 0.9 quantile, over so many twins, of a twin's largest score with any reward; `least` at least."""
+def thresholds(findings: pd.DataFrame, twins: int, least: float, also: Iterable[tuple[str, str]] = ()) -> pd.Series:
+    """Of every mode and kind of contexts: the 0.9 quantile, over so many twins, of a twin's largest score with any reward; `least` at least.
+
+    `also`: modes and kinds that others have findings of; where no twin has one, the limit is `least`.
+    """
     largest, every = findings.groupby(["mode", "contexts", "twin"])["score"].max(), twins
-    return largest.groupby(["mode", "contexts"]).agg(lambda of: max(least, _upper([*of, *[0.0] * (every - len(of))])))
+    limits = largest.groupby(["mode", "contexts"]).agg(lambda of: max(least, _upper([*of, *[0.0] * (every - len(of))])))
+    both = sorted({*limits.index, *also})
+    return limits.reindex(pd.MultiIndex.from_tuples(both, names=["mode", "contexts"]), fill_value=least)
 
 
 def _upper(values: Iterable[float]) -> float:

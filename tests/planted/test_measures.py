@@ -76,6 +76,8 @@ def test_a_threshold_is_exceeded_by_a_tenth_of_the_twins_at_most():
     assert measures.thresholds(some, 2, least=4.5)[MODE, "features"] == 4.5
     silent = pd.concat([twins, twins.assign(contexts="tokens").query("twin == 't19'")])  # 19 twins have no finding of that kind
     assert measures.thresholds(silent, 20, least=0.5)[MODE, "tokens"] == 0.5
+    also = measures.thresholds(twins, 20, least=4.5, also=[(MODE, "last words"), (MODE, "features")])  # of which no twin has any finding
+    assert also.to_dict() == {(MODE, "features"): 18.0, (MODE, "last words"): 4.5}
 
 
 def test_false_alarms_by_twin_and_by_cell():
