@@ -30,6 +30,7 @@ from sae_training import environment
 from safetensors.torch import load_file, save_file
 from scipy.optimize import linear_sum_assignment
 
+from rewardscope.config.inherit import resolve
 from rewardscope.sae import match, sparsity
 from rewardscope.sae import train as saes
 from rewardscope.sae.model import SAE, from_tensors
@@ -57,11 +58,6 @@ def planted(tokens: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.T
     return sizes @ directions + 0.02 * torch.randn(tokens, D, generator=rng), sizes, directions
 
 
-def true_cosines(rows: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """The largest cosine of each of `rows` `[n, D]` with a true feature."""
-    return match.cosines(rows, directions).max(axis=1)
-
-
 def truth(model: SAE, x: torch.Tensor, sizes: torch.Tensor, directions: torch.Tensor) -> dict[str, float]:
     """MCC, share of true features recovered, and mean F1 of their firing, of a stack of one on held tokens."""
     rows, fired = model.w_dec[0].numpy(), (model.encode(x[None])[0] > 0).numpy()
@@ -81,7 +77,7 @@ def truth(model: SAE, x: torch.Tensor, sizes: torch.Tensor, directions: torch.Te
 
 def picked(small: np.ndarray, large: np.ndarray, directions: np.ndarray) -> tuple[float, float]:
     """Of the rows of `small` the share that are true features: among the tenth that `large` matches best (Equation 2), and among all."""
-    true = true_cosines(small, directions) >= TRUE
+    true = match.cosines(small, directions).max(axis=1) >= TRUE
     order = np.argsort(-match.cosines(small, large).max(axis=1))
     return float(true[order[: max(1, len(small) // 10)]].mean()), float(true.mean())
 
@@ -101,13 +97,8 @@ def trained(recipe: dict, width: int, seeds: list[int], x: torch.Tensor, held: t
 
 def recipes() -> dict[str, dict]:
     """Those of config.yaml, each over what it is `like`, with the L0 of the data and as many epochs."""
-    library = yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8"))["sae_recipes"]
-
-    def entry(name: str) -> dict:
-        own = dict(library[name])
-        return (entry(own.pop("like")) if "like" in own else {}) | own
-
-    chosen = {name: {"nested": [], "dead_steps": 100} | entry(name) | {"epochs": EPOCHS} for name in RECIPES}
+    library = resolve(yaml.safe_load((HERE.parent / "config.yaml").read_text(encoding="utf-8")))["sae_recipes"]
+    chosen = {name: {"nested": [], "dead_steps": 100} | library[name] | {"epochs": EPOCHS} for name in RECIPES}
     return {name: recipe | ({"k": ACTIVE} if recipe.get("k") else {}) for name, recipe in chosen.items()}
 
 

@@ -4,8 +4,6 @@ torch is imported by those who ask for it alone: `settle` must come before.
 """
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from rewardscope.errors import UserError
@@ -22,12 +20,6 @@ def settle(threads: int) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the same for other OpenMPs than GCC's
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
-
-
-def cuda_missing() -> bool:
-    """Whether torch is installed here and sees no CUDA device; asked in a process of its own, which keeps nothing."""
-    code = "import torch; raise SystemExit(3 * (not torch.cuda.is_available()))"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 3
 
 
 def device_of(setting: str) -> "torch.device":

@@ -132,3 +132,8 @@ def test_torch_and_numpy_want_of_memory_is_known():
 def test_keys_are_named_for_rules_that_are_there():
     rules = {file.stem for file in (Path(__file__).parents[2] / "workflow/scripts").glob("*.py")}
     assert budget.LOWERS.keys() <= rules
+
+
+def test_whether_cuda_is_missing_is_what_torch_says():
+    torch = pytest.importorskip("torch")
+    assert budget.cuda_missing() == (not torch.cuda.is_available())

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from rewardscope import checksums
 from rewardscope.errors import plain
-from rewardscope.run import adopt
+from rewardscope.run import adopt, budget
 from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
 from rewardscope.config.entries import METHODS
 from rewardscope.files import sweep
-from rewardscope.numerics import cuda_missing
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}
@@ -137,7 +136,7 @@ def begin():
     if not workflow.is_main_process:
         return
     try:
-        if CONFIG.device == "cuda" and workflow.local_exec and cuda_missing():  # on a cluster each job sees for itself
+        if CONFIG.device == "cuda" and workflow.local_exec and budget.cuda_missing():  # on a cluster each job sees for itself
             raise UserError("config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto")
         run_lock.hold(results_folder(), *SLURM_RUN)
         checksums.forget(results_folder())  # what an earlier run has hashed

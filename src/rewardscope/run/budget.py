@@ -4,6 +4,8 @@ import os
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -124,3 +126,9 @@ def lowers(rule: str) -> str:
 def gib(size: float) -> str:
     """Bytes in the unit that reads best."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**29 else f"{size / 2**20:.1f} MiB"
+
+
+def cuda_missing() -> bool:
+    """Whether torch is installed here and sees no CUDA device; asked in a process of its own, which keeps nothing."""
+    code = "import torch; raise SystemExit(3 * (not torch.cuda.is_available()))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 3
