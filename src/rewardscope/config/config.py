@@ -47,7 +47,7 @@ class Config(Section):
     layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
     recipe: RecipeName = Field(description="the SAE recipe that features, explanations and tables are made from")
     controls: tuple[RecipeName, ...] = Field(strict=False, description="recipes whose features stand beside in Table 3, of each pair's first run")
-    crosscoder: RecipeName | None = Field(None, description="recipe (with k) of the crosscoder of each pair's first run; empty: none")
+    crosscoder: RecipeName | None = Field(description="recipe (with k) of the crosscoder of each pair's first run; empty: none")
     sae_seeds: Count = Field(description="SAE replicates per place; below 6 a sign-flip test cannot reach p < 0.05")
     targets: tuple[Target, ...] = Field(strict=False, description="what `snakemake` without a target makes")
     explainer: Literal["tokens", "openai"] = Field(description="tokens: the deterministic, server-less baseline; openai: a chat server")
