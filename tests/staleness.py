@@ -1,14 +1,16 @@
-"""What tests/staleness.yaml says, and what Snakemake does: for a sample of keys in test_staleness.py, for all in system/."""
+"""What tests/staleness.yaml and stale_modules.yaml say, and what Snakemake does: for samples in test_staleness.py and system/, for all in long/."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import yaml
 from config_keys import overlay
-from workflow_runs import ROOT, SMALL, first, planned
+from workflow_runs import ROOT, SMALL, copied, first, planned
 
 TABLE, DEFAULT = (yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in ("tests/staleness.yaml", "config.yaml"))
+MODULES = yaml.safe_load((ROOT / "tests/stale_modules.yaml").read_text(encoding="utf-8"))  # held to the digests by tests/run/test_code.py
 
 
 def merge(base: object, own: object) -> object:
@@ -68,3 +70,36 @@ def after(served, folder: Path) -> dict[str, set[str]]:
     for _ in found:
         found = {name: rules.union(*(found[rule] for rule in rules)) for name, rules in found.items()}
     return found
+
+
+def project_of(finished: Path, folder: Path) -> Path:
+    """A copy of the project, whose modules can be changed, with a finished run."""
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy2(ROOT / name, folder)
+    for name in ("src", "workflow", "envs"):
+        shutil.copytree(ROOT / name, folder / name)
+    copied(finished, folder)
+    return folder
+
+
+def stale(served, project: Path, module: str, text: str) -> tuple[set[str], set[str]]:
+    """(first, all) stale rules once a text is added to a module of a copy of the project."""
+    file = project / "src/rewardscope" / f"{module.replace('.', '/')}.py"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before + text, encoding="utf-8")
+    try:
+        run = served(project, "--dry-run", "--configfile", str(SMALL), snakefile=project / "Snakefile")
+    finally:
+        file.write_text(before, encoding="utf-8")
+    return first(run), planned(run)
+
+
+def check_module(module: str, served, project: Path, graph: dict[str, set[str]]) -> None:
+    """Assert that a dry run with the module changed plans what the table says."""
+    # the pair of SMALL has no tuned checkpoint, no preferences of the hub, no classifier, no twin and no server
+    rules = set(graph) - {"all", "tuned", "preferences", "classifier", "twins", "llm_explanations"}
+    holders = rules if MODULES[module] == "all" else rules & set(MODULES[module])
+    later = set().union(*(graph[rule] for rule in holders))
+    begin, every = stale(served, project, module, "\nEXTRA = 1\n")
+    assert every == holders | later
+    assert holders - later <= begin <= holders  # of a rule after another one, some jobs may come first: the base side's completions
