@@ -4,12 +4,13 @@
 # we compute the same from each other's files; not part of CI.
 # make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them.
 # make causes: where the gain in reward passes, three rewards with two RLHF runs each (config/causes.yaml; docs/causes.md).
+# make docs: the documentation as a site, site/index.html, with mkdocs, which it installs into .venv; a link to nothing is an error.
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
 # make dag: rules and jobs as pictures (make dag CONFIG=config/paper.yaml: those of an overlay). All make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo causes test test-system test-long test-peers validate validate-quick format lint dag clean
+.PHONY: demo causes test test-system test-long test-peers validate validate-quick format lint dag docs clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -58,6 +59,14 @@ dag: .venv/ready
 	done; \
 	command -v dot > /dev/null || echo "For SVG pictures install Graphviz (dot); GitHub and mermaid.live draw .mmd files."; \
 	ls "$$dag"/*
+
+docs: .venv/docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "The documentation: $(CURDIR)/site/index.html (open it in a browser)"
+
+.venv/docs: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=python3.11")'
