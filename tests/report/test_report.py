@@ -90,7 +90,17 @@ def test_a_section_without_inputs_is_left_out():
     shown = report.render({**page, "completions": [], "training": [], "scores": [], "step4": []}, data)
     assert 'id="verdict"' in shown and 'id="provenance"' in shown
     assert not re.search(r'<section id="(?:features|completions|rlhf|quality|scores|sweeps|changes)"', shown)
-    assert [key for key, _ in page["contents"]] == ["verdict", "rlhf", "divergence", "scores", "completions", "changes", "tables", "provenance"]
+    assert [key for key, _ in page["contents"]] == [
+        "verdict",
+        "beside",
+        "rlhf",
+        "divergence",
+        "scores",
+        "completions",
+        "changes",
+        "tables",
+        "provenance",
+    ]
 
 
 # ---- the features ----

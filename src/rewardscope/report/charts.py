@@ -81,17 +81,20 @@ def _mark(look: str, x: float, y: float, label: str) -> str:
     return f'<circle class="mark {look}" cx="{x:.1f}" cy="{y:.1f}" r="5">{title}</circle>'
 
 
-def dots(rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float | None = None, width: float = 430) -> Markup:
+def dots(
+    rows: list[tuple[str, list[Dot]]], axis: str, label: str, start: float | None = None, width: float = 430,
+    alike: Sequence[tuple[str, list[Dot]]] = (),
+) -> Markup:  # fmt: skip
     """A row per name with marks on one axis, whiskers from `low` to `high` where there are any; `start`: a value the axis holds.
 
-    Long names make it wider than `width`.
+    Long names make it wider than `width`. `alike`: rows of other charts, which then have the same axis at the same place.
     """
-    values = [v for _, marks in rows for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
+    values = [v for _, marks in (*rows, *alike) for m in marks for v in (m.x, m.low, m.high) if isfinite(v)]
     values += [start] if start is not None else []
     if not rows or not values:
         return Markup("")
     at = ticks(min(values), max(values))
-    left = min(360, 14 + WIDE * max(len(name) for name, _ in rows))
+    left = min(360, 14 + WIDE * max(len(name) for name, _ in (*rows, *alike)))
     width = max(width, left / 0.55)
     right, height = width - 16, 26 * len(rows) + 10
 

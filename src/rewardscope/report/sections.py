@@ -7,6 +7,7 @@ import pandas as pd
 
 from rewardscope.activations.picks import layer_sums
 from rewardscope.report import charts, verdict
+from rewardscope.report.beside import beside
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.features import held, thing
@@ -20,8 +21,9 @@ from rewardscope.sae.groups import SAME
 
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
-    "verdict": "Verdict", "findings": "Findings", "rlhf": "Tuning", "divergence": "Layers", "quality": "Autoencoders", "features": "Features",
-    "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps", "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
+    "verdict": "Verdict", "findings": "Findings", "beside": "Side by side", "rlhf": "Tuning", "divergence": "Layers",
+    "quality": "Autoencoders", "features": "Features", "scores": "Scores", "completions": "Completions", "sweeps": "Sweeps",
+    "changes": "Changes", "tables": "Tables", "provenance": "Provenance",
 }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ def page(
     moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
         "findings": findings(tables["tables/findings.csv"], twins) if "tables/findings.csv" in tables else [],
+        "beside": beside(groups, tables, completed, rewards, twins, methods),
         "training": run_charts([(name[pair], table) for pair, table in training.items()]),
         "divergence": layer_charts([(name[pair], divergence[pair], layers[pair]) for pair in pairs]),
         "quality": quality(tables["tables/quality.csv"], several or len(pairs) > 1) if "tables/quality.csv" in tables else None,
@@ -59,7 +62,7 @@ def page(
         "tables": [listing(file, table) for file, table in tables.items()],
     }
     present = {
-        "verdict": True, "findings": sections["findings"],
+        "verdict": True, "findings": sections["findings"], "beside": sections["beside"],
         "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
         "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"],
         "tables": tables, "provenance": True,
