@@ -1,5 +1,9 @@
 """What a run says, on a terminal and elsewhere; the time left against sums made by hand."""
 
+import io
+import os
+import pty
+import termios
 import time
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -43,6 +47,29 @@ def test_times_of_earlier_runs_are_found_by_rule(tmp_path):
     assert times.earlier_times(tmp_path / "saes/site/new.tsv", "saes") == expected
     assert times.earlier_times(tmp_path / "saes/site/new.tsv", "x_saes") == {f"x_{rule}": took for rule, took in expected.items()}  # of a module
     assert times.earlier_times(tmp_path / "elsewhere.tsv", "saes") == {}
+
+
+def test_times_of_other_results_folders_are_those_in_it_around_it_and_beside_it(tmp_path):
+    """Of two that have a rule, those of the one that ran last; its own are left out; a folder that is none of these is not looked into."""
+    row = "s\th:m:s\tmax_rss\tmean_load\tcpu_time\n{}\t0:00:10\t1\t100.0\t9\n"
+    for age, (place, rule, seconds) in enumerate(
+        [
+            ("results", "saes", 8.0),
+            ("results", "rlhf", 30.0),
+            ("results/all", "saes", 9.0),
+            ("results/runs", "saes", 7.0),
+            ("far/away", "table1", 1.0),
+        ]
+    ):
+        folder = tmp_path / place / "benchmarks"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{rule}.tsv").write_text(row.format(seconds))
+        os.utime(folder, (age, age))
+    own = tmp_path / "results/all/benchmarks/corpus/reviews.tsv"
+    assert times.earlier_times(own, "corpus", elsewhere=True) == {"saes": [(7.0, 1.0)], "rlhf": [(30.0, 1.0)]}
+    assert times.earlier_times(own, "x_corpus", elsewhere=True) == {"x_saes": [(7.0, 1.0)], "x_rlhf": [(30.0, 1.0)]}
+    assert times.earlier_times(tmp_path / "results/benchmarks/corpus.tsv", "corpus", elsewhere=True) == {"saes": [(7.0, 1.0)]}
+    assert times.earlier_times(own, "corpus") == {"saes": [(9.0, 1.0)]}
 
 
 @pytest.fixture
@@ -94,6 +121,152 @@ def test_the_last_words_of_a_job_on_a_cluster(tmp_path):
     assert terminal.last_words([str(tmp_path / "never.log")]) == []
 
 
+def made(**changed) -> terminal.LogHandler:
+    ours = {"stdout": True, "dryrun": False, "quiet": set(), "verbose": False, "debug_dag": False, "nocolor": False, "show_failed_logs": False}
+    return terminal.LogHandler(common_settings=SimpleNamespace(**ours | {"printshellcmds": False} | changed), settings=None)
+
+
+class Run:
+    """A run that the handler is told of: jobs begin and end, each with a benchmark file below `results/benchmarks`, at a time of ours."""
+
+    def __init__(self, folder, monkeypatch, jobs: dict[str, int]):
+        self.folder, self.now, self.ids = folder, 1e9, {}
+        monkeypatch.setattr(terminal.time, "time", lambda: self.now)
+        self.handler = made()
+        self.handler.start({**jobs, "all": 1})
+
+    def begin(self, rule: str, log: str | None = None) -> None:
+        self.ids[rule] = self.ids.get(rule, 0) + 1
+        file = self.folder / f"results/benchmarks/{rule}/{self.ids[rule]}.tsv"
+        names = {"rule_name": rule, "wildcards": {}, "log": [log] if log else [], "benchmark": str(file), "threads": 1, "local": True}
+        self.handler.job_started(SimpleNamespace(jobid=(rule, self.ids[rule]), **names))
+
+    def end(self, rule: str, seconds: float) -> None:
+        self.now += seconds
+        file = self.folder / f"results/benchmarks/{rule}/{self.ids[rule]}.tsv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"s\th:m:s\tmax_rss\tmean_load\tcpu_time\n{seconds}\t-\t1\t100.0\t9\n")
+        self.handler.job_finished((rule, self.ids[rule]))
+
+    def left(self) -> str:
+        return self.handler.summary().partition("steps, ")[2]
+
+
+def test_a_first_run_has_an_estimate_once_a_rule_s_jobs_have_ended(tmp_path, monkeypatch):
+    """Jobs of 10 and 14 s: two more take 24, one at a time; a table was never timed, and is not taken for nothing."""
+    run = Run(tmp_path, monkeypatch, {"saes": 4})
+    run.begin("saes")
+    assert run.left() == "time left unknown"
+    run.end("saes", 10)
+    run.begin("saes")
+    run.now += 4
+    assert run.left() == "about 26 s left"
+    run.end("saes", 10)
+    assert run.left() == "about 20 s left"
+    run.handler.waiting["table"] = 1
+    assert run.left() == "more than 20 s left"
+
+
+def test_times_of_another_results_folder_are_a_guess(tmp_path, monkeypatch):
+    """Until this run has its own: then they are no longer asked for."""
+    (tmp_path / "results/all/benchmarks").mkdir(parents=True)
+    (tmp_path / "results/all/benchmarks/saes.tsv").write_text("s\tmean_load\n30.0\t100.0\n")
+    run = Run(tmp_path, monkeypatch, {"saes": 3})
+    run.begin("saes")
+    assert run.left() == "perhaps 90 s left"
+    run.end("saes", 10)
+    assert run.left() == "about 20 s left"
+
+
+@pytest.mark.parametrize("after", [9.8, 10.0, 12.0, 600.0])
+def test_nothing_is_left_is_never_said(tmp_path, monkeypatch, after):
+    """A job that takes longer than such jobs took: how much longer is not known."""
+    run = Run(tmp_path, monkeypatch, {"saes": 2})
+    run.begin("saes")
+    run.end("saes", 10)
+    run.begin("saes")
+    run.now += after
+    assert run.left() == ("about 1 s left" if after < 10 else "time left unknown")
+    run.handler.waiting["saes"] = 1
+    assert run.left() == ("about 10 s left" if after < 10 else "more than 10 s left")
+    run.handler.waiting = {"saes": 0, "table": 1}
+    assert run.left() == "time left unknown"
+
+
+def test_a_job_that_takes_longer_is_judged_by_its_own_pace(tmp_path, monkeypatch, log):
+    now = time.time()
+    run = Run(tmp_path, monkeypatch, {"saes": 2})
+    run.now = now
+    (tmp_path / "results/benchmarks").mkdir(parents=True)
+    run.begin("saes")
+    run.end("saes", 10)
+    run.now = now - 40
+    run.begin("saes", log=str(log))
+    run.now = now
+    assert run.left() in ("about 88 s left", "about 89 s left", "about 90 s left")  # 30 updates of 3 s each, less a second
+
+
+class Screen:
+    """A terminal of this size, and what is written to it."""
+
+    def __init__(self, columns: int, lines: int):
+        self.main, side = pty.openpty()
+        termios.tcsetwinsize(side, (lines, columns))
+        self.stream = os.fdopen(side, "w")
+
+    def text(self) -> str:
+        return os.read(self.main, 65536).decode()
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(100, "[#####...............] PPO updates 10 of 40"), (50, "PPO updates 10 of 40"), (12, "  rlhf: PPO")]
+)
+def test_what_is_drawn_fits_the_terminal(tmp_path, monkeypatch, log, columns, shown):
+    """The terminal that is drawn on, whatever standard output is; where it is narrow the bar goes before the words."""
+    monkeypatch.setenv("COLUMNS", "200")
+    now = time.time()
+    run, screen = Run(tmp_path, monkeypatch, {"rlhf": 8}), Screen(columns, 6)
+    run.now = now - 1
+    for _ in range(8):
+        run.begin("rlhf", log=str(log))
+    run.now, run.handler.stream = now, screen.stream
+    run.handler.draw()
+    drawn = screen.text().partition("\x1b[J")[2].rpartition("\x1b[")[0].strip("\r\n").splitlines()
+    assert len(drawn) == 4 and max(map(len, drawn)) < columns and shown in drawn[1] and ("[" in drawn[1]) == (columns == 100)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "colours", "draws"), [("TERM", "xterm", True, True), ("TERM", "dumb", False, False), ("NO_COLOR", "1", False, True)]
+)
+def test_no_color_and_terminals_that_cannot(monkeypatch, variable, value, colours, draws):
+    """NO_COLOR takes colours, not the lines that are drawn; of a terminal that can move no cursor nothing is drawn."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(variable, value)
+    screen = Screen(80, 24)
+    monkeypatch.setattr("sys.stdout", screen.stream)
+    handler = made()
+    assert handler.snakemake.nocolor != colours
+    handler.start({"one": 1, "all": 1})
+    assert handler.drawing == draws
+    handler.close()
+    assert "2 steps: one, all" in screen.text()
+
+
+def test_a_pipe_gets_lines_and_one_whose_reader_has_gone_ends_nothing(tmp_path, monkeypatch, capsys):
+    run = Run(tmp_path, monkeypatch, {"saes": 1})
+    run.begin("saes", log="saes.log")
+    run.end("saes", 3)
+    said = capsys.readouterr().out
+    assert said.endswith("saes: done in 3 s; 1 of 2 steps\n") and "\x1b" not in said and "\r" not in said
+    reader, writer = os.pipe()
+    os.close(reader)
+    run.handler.stream = io.TextIOWrapper(os.fdopen(writer, "wb", buffering=0), write_through=True)
+    monkeypatch.setattr("sys.stderr", run.handler.stream)  # 2>&1 | head
+    with pytest.raises(BrokenPipeError):
+        run.handler.say("a line")
+    run.handler.emit(SimpleNamespace(event=terminal.LogEvent.RUN_INFO, stats={"one": 1, "total": 1}))
+
+
 @pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])
 def test_a_cache_that_cannot_be_written_is_one_line(monkeypatch, tmp_path, variable):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
@@ -106,12 +279,9 @@ def test_a_cache_that_cannot_be_written_is_one_line(monkeypatch, tmp_path, varia
 
 def test_a_job_that_the_kernel_killed_for_memory_is_told_of(monkeypatch, capsys):
     """Its log has no last line: only the control group's count of such kills has grown."""
-    ours = SimpleNamespace(
-        stdout=True, dryrun=False, quiet=set(), verbose=False, debug_dag=False, nocolor=True, show_failed_logs=False, printshellcmds=False
-    )
     kills = [0]
     monkeypatch.setattr(terminal.budget, "killed_for_memory", lambda: kills[0])
-    handler = terminal.LogHandler(common_settings=ours, settings=None)
+    handler = made()
     failed = lambda: handler.job_failed(SimpleNamespace(jobid=1, rule_name="saes", log=[]))
     failed()
     assert "memory" not in capsys.readouterr().out

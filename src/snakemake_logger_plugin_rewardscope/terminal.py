@@ -99,7 +99,7 @@ class LogHandler(LogHandlerBase):
         ours = self.common_settings
         self.stream = sys.stdout if ours.stdout else sys.stderr
         self.plain = ours.dryrun or ours.quiet or ours.verbose or ours.debug_dag
-        self.snakemake = ColorizingTextHandler(nocolor=ours.nocolor, stream=self.stream)
+        self.snakemake = ColorizingTextHandler(nocolor=ours.nocolor or bool(os.environ.get("NO_COLOR")), stream=self.stream)
         self.snakemake.setFormatter(DefaultFormatter(ours.quiet, ours.show_failed_logs))
         self.snakemake.addFilter(DefaultFilter(ours.quiet, ours.debug_dag, ours.verbose, ours.dryrun, ours.printshellcmds))
         self.waiting: dict[str, int] = {}
@@ -107,6 +107,7 @@ class LogHandler(LogHandlerBase):
         self.threads: dict[str, int] = {}
         self.needs: dict[str, set[str]] = {}
         self.earlier: dict[str, list[tuple[float, float]]] | None = None
+        self.elsewhere: dict[str, list[tuple[float, float]]] = {}
         self.took: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self.slots = 1
         self.per_job = False  # the slots are jobs of a cluster, not cores
@@ -147,13 +148,14 @@ class LogHandler(LogHandlerBase):
     def start(self, jobs: dict[str, int]) -> None:
         self.waiting, self.total = dict(jobs), sum(jobs.values())
         self.say(f"{self.total} steps: " + ", ".join(f"{n} {rule}" if n > 1 else rule for rule, n in jobs.items()))
-        if self.stream.isatty():
+        if self.stream.isatty() and os.environ.get("TERM") != "dumb":  # which cannot move its cursor
             self.drawing = True
             threading.Thread(target=self.redraw, daemon=True).start()
 
     def job_started(self, record) -> None:
         if self.earlier is None and record.benchmark:
             self.earlier = earlier_times(record.benchmark, record.rule_name)
+            self.elsewhere = earlier_times(record.benchmark, record.rule_name, elsewhere=True)
         name = " ".join([record.rule_name, *map(str, record.wildcards.values())])
         log = record.log[0] if record.log else None
         self.waiting[record.rule_name] = max(0, self.waiting.get(record.rule_name, 0) - 1)  # a job tried again was counted
@@ -181,27 +183,32 @@ class LogHandler(LogHandlerBase):
             self.say(f"rewardscope: {rule}: the kernel killed a process for want of memory; lower {budget.lowers(rule)}")
 
     def summary(self) -> str:
-        """Steps done and the time left."""
-        times = {**(self.earlier or {}), **self.took}  # this run's own times where there are any
+        """Steps done and the time left: "about" by this results folder's own times, "perhaps" where some are another's, of other settings.
+
+        "more than" where something is left of which nothing is known: a rule that was never timed, a job that takes longer than such jobs took.
+        """
+        timed = {**(self.earlier or {}), **self.took}  # this run's own times where there are any
+        times = {**self.elsewhere, **timed}
         seconds = {rule: sum(s for s, _ in took) / len(took) for rule, took in times.items()}
         busy = {rule: max(1, math.ceil(sum(load for _, load in took) / len(took) - 0.1)) for rule, took in times.items()}
         share = {rule: (1 if self.per_job else self.threads.get(rule) or busy.get(rule, 1)) / self.slots for rule in {*busy, *self.threads}}
-        running = []
-        for job in self.running.values():
+        at_work, running = [job for job in self.running.values() if job.rule != "all"], []
+        for job in at_work:
             elapsed, step = time.time() - job.started, last_step(job.log, job.started)
-            if job.rule in seconds:
-                running.append((job.rule, max(0.0, seconds[job.rule] - elapsed)))
+            if elapsed < seconds.get(job.rule, 0):
+                running.append((job.rule, seconds[job.rule] - elapsed))
             elif step and step.left is not None:
                 running.append((job.rule, step.left))
-        waiting = {rule: n for rule, n in self.waiting.items() if rule != "all"}
+        waiting = {rule: n for rule, n in self.waiting.items() if n and rule != "all"}
         steps = f"{self.done} of {self.total} steps"
-        if not self.running and not any(waiting.values()):
+        if not at_work and not waiting:
             return steps
-        left = time_left(waiting, running, seconds, share, self.needs)
-        if left is None:
+        left, known = time_left(waiting, running, seconds, share, self.needs) or (0.0, False)
+        known = known and len(running) == len(at_work)
+        if left < 0.5 and not known:
             return f"{steps}, time left unknown"
-        known = left[1] and len(running) == len(self.running)
-        return f"{steps}, {'about' if known else 'more than'} {said(left[0])} left"
+        guessed = any(rule not in timed for rule in {*waiting, *(job.rule for job in at_work)} & {*seconds})
+        return f"{steps}, {'more than' if not known else 'perhaps' if guessed else 'about'} {said(max(1.0, left))} left"
 
     def say(self, line: str) -> None:
         """A line of ours that stays."""
@@ -217,15 +224,25 @@ class LogHandler(LogHandlerBase):
 
     def draw(self) -> None:
         """What is at work, below the cursor: a line that a job itself writes lands above it and is kept."""
-        width, height = shutil.get_terminal_size()
+        width, height = self.size()
         lines = [f"{self.summary()}, {said(time.time() - self.began)} so far"]
         for job in self.running.values():
-            step = last_step(job.log, job.started)
-            bar = f"{meter(step.done / step.of)} {step.what} {step.done} of {step.of}{step.more}, " if step else ""
-            lines.append(f"  {job.name}: {bar}{said(time.time() - job.started)}")
-        lines = [plain(line)[: width - 1] for line in lines][: height - 2]
+            step, took = last_step(job.log, job.started), said(time.time() - job.started)
+            told = f"{step.what} {step.done} of {step.of}{step.more}, {took}" if step else took
+            bar = f"{meter(step.done / step.of)} " if step else ""
+            line = f"  {job.name}: {bar}{told}"
+            lines.append(line if len(line) < width else f"  {job.name}: {told}")  # the words before the bar
+        lines = [plain(line)[: width - 1] for line in lines][: max(1, height - 2)]
         self.stream.write("\r\x1b[J\n" + "\n".join(lines) + f"\x1b[{len(lines)}A\r")
         self.stream.flush()
+
+    def size(self) -> tuple[int, int]:
+        """Columns and lines of the terminal that is drawn on: standard output, which `shutil` asks, may be another."""
+        try:
+            width, height = os.get_terminal_size(self.stream.fileno())
+        except (OSError, ValueError):
+            width = height = 0
+        return (width, height) if width and height else shutil.get_terminal_size()
 
     def redraw(self) -> None:
         while not self.stop.wait(0.5):

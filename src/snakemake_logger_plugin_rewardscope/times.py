@@ -35,10 +35,12 @@ def benchmark(file: str | Path) -> tuple[float, float] | None:
         return None
 
 
-def earlier_times(file: str | Path, rule: str) -> dict[str, list[tuple[float, float]]]:
+def earlier_times(file: str | Path, rule: str, elsewhere: bool = False) -> dict[str, list[tuple[float, float]]]:
     """(seconds, CPUs) of each rule's jobs in earlier runs, by the `benchmark:` of one job.
 
     Files are `benchmarks/<rule>.tsv` or `benchmarks/<rule>/**/*.tsv`. Where the workflow is a module its rules have names like `x_<rule>`.
+    `elsewhere`: not those of its own results folder, but of the ones in it, around it and beside it (`results`, `results/all`, ...); of
+    several that have a rule, of the one that ran last.
     """
     file = Path(file)
     for folder in file.parents:
@@ -47,10 +49,18 @@ def earlier_times(file: str | Path, rule: str) -> dict[str, list[tuple[float, fl
             break
     else:
         return {}
+    results, times = folder.parent, {}
+    others = {*results.glob("*/benchmarks"), *results.parent.glob("*/benchmarks"), *results.parent.glob("benchmarks")} - {folder}
+    for one in sorted(others, key=lambda other: other.stat().st_mtime) if elsewhere else [folder]:
+        times |= _by_rule(one, rule.removesuffix(name))
+    return times
+
+
+def _by_rule(folder: Path, prefix: str) -> dict[str, list[tuple[float, float]]]:
     times = defaultdict(list)
-    for other in sorted(folder.rglob("*.tsv")):
-        if took := benchmark(other):
-            times[rule.removesuffix(name) + other.relative_to(folder).parts[0].removesuffix(".tsv")].append(took)
+    for file in sorted(folder.rglob("*.tsv")):
+        if took := benchmark(file):
+            times[prefix + file.relative_to(folder).parts[0].removesuffix(".tsv")].append(took)
     return dict(times)
 
 
