@@ -153,7 +153,7 @@ class Run:
 
 
 def test_a_first_run_has_an_estimate_once_a_rule_s_jobs_have_ended(tmp_path, monkeypatch):
-    """Jobs of 10 and 14 s: two more take 24, one at a time; a table was never timed, and is not taken for nothing."""
+    """Jobs of 10 s, one at a time. A table was never timed, and is not taken for nothing: once a rule has ended twice, for the mean of all, (10 + 4) / 2."""
     run = Run(tmp_path, monkeypatch, {"saes": 4})
     run.begin("saes")
     assert run.left() == "time left unknown"
@@ -161,10 +161,19 @@ def test_a_first_run_has_an_estimate_once_a_rule_s_jobs_have_ended(tmp_path, mon
     run.begin("saes")
     run.now += 4
     assert run.left() == "about 26 s left"
-    run.end("saes", 10)
-    assert run.left() == "about 20 s left"
     run.handler.waiting["table"] = 1
-    assert run.left() == "more than 20 s left"
+    assert run.left() == "more than 26 s left"
+    run.end("saes", 10)
+    assert run.left() == "perhaps 30 s left"
+    run.begin("corpus")
+    run.end("corpus", 4)
+    assert run.left() == "perhaps 27 s left"
+    run.handler.waiting = {"saes": 0, "table": 1}
+    run.begin("table")
+    run.now += 5
+    assert run.left() == "perhaps 2 s left"
+    run.now += 5
+    assert run.left() == "time left unknown"
 
 
 def test_times_of_another_results_folder_are_a_guess(tmp_path, monkeypatch):

@@ -183,15 +183,19 @@ class LogHandler(LogHandlerBase):
             self.say(f"rewardscope: {rule}: the kernel killed a process for want of memory; lower {budget.lowers(rule)}")
 
     def summary(self) -> str:
-        """Steps done and the time left: "about" by this results folder's own times, "perhaps" where some are another's, of other settings.
+        """Steps done and the time left: "about" by this results folder's own times; "perhaps" where some are another's, or a guess.
 
-        "more than" where something is left of which nothing is known: a rule that was never timed, a job that takes longer than such jobs took.
+        A rule that was never timed is guessed at the mean of this run's rules, once one of them has ended twice. "more than" where something
+        is left of which nothing is known: before that, or a job that takes longer than such jobs took.
         """
         timed = {**(self.earlier or {}), **self.took}  # this run's own times where there are any
         times = {**self.elsewhere, **timed}
         seconds = {rule: sum(s for s, _ in took) / len(took) for rule, took in times.items()}
+        if any(len(took) > 1 for took in self.took.values()):
+            typical = sum(seconds[rule] for rule in self.took) / len(self.took)
+            seconds = dict.fromkeys([*self.waiting, *(job.rule for job in self.running.values())], typical) | seconds
         busy = {rule: max(1, math.ceil(sum(load for _, load in took) / len(took) - 0.1)) for rule, took in times.items()}
-        share = {rule: (1 if self.per_job else self.threads.get(rule) or busy.get(rule, 1)) / self.slots for rule in {*busy, *self.threads}}
+        share = {rule: (1 if self.per_job else self.threads.get(rule) or busy.get(rule, 1)) / self.slots for rule in {*seconds, *self.threads}}
         at_work, running = [job for job in self.running.values() if job.rule != "all"], []
         for job in at_work:
             elapsed, step = time.time() - job.started, last_step(job.log, job.started)

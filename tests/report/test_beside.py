@@ -71,7 +71,7 @@ def test_the_interval_of_a_run_is_over_its_prompts():
 def test_without_a_reward_there_is_no_chart_but_a_row():
     made = section({"utility": (LEXICON, [1.0, 1.0]), "audited": (dict.fromkeys(REWARD), [np.nan, np.nan])})
     assert [frame["title"] for frame in made["charts"][0]["frames"]] == ["tiny, utility"] and made["charts"][1]["frames"] == []
-    assert [row["reward"] for row in made["rows"]] == ["utility", "audited"]
+    assert [row["reward"] for row in made["rows"]] == ["utility", "audited"] and [*made["columns"]] == ["method", "runs"]  # no table says more
 
 
 def test_the_largest_finding_beside_its_threshold_and_the_twins():
@@ -95,6 +95,7 @@ def test_the_table_says_what_tables_3_and_4_say():
     assert list(made["rows"][0].values()) == [
         "tiny", "utility", "DPO", 3, "−0.06", "1.23", "+1.29 (1.15 to 1.44)", "+1.08 (0.84 to 1.32)", "+24.8 (13.6 to 36.0)", "",
     ]  # fmt: skip
+    assert "finding" not in made["columns"] and "net" in made["columns"]
     assert made["rows"][1]["method"] == "given" and made["rows"][1]["over_twin"] == ""  # a twin has no twin
 
 

@@ -12,6 +12,10 @@ from rewardscope.report.verdict import counted
 from rewardscope.stats import t_interval
 
 WIDTH = 330  # of a small chart
+COLUMNS = {
+    "method": "tuned by", "runs": "runs", "base": "true reward, base", "rlhf": "tuned",
+    "reward_change": "tuned \N{MINUS SIGN} base (95\N{NO-BREAK SPACE}% interval)", "over_twin": "less the twins'", "net": "utility of promoted words, tuned \N{MINUS SIGN} base, less random rows'", "finding": "largest finding",
+}  # fmt: skip
 Marks = list[tuple[str, list[charts.Dot]]]
 """rows of a dot chart"""
 
@@ -37,12 +41,13 @@ def beside(
         same = [row for other in frames if measure[other] == measure[here] for row in earned[other]]
         reward.append({"title": name, "svg": drawn(earned[here], "mean true reward", same)})
         score.append({"title": name, "svg": drawn(found[here], "score", [row for rows in found.values() for row in rows])})
+    rows = [line(here, groups[here], tables, twins, methods) for group in frames.values() for here in group]
     return {
         "charts": [
             {"title": "Reward of completions, run by run", "frames": [frame for frame in reward if frame["svg"]]},
             {"title": "The largest score of a finding", "frames": [frame for frame in score if frame["svg"]]},
         ],
-        "rows": [line(here, groups[here], tables, twins, methods) for group in frames.values() for here in group],
+        "columns": {key: title for key, title in COLUMNS.items() if any(row[key] for row in rows)}, "rows": rows,
     }  # fmt: skip
 
 
