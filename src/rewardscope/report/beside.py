@@ -14,7 +14,8 @@ from rewardscope.stats import t_interval
 WIDTH = 330  # of a small chart
 COLUMNS = {
     "method": "tuned by", "runs": "runs", "base": "true reward, base", "rlhf": "tuned",
-    "reward_change": "tuned \N{MINUS SIGN} base (95\N{NO-BREAK SPACE}% interval)", "over_twin": "less the twins'", "net": "utility of promoted words, tuned \N{MINUS SIGN} base, less random rows'", "finding": "largest finding",
+    "reward_change": "tuned \N{MINUS SIGN} base (95\N{NO-BREAK SPACE}% interval)", "over_twin": "less the twins'",
+    "net": "utility of promoted words, tuned \N{MINUS SIGN} base, less random rows'", "finding": "largest finding",
 }  # fmt: skip
 Marks = list[tuple[str, list[charts.Dot]]]
 """rows of a dot chart"""
