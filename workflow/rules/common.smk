@@ -12,6 +12,7 @@ from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
 from rewardscope.config.entries import METHODS
+from rewardscope.config.given import FILES as GIVEN_FILES
 from rewardscope.files import sweep
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
