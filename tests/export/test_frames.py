@@ -46,7 +46,7 @@ def test_features_and_their_types(tmp_path):
 
 
 def test_explanations_of_both_explainers(tmp_path):
-    token = {"token": " good", "logit": 1.5}
+    token = {"id": 9, "token": " good", "logit": 1.5}
     lines = [
         {"place": 1, "feature": 7, "activates_on": "Fires on |", "promotes": "", "raised": [token], "lowered": [], "explainer": "tokens",
          "evidence": {"documents": [3], "positions": [2], "values": [0.5], "strongest": 200}},

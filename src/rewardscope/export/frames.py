@@ -25,7 +25,7 @@ Layers = Mapping[str, Mapping[str, int]]
 """pair (`pairs/{model}/{reward}/run{run}`) -> pick -> layer, as `picks.read` gives it"""
 
 TEXT, WHOLE, NUMBER = pa.string(), pa.int64(), pa.float64()
-TOKENS = pa.list_(pa.struct({"token": TEXT, "logit": NUMBER}))
+TOKENS = pa.list_(pa.struct({"id": WHOLE, "token": TEXT, "logit": NUMBER}))
 EVIDENCE = pa.struct({"documents": pa.list_(WHOLE), "positions": pa.list_(WHOLE), "values": pa.list_(NUMBER)})
 _PAIR = {
     "model": (TEXT, "base model, a name under the config's `models`"),
