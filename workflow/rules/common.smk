@@ -7,6 +7,7 @@ import re
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
 from rewardscope.config.entries import METHODS
+from rewardscope.config.given import FILES as GIVEN_FILES
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}
