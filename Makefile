@@ -35,6 +35,7 @@ test-peers: .venv/ready
 	$(BIN)/python benchmarks/extraction.py --peers --documents 40 --rounds 1
 	$(BIN)/python benchmarks/ppo.py --updates 1 --rounds 1
 	$(BIN)/python benchmarks/saelens_form.py
+	$(BIN)/python benchmarks/dictionaries.py --data sae-lens --seeds 1 --threads 1 --recipes batchtopk --peers --rates 0.004
 
 validate validate-quick: .venv/ready
 	$(BIN)/python benchmarks/planted/validate.py $@

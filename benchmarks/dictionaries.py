@@ -12,7 +12,8 @@ that gives it is searched as the workflow does (`sae: {l0: ...}`). Printed per r
 - f1: of each true feature's firing, by that of its assigned row
 - mmcs_top, mmcs_all: how many of the tenth that a dictionary of twice the width matches best are true features, and how many of all
 
-With --peers SAELens' BatchTopK and Matryoshka too, at three learning rates, in an environment of its own.
+With --peers SAELens' BatchTopK and Matryoshka too, at three learning rates, in an environment of its own. With --data sae-lens all of them
+read data of SAELens' own generator (`sae_lens.synthetic`) at the same size and L0: Zipf's frequencies, correlations of low rank, a bias.
 """
 
 import argparse
@@ -40,6 +41,7 @@ D, FEATURES, ACTIVE = 64, 256, 8.0  # of the data: dimensions, directions, mean 
 GROUPS, CORRELATION = 16, 0.4  # of the features that fire together, and the correlation of what their firing is thresholded from
 BATCH, TOKENS, HELD, EPOCHS = 512, 400_000, 20_000, 1
 RATES = (0.0003, 0.001, 0.004)  # Adam's learning rates that SAELens is tried at: its own, and ours
+THEIRS = {"exponent": 0.5, "max_prob": 0.36, "spread": 0.3}  # of SAELens' generator: it then has ACTIVE features a token, with sizes as ours
 TRUE = 0.9  # cosine from which a row is a true feature
 RECIPES = ("paper", "untied", "batchtopk", "matryoshka")
 
@@ -56,6 +58,28 @@ def planted(tokens: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.T
     fires = drive > -torch.special.ndtri(rates)
     sizes = fires * (1 + 0.3 * torch.randn(tokens, FEATURES, generator=rng)).abs()
     return sizes @ directions + 0.02 * torch.randn(tokens, D, generator=rng), sizes, directions
+
+
+def asked(script: str, job: dict, folder: Path) -> None:
+    """Run a script of peers/ in SAELens' environment."""
+    command = [environment("sae-lens"), HERE / "peers" / script, folder, json.dumps(job | {"threads": torch.get_num_threads()})]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"sae-lens:\n{done.stderr[-3000:]}")
+
+
+def theirs(tokens: int) -> tuple[torch.Tensor, ...]:
+    """SAELens' data: activations to train on, held ones, the features' sizes in these, directions; shapes of `planted`."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked("sae_lens_synthetic.py", THEIRS | {"features": FEATURES, "d": D, "tokens": {"x": tokens, "held": HELD}}, Path(folder))
+        stored = load_file(Path(folder) / "data.safetensors")
+    return tuple(stored[name] for name in ("x", "held", "sizes", "directions"))
+
+
+def ours(tokens: int) -> tuple[torch.Tensor, ...]:
+    """The same of `planted`."""
+    (x, _, directions), (held, sizes, _) = planted(tokens, 1), planted(HELD, 2)
+    return x, held, sizes, directions
 
 
 def truth(model: SAE, x: torch.Tensor, sizes: torch.Tensor, directions: torch.Tensor) -> dict[str, float]:
@@ -107,10 +131,7 @@ def peer(kind: str, seed: int, x: torch.Tensor, nested: list[int], learning_rate
     with tempfile.TemporaryDirectory() as folder:
         save_file({"x": x}, Path(folder) / "x.safetensors")
         job = {"kind": kind, "seed": seed, "k": ACTIVE, "width": FEATURES, "nested": nested, "batch": BATCH, "learning_rate": learning_rate}
-        command = [environment("sae-lens"), HERE / "peers/sae_lens_dictionaries.py", folder, json.dumps(job | {"threads": torch.get_num_threads()})]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"sae-lens:\n{done.stderr[-3000:]}")
+        asked("sae_lens_dictionaries.py", job, Path(folder))
         end = load_file(Path(folder) / "end.safetensors")
     return SAE(*(end[name][None] for name in ("w_enc", "b_enc", "w_dec", "b_dec", "threshold")))
 
@@ -120,12 +141,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=TOKENS)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", choices=("ours", "sae-lens"), default="ours", help="whose generator (ours)")
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES)
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="learning rates of SAELens")
     parser.add_argument("--peers", action="store_true", help="SAELens too, in an environment of its own below .peers")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    (x, _, directions), (held, sizes, _) = planted(arguments.tokens, 1), planted(HELD, 2)
-    seeds, rows = list(range(1, arguments.seeds + 1)), []
-    for name, recipe in recipes().items():
+    x, held, sizes, directions = {"ours": ours, "sae-lens": theirs}[arguments.data](arguments.tokens)
+    seeds, rows, library = list(range(1, arguments.seeds + 1)), [], recipes()
+    for name, recipe in ((name, library[name]) for name in arguments.recipes):
         small, metrics = trained(recipe, FEATURES, seeds, x, held)
         large, _ = trained(recipe, 2 * FEATURES, [100 + seed for seed in seeds], x, held)
         consistent = match.consistency([small.w_dec[s].numpy() for s in range(len(seeds))])
@@ -134,16 +158,18 @@ def main() -> None:
             known = truth(from_tensors(small.tensors(s)), held, sizes, directions) | {"pw_mcc": consistent[s], "mmcs_top": top, "mmcs_all": every}
             rows.append({"recipe": name, **known, "fvu": of["fvu"], "l0": of["l0"]})
     if arguments.peers:
-        ours = recipes()
-        for kind, nested in (("batchtopk", []), ("matryoshka", [round(share * FEATURES) for share in ours["matryoshka"]["nested"]])):
-            for rate, seed in product(RATES, seeds):
+        for kind, nested in (("batchtopk", []), ("matryoshka", [round(share * FEATURES) for share in library["matryoshka"]["nested"]])):
+            for rate, seed in product(arguments.rates, seeds):
                 model = peer(kind, seed, x, nested, rate)
                 of = saes.evaluate(model, lambda: iter([held]))[0][0]
                 known = truth(model, held, sizes, directions)
                 rows.append({"recipe": f"SAELens {kind}, learning rate {rate:g}", **known, "fvu": of["fvu"], "l0": of["l0"]})
     table = pd.DataFrame(rows)
     means, low, high = (getattr(table.groupby("recipe", sort=False), of)() for of in ("mean", "min", "max"))
-    print(f"{arguments.tokens} tokens, {FEATURES} features in {D} dimensions, {ACTIVE:g} active; mean over {len(seeds)} seeds (lowest to highest)\n")
+    active = (sizes > 0).float().sum(dim=1).mean().item()
+    print(
+        f"{arguments.tokens} tokens, {FEATURES} features in {D} dimensions, {active:.2f} active; mean over {len(seeds)} seeds (lowest to highest)\n"
+    )
     print("| recipe | " + " | ".join(means) + " |\n|" + "---|" * (1 + len(means.columns)))
     for name in means.index:
         spreads = zip(means.loc[name], low.loc[name], high.loc[name], strict=True)

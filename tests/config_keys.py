@@ -3,6 +3,7 @@
 from rewardscope.config.reference import keys
 
 IN_USE = {"corpora": "reviews", "models": "tiny", "rewards": "utility", "sae_recipes": "paper"}  # by the default pair
+GIVEN = ("theirs", "layer1")  # a recipe with `given` has no other key, so that it is none of those in use
 
 
 def leaves() -> dict[str, dict]:
@@ -17,6 +18,12 @@ def overlay(key: str, value: object, pair: dict) -> dict:
         return {"pairs": [{"model": pair["model"], "name": value, "corpus": pair["corpus"], "rlhf": "tuned"}]}
     if head.startswith("pairs"):
         return {"pairs": [{**pair, rest[0]: value}]}
-    for part in reversed([IN_USE[head] if part == "*" else part for part in rest]):
+    for part in reversed(named(head, rest)):
         value = {part: value}
     return {head: value}
+
+
+def named(library: str, parts: list[str]) -> list[str]:
+    """The parts of a key below its library, an entry's name for each `*`."""
+    names = iter(GIVEN if "given" in parts else [IN_USE.get(library)])
+    return [next(names) if part == "*" else part for part in parts]

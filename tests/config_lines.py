@@ -4,6 +4,8 @@ import re
 
 TWO_PAIRS = "pairs: [{model: tiny, reward: utility, corpus: reviews}, {model: tiny, reward: utility, corpus: %s}]"
 SMALL = "models: {tiny: {pretrain: {layers: 4, context: 64, tokens: 32}}}\n"
+FOLDERS = "sae_recipes: {theirs: {%sgiven: {layer1: {base: [a, b], rlhf: [c, d]}}}}\n"
+GIVEN = FOLDERS % "" + "recipe: theirs\nlayers: [1]\nsae_seeds: 1\nruns: 1\npairs: [{model: tiny, reward: utility, corpus: reviews}]\n"
 
 # (an overlay, the line that it gives without "config: ")
 TYPES = [
@@ -192,6 +194,42 @@ RELATIONS = [
     (
         "sae_recipes: {f: {like: paper, tied: true, frozen_decoder: true}}",
         "sae_recipes.f.frozen_decoder is true; it needs tied: false, as the encoder must still learn",
+    ),
+    (
+        FOLDERS % "tied: true, ",
+        "sae_recipes.theirs has given and tied; what is given is not trained: write given alone, under a name of its own and without like",
+    ),
+    (
+        FOLDERS % "like: untied, ",
+        "sae_recipes.theirs has given and batch_documents; what is given is not trained: write given alone, under a name of its own and without like",
+    ),
+    ("sae_recipes: {theirs: {given: {}}}", "sae_recipes.theirs.given is empty; it must hold layers, such as layer3"),
+    (FOLDERS.replace("layer1", "top1") % "", "sae_recipes.theirs.given.top1 is no layer; its names must be layer0, layer1, ..."),
+    (
+        FOLDERS.replace("[c, d]", "[c, '{d}']") % "",
+        "sae_recipes.theirs.given.layer1.rlhf[1] is '{d}'; it must be text without quotes, braces, <, >, $, ` and control characters",
+    ),
+    (
+        GIVEN.replace("layers: [1]", "layers: []"),
+        "layers is empty, but the dictionaries of recipe theirs are given, each for one layer; it must name these, such as [3]",
+    ),
+    (GIVEN.replace("layers: [1]", "layers: [1, 2]"), "layers names 2, but sae_recipes.theirs.given has no layer2; it must have it"),
+    (
+        GIVEN.replace("sae_seeds: 1", "sae_seeds: 3"),
+        "sae_seeds is 3, but the dictionaries of recipe theirs are given, one of each size; it must be 1",
+    ),
+    (GIVEN.replace("runs: 1", "runs: 2"), "runs is 2, but the dictionaries of recipe theirs are given for one tuned model; it must be 1"),
+    (
+        GIVEN.replace("reviews}]", "reviews}, {model: tiny, reward: utility-placebo, corpus: reviews}]"),
+        "pairs has 2 entries, but the dictionaries of recipe theirs are given for one base and one tuned model; it must have one",
+    ),
+    (
+        GIVEN.replace("sae_seeds: 1", "sae_seeds: 2").replace("recipe: theirs", "controls: [theirs]"),  # those that stand beside are held to it too
+        "sae_seeds is 2, but the dictionaries of recipe theirs are given, one of each size; it must be 1",
+    ),
+    (
+        GIVEN + "targets: [figure4]",
+        "targets has figure4, which trains with changes of recipe theirs, whose dictionaries are given; targets must be without it",
     ),
     ("samples: 3", "samples is 3, but explainer tokens is deterministic; it must be 1"),
     ("layers: [1, 1]", "layers is [1, 1]; its numbers must be distinct"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from config_keys import IN_USE, leaves, overlay
+from config_keys import IN_USE, leaves, named, overlay
 from staleness import DEFAULT, TABLE, TEST_SIZE, changed, entry, merge
 from workflow_runs import SMALL
 
@@ -114,7 +114,7 @@ def _wrong(schema: dict) -> Iterator[tuple[str, object]]:
 def _place(key: str) -> str:
     """The key as the line names it."""
     section, *rest = key.split(".")
-    return ".".join([section.replace("[]", "[0]"), *(IN_USE[section] if part == "*" else part for part in rest)])
+    return ".".join([section.replace("[]", "[0]"), *named(section, rest)])
 
 
 def complaint(overlay: dict) -> str:

@@ -40,6 +40,10 @@ def prepare(folder: Path) -> None:
     (folder / "pairs.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     (folder / "reward.py").write_text("def score(texts):\n    return [0.0] * len(texts)\n")
     (folder / "tuned").mkdir(exist_ok=True)
+    for name, width in (("small", 32), ("large", 64)):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "cfg.json").write_text(json.dumps({"d_in": 32, "d_sae": width}))
+        (folder / name / "sae_weights.safetensors").touch()
 
 
 def check(key: str, served, folder: Path, graph: dict[str, set[str]], at: Path) -> None:

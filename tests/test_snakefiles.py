@@ -125,8 +125,8 @@ def test_lint_has_no_remark(snakefile, served, tmp_path):
     assert run.returncode == 0 and "in a good condition" in run.stdout + run.stderr
 
 
-def test_a_name_that_several_rules_files_use_is_in_common_or_places():
-    shared = {"common.smk", "places.smk"}
+def test_a_name_that_several_rules_files_use_is_in_one_for_all():
+    shared = {"common.smk", "places.smk", "run.smk"}
     texts = {file.name: file.read_text() for file in RULES}
     for name, text in texts.items():
         for constant in re.findall(r"^([A-Z][A-Z_0-9]+) = ", text, re.MULTILINE) if name not in shared else []:

@@ -143,6 +143,12 @@ def test_step4_and_probe_have_the_contract_s_rows(finished):
     assert (probe["fit"] + probe["held"]).unique().tolist() == [len(test)]
 
 
+def test_own_features_of_crosscoders_are_in_words(finished):
+    counts, own = (pd.read_csv(finished / f"results/tables/{name}.csv") for name in ("crosscoder", "crosscoder_features"))
+    assert len(own) == counts["rlhf_alone"].clip(upper=20).sum() and own[["activates_on", "promotes"]].notna().all(axis=None)
+    assert "One dictionary of both models" in (finished / "results/report.html").read_text()
+
+
 def test_every_job_has_a_record_of_what_it_read_and_wrote(finished):
     results = finished / "results"
     records = [json.loads(file.read_text()) for file in (results / "provenance").rglob("*.json") if not file.is_symlink()]

@@ -251,9 +251,9 @@ def test_strongest():
     logits[0, [0, 4, 11]], logits[0, [1, 8, 10]] = 50.0, -50.0  # special, a piece of a word, no token
     logits[1] = -logits[0]
     raised, lowered = strongest(logits, words, 3)
-    top = [{"token": " film", "logit": 9.0}, {"token": "x", "logit": 7.0}, {"token": " the", "logit": 5.0}]
+    top = [{"id": 2, "token": " film", "logit": 9.0}, {"id": 3, "token": "x", "logit": 7.0}, {"id": 5, "token": " the", "logit": 5.0}]
     assert raised[0] == top and lowered[1] == [{**token, "logit": -token["logit"]} for token in top]
-    assert lowered[0][0] == {"token": " good", "logit": 0.0} == raised[1][0]
+    assert lowered[0][0] == {"id": 9, "token": " good", "logit": 0.0} == raised[1][0]
     assert [token["token"] for token in lowered[0][1:]] == [" a", " the"] == [token["token"] for token in raised[1][1:]]
     every, _ = strongest(logits, words, 10_000)
     assert [token["token"] for token in every[0]] == [" film", "x", " the", " a", " good"]
@@ -268,4 +268,4 @@ def test_no_piece_of_a_word_is_quoted():
     assert [len(found) for found in ids.values()] == [1, 1, 1, 2] and ids[" bad"][0] == ids[" ba"][0]
     logits = torch.zeros(1, tiny.VOCABULARY)
     logits[0, ids[" good"][0]], logits[0, ids[" ba"][0]] = 1.0, 2.0
-    assert strongest(logits, vocabulary.whole_words(texts, tokenizer), 1)[0] == [[{"token": " good", "logit": 1.0}]]
+    assert strongest(logits, vocabulary.whole_words(texts, tokenizer), 1)[0] == [[{"id": ids[" good"][0], "token": " good", "logit": 1.0}]]

@@ -46,7 +46,7 @@ def test_features_and_their_types(tmp_path):
 
 
 def test_explanations_of_both_explainers(tmp_path):
-    token = {"token": " good", "logit": 1.5}
+    token = {"id": 9, "token": " good", "logit": 1.5}
     lines = [
         {"place": 1, "feature": 7, "activates_on": "Fires on |", "promotes": "", "raised": [token], "lowered": [], "explainer": "tokens",
          "evidence": {"documents": [3], "positions": [2], "values": [0.5], "strongest": 200}},
@@ -95,8 +95,8 @@ def test_findings_are_the_table_s(tmp_path):
 
 
 def test_the_card_says_what_each_column_is_and_calls_nothing_rlhf():
-    saes = pd.DataFrame({"model": "tiny", "side": ["base", "rlhf", "rlhf"], "recipe": "paper", "width": 32, "fvu": [0.1, 0.2, 0.4], "l0": 3.0,
-                         "dead": 0.0, "path": "pairs/tiny/saes/a"})  # fmt: skip
+    saes = pd.DataFrame({"model": "tiny", "side": ["base", "rlhf", "rlhf"], "recipe": "paper", "width": 32, "given": False, "fvu": [0.1, 0.2, 0.4],
+                         "l0": 3.0, "dead": 0.0, "path": "pairs/tiny/saes/a"})  # fmt: skip
     text = card(saes, {"pairs/tiny/utility/run1": "tuned here on utility", "pairs/tiny/audited/run1": "checkpoint given"}, ["org/tiny"], "mlp")
     header = yaml.safe_load(text.split("---")[1])
     assert header["base_model"] == ["org/tiny"] and header["configs"][0] == {"config_name": "saes", "data_files": "saes.parquet"}
@@ -109,3 +109,17 @@ def test_the_card_says_what_each_column_is_and_calls_nothing_rlhf():
     assert "| tiny | rlhf | paper | 32 | 2 | 0.3 | 3 | 0 |" in body
     assert "rlhf" not in body.replace("`rlhf`", "").replace("| rlhf |", "").lower()
     assert "base_model" not in yaml.safe_load(card(saes, {}, [], "residual").split("---")[1])
+    assert "were trained elsewhere" not in text
+    assert "Those of theirs were trained elsewhere" in card(
+        saes.assign(given=[False, True, True], recipe=["paper", "theirs", "theirs"]), {}, [], "mlp"
+    )
+
+
+def test_an_autoencoder_that_was_given_has_no_penalty(tmp_path):
+    files = []
+    for recipe, cfg in (("paper", {"l1": 0.5, "tied": True}), ("theirs", {"l1": None, "tied": False, "given": "folder"})):
+        files.append(put(tmp_path / PAIR / f"rlhf/saes/{recipe}/top1/width32/seed1/sae.safetensors", ""))
+        put(files[-1].with_name("cfg.json"), json.dumps(cfg))
+        put(files[-1].with_name("metrics.json"), json.dumps({"tokens": 9, "l0": 2.0, "l1": 7.0}))  # whose l1 is the sum of activations
+    ours = frames.saes(tmp_path, files, LAYERS)
+    assert ours["given"].tolist() == [False, True] and ours["l1"].tolist()[0] == 0.5 and ours["l1"].isna().tolist() == [False, True]

@@ -1,5 +1,6 @@
 """Which features are one side's alone: by hand, planted, and where nothing was tuned."""
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -111,3 +112,11 @@ def test_stored_each_side_has_tensors_of_its_own():
     assert (
         scale == 2.0 and torch.equal(again.encode(x), model.encode(x)) and torch.equal(again.decode(again.encode(x)), model.decode(model.encode(x)))
     )
+
+
+def test_own_features_are_the_tuned_side_s_in_the_order_of_latents(monkeypatch):
+    table = pd.DataFrame({"feature": [7, 3, 9, 1, 0, 2], "alone": ["rlhf", "both", "rlhf", "base", "rlhf", None]})
+    assert crosscoder.own(table).tolist() == [7, 9, 0]
+    monkeypatch.setattr(crosscoder, "LISTED", 2)
+    assert crosscoder.own(table).tolist() == [7, 9]
+    assert crosscoder.own(table[table["alone"] != "rlhf"]).tolist() == []

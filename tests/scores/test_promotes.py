@@ -83,15 +83,18 @@ def test_logits_and_log_probabilities_have_the_same_signs():
     torch.testing.assert_close(found, change - change.mean(), atol=1e-5, rtol=1e-4)
 
 
-def line(raised: list[str], lowered: list[str], feature: int = 0) -> dict:
-    both = {"raised": [{"token": t} for t in raised], "lowered": [{"token": t} for t in lowered]}
+A, B, C, D, E = WORDS = torch.arange(5)  # of 6 tokens; 5 is punctuation, and rises most
+
+
+def line(raised: list[int], lowered: list[int], feature: int = 0) -> dict:
+    """Claims by token id; all texts are alike, as nothing goes by them."""
+    both = {"raised": [{"id": int(t), "token": " x"} for t in raised], "lowered": [{"id": int(t), "token": " x"} for t in lowered]}
     return {"place": 1 + feature, "feature": feature, "explainer": "tokens", **both}
 
 
 def test_score_by_hand():
-    ids = {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}  # of 6 tokens; 5 is punctuation, and rises most
     change = torch.tensor([[2.0, 1.0, 0.5, -1.0, -3.0, 9.0]])
-    one = score([line(["a", "c", "d"], ["e", "b"])], [line(["b"], ["d", "e", "a"], 1)], change, ids).iloc[0]
+    one = score([line([A, C, D], [E, B])], [line([B], [D, E, A], 1)], change, WORDS).iloc[0]
     assert (one["feature"], one["other"], one["unparsed"]) == (0, 1, 0)
     assert (one["raised_own"], one["lowered_own"]) == pytest.approx((2 / 3, 1 / 2))
     assert (one["raised_other"], one["lowered_other"]) == pytest.approx((1, 2 / 3))
@@ -102,7 +105,7 @@ def test_score_by_hand():
 
 
 def test_nothing_claimed_is_no_score():
-    one = score([line([], [])], [line(["a"], [])], torch.tensor([[1.0, -1.0]]), {"a": 0, "b": 1}).iloc[0]
+    one = score([line([], [])], [line([A], [])], torch.tensor([[1.0, -1.0]]), WORDS[:2]).iloc[0]
     assert math.isnan(one["raised_own"]) and math.isnan(one["most_lowered_own"]) and one["raised_other"] == 1
 
 
@@ -112,10 +115,9 @@ def test_right_claims_against_wrong_ones():
     tokens = range(2, tiny.VOCABULARY)
     words = pd.DataFrame({"token": tokens, "text": [f" word{token}" for token in tokens]})
     raised, lowered = strongest(models.promoted(model, ROWS), words, 4)
-    ids = dict(zip(words["text"], words["token"], strict=True))
-    said = [line([t["token"] for t in r], [t["token"] for t in w]) for r, w in zip(raised, lowered, strict=True)]
-    wrong = [line([t["token"] for t in w], [t["token"] for t in r]) for r, w in zip(raised, lowered, strict=True)]
-    table = score(said, wrong, changes(model, tiny.LAYERS - 1, "mlp", ROWS, IDS), ids)
+    said = [line([t["id"] for t in r], [t["id"] for t in w]) for r, w in zip(raised, lowered, strict=True)]
+    wrong = [line([t["id"] for t in w], [t["id"] for t in r]) for r, w in zip(raised, lowered, strict=True)]
+    table = score(said, wrong, changes(model, tiny.LAYERS - 1, "mlp", ROWS, IDS), torch.tensor(tokens))
     assert table["raised_own"].mean() > 0.9 and table["lowered_own"].mean() > 0.9
     assert table["raised_other"].mean() < 0.1 and table["most_raised_other"].mean() == 0 < table["most_raised_own"].mean()
 
@@ -154,8 +156,8 @@ def test_from_activations_to_scores(kind, tmp_path):
         assert [t["token"] for t in feature["raised"]] == [f" word{t + 2}" for t in logits.topk(5).indices.tolist()]
         assert [t["token"] for t in feature["lowered"]] == [f" word{t + 2}" for t in logits.topk(5, largest=False).indices.tolist()]
 
-    said = [line(*([t["token"] for t in f[side]] for side in ("raised", "lowered")), f["feature"]) for f in shown]
+    said = [line(*([t["id"] for t in f[side]] for side in ("raised", "lowered")), f["feature"]) for f in shown]
     added = 0.01 * sae.w_dec[0][:8]  # a feature's own share of so small a residual would turn it round
-    table = score(said, said[1:] + said[:1], changes(model, last, "mlp", added, IDS), dict(zip(words["text"], words["token"], strict=True)))
+    table = score(said, said[1:] + said[:1], changes(model, last, "mlp", added, IDS), torch.tensor(tokens))
     assert table["raised_own"].mean() > 0.95 and table["lowered_own"].mean() > 0.95 and table["most_raised_own"].mean() > 0.6
     assert table["raised_other"].mean() < 0.8

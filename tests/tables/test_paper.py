@@ -106,6 +106,14 @@ def test_table2_says_which_coefficients_were_found_for_an_l0():
         table2.rows("tiny", [*found, found[0] | {"l0": 10}], [{"top1": 3}])
 
 
+def test_table2_of_dictionaries_that_were_given():
+    """Nothing of their training is known; a penalty of the config's, which they never saw, is not shown."""
+    found = [{"width": width, "d_model": 128, "tied": tied, "l1": None, "given": "folder"} for width, tied in ((64, True), (256, False))]
+    used = {row["setting"]: (row["used"], row["compared"]) for row in table2.rows("tiny", found, [{"layer3": 3}])}
+    assert used["large"] == ("256", None) and used["training"] == ("elsewhere: the dictionaries were given", None)
+    assert not {"l1", "epochs", "tied"} & set(used)
+
+
 def test_table2_mixes_no_experiments():
     with pytest.raises(ValueError, match="differ in l1:"):
         table2.rows("tiny", [*cfgs(64, 256), {**CFG, "width": 64, "l1": 9.0}], [{"top1": 3}])

@@ -1,18 +1,13 @@
-# Names and paths shared by all rules files, and what a job reads by its wildcards; lists over all pairs are in places.smk.
+# Names and paths shared by all rules files, and what a job reads by its wildcards; lists over all pairs are in places.smk,
+# what is done before and after all jobs in run.smk.
 # A `site` is where a side of a pair keeps its artifacts:
 # pairs/{model}/{reward}/run{run}/{side}, or bases/{model} for a base side that depends on no reward.
-import atexit
 import re
-from pathlib import Path
 
-from rewardscope import checksums
-from rewardscope.errors import plain
-from rewardscope.run import adopt, budget
-from rewardscope.run import lock as run_lock
 from rewardscope.run.code import digest, local_imports
 from rewardscope.config.config import tuned_checkpoint
 from rewardscope.config.entries import METHODS
-from rewardscope.files import sweep
+from rewardscope.config.given import FILES as GIVEN_FILES
 
 PAIRS = {(pair.model, pair.reward): pair for pair in CONFIG.pairs}
 CORPUS_OF = {pair.model: pair.corpus for pair in CONFIG.pairs}
@@ -122,66 +117,6 @@ def divergence_files(wildcards):
 
 def pair_of(wildcards):
     return wildcards.site.rsplit("/", 1)[0]
-
-
-# ---- the run ---------------------------------------------------------------------------------
-UNKNOWN = adopt.watch(lambda: results_folder()) if workflow.is_main_process else set()
-
-
-def begin():
-    """One run at a time in the results folder; on a cluster the run is the main process, not the job's.
-
-    What cannot end well is refused before the first job, and what Snakemake knows nothing of is not overwritten.
-    """
-    if not workflow.is_main_process:
-        return
-    try:
-        if CONFIG.device == "cuda" and workflow.local_exec and budget.cuda_missing():  # on a cluster each job sees for itself
-            raise UserError("config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto")
-        run_lock.hold(results_folder(), *SLURM_RUN)
-        checksums.forget(results_folder())  # what an earlier run has hashed
-        adopt.check_dates(workflow)
-        if workflow.touch:  # `python -m rewardscope adopt`
-            status = adopt.adopt(workflow, Path(results_folder()))
-            run_lock.release()
-            sys.exit(status)
-        if UNKNOWN:
-            raise UserError(f"nothing was run: it would make {len(UNKNOWN)} such results again; adopt them first, or delete them")
-    except UserError as error:
-        run_lock.release()
-        sys.exit(f"rewardscope: {error}")
-    # With a limit of jobs a second each started one has all ready ones looked at once a second, by timers that outlive the run
-    if workflow.local_exec:
-        workflow.scheduler.job_rate_limiter = None
-    if workflow.execution_settings.lock:
-        tell(f"profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default")
-    for reward in dict.fromkeys(yardstick(pair.reward) for pair in CONFIG.pairs):
-        if function := CONFIG.rewards[reward].function:
-            sums = ", ".join(f"{file} {checksums.checksum(file)}" for file in function_files(reward))
-            tell(f"reward {reward} runs the code of {function} (SHA-256: {plain(sums)})")
-    if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
-        tell(f"OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had")
-
-
-def tell(line):
-    """At once, line end and all: the logger's thread writes lines of its own."""
-    sys.stderr.write(f"rewardscope: {line}\n")
-
-
-def end(well):
-    """Only of a run that ended well has Snakemake recorded all that was finished: what it has deleted goes on from its work."""
-    if workflow.is_main_process:
-        if well:
-            sweep(f"{results_folder()}/.work")
-        else:
-            failed = without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
-            atexit.register(without.go_on, failed, sys.argv[1:])  # when this run has let go of everything
-        run_lock.release()
-
-
-def results_folder():
-    """The config's `results`, below the prefix of a module: where the rules' outputs lie."""
-    return os.path.dirname(rules.report.output.report)
 
 
 # ---- corpora and models ----------------------------------------------------------------------

@@ -38,10 +38,12 @@ rule crosscoder:
         base=lambda w: shard_folders(at(f"{site_of(w.pair, 'base')}/activations/{w.pick}")),
         rlhf=shard_folders(at("{pair}/rlhf/activations/{pick}")),
         moments=at("{pair}/rlhf/activations/{pick}.moments.safetensors"),
+        tokens=index_of,
     output:
         sae=f"{JOINT_FOLDER}/crosscoder/sae.safetensors",
         latents=f"{JOINT_FOLDER}/crosscoder/latents.parquet",
         null=f"{JOINT_FOLDER}/crosscoder/null.parquet",
+        fires=f"{JOINT_FOLDER}/crosscoder/fires.parquet",
         metrics=f"{JOINT_FOLDER}/crosscoder/metrics.json",
         checksums=f"{JOINT_FOLDER}/crosscoder/checksums.json",
     log:
@@ -66,15 +68,23 @@ rule crosscoder_table:
     input:
         latents=[crosscoder_file(pair, pick, "latents.parquet") for pair, pick in CROSSCODED],
         null=[crosscoder_file(pair, pick, "null.parquet") for pair, pick in CROSSCODED],
+        fires=[crosscoder_file(pair, pick, "fires.parquet") for pair, pick in CROSSCODED],
         metrics=[crosscoder_file(pair, pick, "metrics.json") for pair, pick in CROSSCODED],
+        sae=[crosscoder_file(pair, pick, "sae.safetensors") for pair, pick in CROSSCODED],
         layers=LAYERS,
+        models=[at(f"{pair}/rlhf/model") for pair, _ in CROSSCODED],
+        beside=[beside_tuned(AS_WILDCARDS[pair]) for pair, _ in CROSSCODED],
+        corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair, _ in CROSSCODED],
+        vocabularies=[vocabulary_of(AS_WILDCARDS[pair]) for pair, _ in CROSSCODED],
     output:
         table=report(at("tables/crosscoder.csv"), "../report/crosscoder.rst", "Tables", labels={"table": "features of one side alone"}),
+        features=report(
+            at("tables/crosscoder_features.csv"), "../report/crosscoder_features.rst", "Tables", labels={"table": "the tuned side's own, in words"}
+        ),
     log:
         at("logs/crosscoder_table.log"),
     benchmark:
         at("benchmarks/crosscoder_table.tsv")
-    localrule: True
     conda:
         "../../envs/torch.yaml"
     params:
@@ -82,6 +92,9 @@ rule crosscoder_table:
         pairs=all_pairs(),
         places=CROSSCODED,
         twins=TWINS,
+        torch_threads=threads_of("other"),
+        tokens=CONFIG.activations.tokens,
+        settings=section(CONFIG.explain),
     script:
         "../scripts/crosscoder_table.py"
 
@@ -147,4 +160,4 @@ rule findings_table:
 
 
 TARGETS["findings"] = [at("tables/findings.csv")]
-TARGETS["crosscoder"] = [at("tables/crosscoder.csv")] if CROSSCODED else []
+TARGETS["crosscoder"] = [at(f"tables/{name}.csv") for name in ("crosscoder", "crosscoder_features")] if CROSSCODED else []

@@ -27,6 +27,19 @@ def recipe_of(wildcards):
     return {**recipe, "l1": l1} | ({"l0": CONFIG.models[model].sae.l0} if l1 is None else {})
 
 
+def recipes_that(are_given):
+    """A pattern of the recipes whose dictionaries are given, or of those that train some."""
+    return "|".join(re.escape(name) for name, recipe in CONFIG.sae_recipes.items() if bool(recipe.given) == are_given) or "(?!)"
+
+
+def given_files(wildcards):
+    """The files of a dictionary that was trained elsewhere."""
+    here = parts(wildcards)
+    sides = dict(CONFIG.sae_recipes[wildcards.recipe].given[wildcards.pick])
+    folder = sides[here["side"]][CONFIG.models[here["model"]].sae.widths.index(int(wildcards.width))]
+    return given([os.path.normpath(os.path.join(folder, file)) for file in GIVEN_FILES])
+
+
 def l1_file(wildcards):
     """The L1 coefficient that was found on the base side, where the config has an L0 in its place."""
     recipe = wildcards.recipe
@@ -189,8 +202,8 @@ CONTROLLED = [place for place in PLACES if first_run(place[0]) == place[0] and p
 
 
 def joint_files(wildcards):
-    """The dictionaries of both sides at every pick, of a pair's first run; of another none."""
-    if wildcards.pair != first_run(wildcards.pair):
+    """The dictionaries of both sides at every pick, of a pair's first run; of another none, nor where the recipe trains none."""
+    if wildcards.pair != first_run(wildcards.pair) or CONFIG.sae_recipes[CONFIG.recipe].given:
         return []
     return [joint_file(wildcards.pair, CONFIG.recipe, pick, f"{kind}.safetensors") for pick in CHOSEN for kind in ("shared", "difference")]
 

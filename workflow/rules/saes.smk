@@ -37,6 +37,8 @@ rule saes:
         training=[f"{SAE_FOLDER}/seed{seed}/training.parquet" for seed in SEEDS],
         metrics=[f"{SAE_FOLDER}/seed{seed}/metrics.json" for seed in SEEDS],
         checksums=[f"{SAE_FOLDER}/seed{seed}/checksums.json" for seed in SEEDS],
+    wildcard_constraints:
+        recipe=recipes_that(are_given=False),
     log:
         at("logs/saes/{site}/{recipe}.{pick}.width{width}.log"),
     benchmark:
@@ -55,6 +57,36 @@ rule saes:
         recipe=recipe_of,
     script:
         "../scripts/saes.py"
+
+
+# The outputs are those of `saes`, so that a recipe that changes from the one to the other is made again.
+rule given_saes:
+    input:
+        files=given_files,
+        shards=shard_folders(at("{site}/activations/{pick}")),
+    output:
+        sae=f"{SAE_FOLDER}/seed1/sae.safetensors",
+        cfg=f"{SAE_FOLDER}/seed1/cfg.json",
+        training=f"{SAE_FOLDER}/seed1/training.parquet",
+        metrics=f"{SAE_FOLDER}/seed1/metrics.json",
+        checksums=f"{SAE_FOLDER}/seed1/checksums.json",
+    wildcard_constraints:
+        recipe=recipes_that(are_given=True),
+    log:
+        at("logs/given_saes/{site}/{recipe}.{pick}.width{width}.log"),
+    benchmark:
+        at("benchmarks/given_saes/{site}/{recipe}.{pick}.width{width}.tsv")
+    priority: CHAIN
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads_of("saes")
+    params:
+        code=code("given_saes"),
+        torch_threads=threads_of("saes"),
+        device=CONFIG.device,
+        side=lambda w: parts(w)["side"],
+    script:
+        "../scripts/given_saes.py"
 
 
 rule nulls:

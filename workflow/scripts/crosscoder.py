@@ -7,6 +7,7 @@ job.start(snakemake)
 import json
 from pathlib import Path
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -15,7 +16,7 @@ from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, whole
 from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.run.budget import need_memory
-from rewardscope.sae import crosscoder, train
+from rewardscope.sae import crosscoder, fire, train
 from rewardscope.seeds import derive
 
 params, files, pair, pick = snakemake.params, snakemake.input, snakemake.wildcards.pair, snakemake.wildcards.pick
@@ -54,9 +55,12 @@ def trained(other, kind):
 
 model, scale, latents, metrics = trained("rlhf", "pair")
 _, _, null, _ = trained("base", "null")
+index = pd.read_parquet(files.tokens, columns=["document", "part", "position"])
+in_order = [lambda _epoch, of=of: shards.buffers(of, "fit", None, device) for of in folders.values()]
+(fires,) = fire.fire([model], [crosscoder.own(latents)], crosscoder.side_by_side(*in_order, scale)(0), index[index["part"] == "fit"])
 with whole(snakemake.output.sae) as file:
     save_file(crosscoder.tensors(model, scale), file)
-for name, table in (("latents", latents), ("null", null)):
+for name, table in (("latents", latents), ("null", null), ("fires", fires)):
     with whole(snakemake.output[name]) as file:
         table.to_parquet(file, index=False)
 with whole(snakemake.output.metrics) as file:

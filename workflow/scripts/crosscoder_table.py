@@ -5,16 +5,37 @@ from rewardscope.run import job
 job.start(snakemake)
 
 import pandas as pd
+from safetensors.torch import load_file
 
 from rewardscope.activations import picks
+from rewardscope.checksums import intact
+from rewardscope.explain import evidence
+from rewardscope.explain import tokens as explanations
 from rewardscope.files import read_json, whole
+from rewardscope.models import models
 from rewardscope.sae import crosscoder
 
 params, files = snakemake.params, snakemake.input
-layers, rows = picks.read(params.pairs, files.layers), []
-for (pair, pick), latents, null, metrics in zip(params.places, files.latents, files.null, files.metrics, strict=True):
+layers, rows, own = picks.read(params.pairs, files.layers), [], []
+names = ["model", "reward", "twin_of", "run", "layer"]
+measures = ["feature", "fires", "relative_norm", "nu_error", "nu_reconstruction"]
+for i, (pair, pick) in enumerate(params.places):
     _, model, reward, run = pair.split("/")
-    names = {"model": model, "reward": reward, "twin_of": params.twins.get(reward), "run": run, "layer": layers[pair][pick]}
-    rows.append(names | crosscoder.counts(pd.read_parquet(latents), pd.read_parquet(null)) | {key: read_json(metrics)[key] for key in ("fvu", "l0")})
+    place = dict(zip(names, (model, reward, params.twins.get(reward), run, layers[pair][pick]), strict=True))
+    latents, null, metrics = pd.read_parquet(files.latents[i]), pd.read_parquet(files.null[i]), read_json(files.metrics[i])
+    rows.append(place | crosscoder.counts(latents, null) | {key: metrics[key] for key in ("fvu", "l0")})
+    features = crosscoder.own(latents)
+    if not len(features):
+        continue
+    documents, words = pd.read_parquet(files.corpora[i], columns=["text", "part"]), pd.read_parquet(files.vocabularies[i])
+    corpus = explanations.Corpus(documents, models.load_tokenizer(files.models[i]), params.tokens)
+    directions = load_file(intact(files.sae[i]))["w_dec_rlhf"][features]
+    tuned = models.load(files.models[i])
+    known = latents.set_index("feature", drop=False)[measures]
+    for feature in evidence.of_rows(features, directions, pd.read_parquet(files.fires[i]), tuned, words, params.settings["promoted"]):
+        line = explanations.explain(corpus=corpus, settings=params.settings, **feature)
+        own.append(place | known.loc[line["feature"]].to_dict() | {key: line[key] for key in ("activates_on", "promotes")})
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)
+with whole(snakemake.output.features) as file:
+    pd.DataFrame(own, columns=[*names, *measures, "activates_on", "promotes"]).astype({"feature": int, "fires": int}).to_csv(file, index=False)

@@ -23,19 +23,21 @@ widths, top_k, min_fires = params.widths, params.features["top_k"], params.featu
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
 moments = load_file(snakemake.input.moments)
-batch = saes.batch_tokens(recipe["batch_documents"], moments)
 held = read_json(snakemake.input.metrics[0])["tokens"]
 
 # As many random rows as there are living features, so that the best of many is compared with the best of as many.
 living = [np.count_nonzero(load_arrays(intact(file))["fires"] >= min_fires) for file in snakemake.input.sae]
 per_width = np.reshape(living, (len(widths), -1)).mean(axis=1).round().astype(int)
 rows = nulls.random_rows(moments, tuple(map(int, per_width)), params.features["null_draws"], top_k, derive(params.seed, "null rows", site, pick))
-trained = nulls.gaussian_pair(
-    moments, widths, recipe, recipe["l1"], batch, top_k, min_fires, held,
-    [derive(params.seed, "null sae", site, pick, width) for width in widths],
-    derive(params.seed, "null data", site, pick),
-    device, work,
-)  # fmt: skip
+tables = [rows]
+if not recipe.get("given"):  # nobody knows how to train like those
+    trained = nulls.gaussian_pair(
+        moments, widths, recipe, recipe["l1"], saes.batch_tokens(recipe["batch_documents"], moments), top_k, min_fires, held,
+        [derive(params.seed, "null sae", site, pick, width) for width in widths],
+        derive(params.seed, "null data", site, pick),
+        device, work,
+    )  # fmt: skip
+    tables.append(trained)
 with whole(snakemake.output.null) as file:
-    pd.concat([rows, trained], ignore_index=True).to_parquet(file, index=False)
+    pd.concat(tables, ignore_index=True).to_parquet(file, index=False)
 finished(work)

@@ -20,8 +20,7 @@ from rewardscope.tables import explained
 
 params, files, here = snakemake.params, snakemake.input, snakemake.wildcards
 layer = read_json(files.layers)[here.pick]
-words = pd.read_parquet(files.vocabulary, columns=["token", "text"])
-ids = dict(zip(words["text"][::-1], words["token"][::-1], strict=True))  # the tokens that an explanation may quote; of equal texts the first
+words = torch.from_numpy(pd.read_parquet(files.vocabulary, columns=["token"])["token"].to_numpy(copy=True))  # that an explanation may quote
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position", "token"])
 fit = set(index.loc[index["part"] == "fit", "document"])
 held = windows.cut(index, params.settings["tokens"])
@@ -41,4 +40,4 @@ for side in ("base", "rlhf"):
             changes = promotes.changes(model, layer, params.at, added[:, None] * rows[features], input_ids)
             others = scores.others(lines, derive(params.seed, "promotes", side, here.pick, seed))
             with whole(snakemake.output[side][file]) as out:
-                promotes.score(lines, others, changes, ids).assign(added=added.numpy()).to_parquet(out, index=False)
+                promotes.score(lines, others, changes, words).assign(added=added.numpy()).to_parquet(out, index=False)

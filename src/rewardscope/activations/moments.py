@@ -10,7 +10,12 @@ from torch import Tensor
 
 
 class Moments:
-    """Mean and covariance of streamed rows, in float64."""
+    """Mean and covariance of streamed rows: sums in float64, of which a batch's products are made in float32.
+
+    What float32 multiplies are differences r = x - c from the batch's mean c, so that rows far from zero keep their digits:
+
+        sum x x^T = sum r r^T + c s^T + (s - n c) c^T        with s = sum x, true of any c
+    """
 
     def __init__(self, d: int, device):
         self.count = self.documents = 0
@@ -19,11 +24,14 @@ class Moments:
 
     def add(self, x: Float[Tensor, "n d"], documents: int) -> None:
         """Rows of so many documents."""
-        x = x.double()
         self.documents += documents
         self.count += len(x)
-        self.sum += x.sum(dim=0)
-        self.products += x.T @ x
+        s = x.sum(dim=0, dtype=torch.float64)
+        c = (s / max(1, len(x))).float()
+        r, c = x.float() - c, c.double()
+        self.sum += s
+        self.products += r.T @ r
+        self.products.addr_(c, s).addr_(s - len(x) * c, c)
 
     def sums(self) -> dict[str, Tensor]:
         """What `total` adds up."""

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
+from rewardscope.config import given
 from rewardscope.config.entries import Corpus, Model, Recipe, Reward, Rlhf, Unrewarded
 from rewardscope.config.inherit import ConfigError, resolve
 from rewardscope.config.sections import (
@@ -117,6 +118,7 @@ class Config(Section):
             elif self.shares_base() and corpora.setdefault(pair.model, pair.corpus) != pair.corpus:
                 why = "layers are pinned" if self.layers else "picks.shared is true"
                 yield f"pairs[{i}].corpus is {pair.corpus}, but model {pair.model} has one corpus when {why}: {corpora[pair.model]}"
+        yield from given.misfits(self)
         yield from self._unmade()
         yield from dict.fromkeys(text for pair in self.pairs for text in self._too_much(pair))  # once, where several pairs ask for it
 
@@ -131,7 +133,7 @@ class Config(Section):
             if target in self.targets and sweep.models and not models & set(sweep.models):
                 yield f"targets has {target}, but sweeps.{key}.models names no model of pairs; it must name one, or be empty for all"
             for model in sorted(models & set(sweep.models or models)) if target in self.targets else ():
-                if not self.l1(model, self.recipe):
+                if not self.l1(model, self.recipe) and not self.sae_recipes[self.recipe].given:
                     key = f"sae_recipes.{self.recipe}.k" if self.sae_recipes[self.recipe].k else f"models.{model}.sae.l0"
                     yield f"targets has {target}, whose sweep begins with an L1 coefficient, and {key} sets none; it must be l1"
 
@@ -174,9 +176,9 @@ class Config(Section):
         return Rlhf(**self.rewards[reward].model_dump(include=set(Rlhf.model_fields)))
 
     def l1(self, model: str, recipe: str) -> float | None:
-        """The L1 coefficient: the recipe's where it has one, else the model's; None where that has an L0 in its place, 0 where the recipe has k."""
+        """The L1 coefficient: the recipe's, else the model's; None where that has an L0 in its place, 0 where the recipe has k or given."""
         own = self.sae_recipes[recipe]
-        return 0.0 if own.k else self.models[model].sae.l1 if own.l1 is None else own.l1
+        return 0.0 if own.k or own.given else self.models[model].sae.l1 if own.l1 is None else own.l1
 
     def shares_base(self) -> bool:
         """Whether the base side of a model is the same for all its pairs, and lies once under `bases/`."""
@@ -202,17 +204,20 @@ def load(raw: Mapping) -> Config:
 
 
 def check_files(config: Config) -> None:
-    """Raise ConfigError where a corpus or checkpoint that a pair needs is not there: now, not after hours of work."""
+    """Raise ConfigError where a corpus, checkpoint or dictionary that a pair needs is not there, or does not fit: now, not after hours of work."""
     cache, results = (Path(os.path.realpath(path)) for path in (config.cache, config.results))  # links and `..` resolved
     if cache.is_relative_to(results):
         raise ConfigError(f"config: cache is {show(config.cache)}, which lies in results ({show(config.results)}); it must lie outside")
     for key, path in _files(config):
         if not Path(path).exists():
             raise ConfigError(f"config: {key} is {show(path)}, which is not there; paths are relative to {Path.cwd()}")
+    for problem in given.problems(config):
+        raise ConfigError(f"config: {problem}")
 
 
 def _files(config: Config) -> Iterator[tuple[str, str]]:
-    """The keys that name a local corpus or checkpoint, and what they name."""
+    """The keys that name a local corpus, checkpoint or dictionary, and what they name."""
+    yield from given.files(config)
     for i, pair in enumerate(config.pairs):
         model = config.models[pair.model]
         if model.path:

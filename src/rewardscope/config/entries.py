@@ -10,6 +10,7 @@ from typing import Annotated, Generic, Literal
 
 from pydantic import Field
 
+from rewardscope.config.given import Given, alone
 from rewardscope.config.types import (
     AtLeast2,
     CorpusName,
@@ -17,6 +18,7 @@ from rewardscope.config.types import (
     Function,
     Hub,
     Lexicon,
+    Library,
     NotNegative,
     NotNegativeNumber,
     Pairs,
@@ -270,21 +272,23 @@ class Unrewarded(Reward):
 
 
 class Recipe(Entry):
-    tied: bool = Field(description="decoder = transpose of the encoder")
-    l1_on: Literal["activations", "weights"] = Field(description="activations (the authors' code) or weights (the paper's text)")
+    given: Library[Given] | None = Field(None, description="layer3, ... -> dictionaries that were trained elsewhere, in place of every other key")
+    tied: bool | None = Field(None, description="decoder = transpose of the encoder")
+    l1_on: Literal["activations", "weights"] | None = Field(None, description="activations (the authors' code) or weights (the paper's text)")
     l1: Positive | None = Field(None, description="L1 coefficient in place of the model's; not read with k")
     k: Positive | None = Field(None, description="BatchTopK: features kept a token, on average over a batch, in place of an L1 penalty")
     nested: tuple[Share, ...] = Field(
         (), strict=False, description="Matryoshka: shares of the width whose first features must reconstruct alone; needs k"
     )
     dead_steps: Whole = Field(100, description="with k: a feature that was kept in none of so many batches learns from the error (auxiliary loss)")
-    epochs: Whole = Field(description="passes over the activations")
-    batch_documents: Whole = Field(description="a batch holds the tokens of this many documents of mean length")
-    learning_rate: Positive = Field(description="Adam's learning rate")
-    frozen_decoder: bool = Field(description="control: random fixed directions")
-    precision: Precision = Field(description="of the numbers that training multiplies; weights, losses and Adam stay float32")
+    epochs: Whole | None = Field(None, description="passes over the activations")
+    batch_documents: Whole | None = Field(None, description="a batch holds the tokens of this many documents of mean length")
+    learning_rate: Positive | None = Field(None, description="Adam's learning rate")
+    frozen_decoder: bool | None = Field(None, description="control: random fixed directions")
+    precision: Precision | None = Field(None, description="of the numbers that training multiplies; weights, losses and Adam stay float32")
 
     def misfits(self) -> Iterator[str]:
+        yield from alone(self)
         if self.frozen_decoder and self.tied:
             yield ".frozen_decoder is true; it needs tied: false, as the encoder must still learn"
         if self.nested and not self.k:
@@ -292,4 +296,5 @@ class Recipe(Entry):
 
     def settings(self) -> dict:
         """The keys that its training reads, but for an L1 coefficient, which the model may set."""
-        return self.model_dump(mode="json", exclude={"l1", *(("l1_on",) if self.k else ("k", "nested", "dead_steps"))})
+        trained = self.model_dump(mode="json", exclude={"given", "l1", *(("l1_on",) if self.k else ("k", "nested", "dead_steps"))})
+        return {"given": True} if self.given else trained

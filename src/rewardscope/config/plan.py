@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rewardscope.config import given
 from rewardscope.config.config import Config
 from rewardscope.config.entries import METHODS
 from rewardscope.config.sections import Pair
@@ -29,9 +30,9 @@ def documents_of(config: Config, corpus: str) -> int | None:
 
 
 def width(config: Config, model: str) -> int:
-    """d_model of a model trained here; of others the small dictionary's size stands for it (equal in the paper)."""
+    """d_model of a model trained here, or what given dictionaries say; of others the small one's size stands for it (equal in the paper)."""
     entry = config.models[model]
-    return entry.pretrain.d_model if entry.pretrain else entry.sae.widths[0]
+    return entry.pretrain.d_model if entry.pretrain else given.d_model(config) or entry.sae.widths[0]
 
 
 def side(config: Config, pair: Pair) -> float | None:

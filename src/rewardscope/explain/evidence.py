@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 from safetensors.torch import load_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from rewardscope.checksums import intact
@@ -24,11 +27,18 @@ def of_seeds(
     for table_file, activations_file, sae_file in zip(features, activations, saes, strict=True):
         ranked = pd.read_parquet(table_file).head(top_k).dropna(subset="place")["small"].to_numpy()
         fires = pd.read_parquet(activations_file)
-        by_feature = dict(tuple(fires[fires["document"].isin(fit)].groupby("feature")))
         sae = load_file(intact(sae_file))
         rows = sae.get("w_dec", sae["w_enc"])[torch.tensor(ranked)]
-        raised, lowered = explanations.strongest(models.promoted(model, rows), words, promoted)
-        yield [
-            {"feature": feature, "fires": by_feature.get(feature, explanations.NEVER), "raised": raised[i], "lowered": lowered[i]}
-            for i, feature in enumerate(ranked.tolist())
-        ]
+        yield of_rows(ranked, rows, fires[fires["document"].isin(fit)], model, words, promoted)
+
+
+def of_rows(
+    features: Int[np.ndarray, "n"], rows: Float[Tensor, "n d_model"], fires: pd.DataFrame, model: PreTrainedModel, words: pd.DataFrame, promoted: int
+) -> list[dict]:
+    """The same of `features` whose directions in the model are `rows`, from their `fires` (feature, document, position, value) on fit documents."""
+    by_feature = dict(tuple(fires.groupby("feature")))
+    raised, lowered = explanations.strongest(models.promoted(model, rows), words, promoted)
+    return [
+        {"feature": feature, "fires": by_feature.get(feature, explanations.NEVER), "raised": raised[i], "lowered": lowered[i]}
+        for i, feature in enumerate(features.tolist())
+    ]

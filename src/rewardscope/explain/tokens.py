@@ -111,14 +111,15 @@ def told(peaks: pd.DataFrame) -> dict[str, list]:
 def strongest(logits: Float[Tensor, "n vocabulary"], words: pd.DataFrame, count: int) -> tuple[list[list[dict]], list[list[dict]]]:
     """For each row of `logits`, the `count` tokens raised and the `count` lowered most among the whole-word tokens `words`.
 
-    `words` as `vocabulary.whole_words` gives them: of a piece of a word nobody could tell which word it raises.
+    `words` as `vocabulary.whole_words` gives them: of a piece of a word nobody could tell which word it raises. A token is its `id`, which
+    is what scores go by; its text, `token`, is the vocabulary's.
     """
-    tokens, pieces = torch.from_numpy(words["token"].to_numpy(copy=True)), words["text"].tolist()
+    tokens, texts = torch.from_numpy(words["token"].to_numpy(copy=True)), words["text"].tolist()
 
     def ends(largest: bool) -> list[list[dict]]:
         values, columns = logits[:, tokens].topk(min(count, len(tokens)), dim=1, largest=largest)
         return [
-            [{"token": pieces[c], "logit": round(v, 4)} for v, c in zip(row, column, strict=True)]
+            [{"id": int(tokens[c]), "token": texts[c], "logit": round(v, 4)} for v, c in zip(row, column, strict=True)]
             for row, column in zip(values.tolist(), columns.tolist(), strict=True)
         ]
 

@@ -28,7 +28,7 @@ Activations are {at}. Special tokens, padding and the first position of a docume
 ## Autoencoders
 
 {count} folders that SAELens (6) reads (`saes.parquet` has their paths): features are ReLU(x W_enc + b_enc) of activations as they are. A tied decoder
-is stored a second time.
+is stored a second time.{given}
 
 ```python
 from sae_lens import SAE
@@ -42,6 +42,8 @@ Medians over places and seeds, on held documents:
 
 ## Tables
 """
+
+_GIVEN = " Those of {} were trained elsewhere and given (`given` in `saes.parquet` and in their `cfg.json`): their makers' licence holds for them."
 
 
 def card(saes: pd.DataFrame, tuned: dict[str, str], hub: list[str], at: str) -> str:
@@ -59,6 +61,7 @@ def card(saes: pd.DataFrame, tuned: dict[str, str], hub: list[str], at: str) -> 
         models=_rows(["pair", "tuned model"], [[pair.removeprefix("pairs/"), how] for pair, how in tuned.items()]),
         at={"mlp": "what a block's MLP adds to the residual stream", "residual": "the residual stream behind a block"}[at],
         count=len(saes),
+        given=_GIVEN.format(", ".join(given)) if (given := saes.loc[saes["given"], "recipe"].unique().tolist()) else "",
         example=saes["path"].iloc[0],
         quality=_rows(list(medians), [[f"{v:.3g}" if isinstance(v, float) else v for v in row] for row in medians.to_numpy(dtype=object).tolist()]),
     )

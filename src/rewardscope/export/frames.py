@@ -25,7 +25,7 @@ Layers = Mapping[str, Mapping[str, int]]
 """pair (`pairs/{model}/{reward}/run{run}`) -> pick -> layer, as `picks.read` gives it"""
 
 TEXT, WHOLE, NUMBER = pa.string(), pa.int64(), pa.float64()
-TOKENS = pa.list_(pa.struct({"token": TEXT, "logit": NUMBER}))
+TOKENS = pa.list_(pa.struct({"id": WHOLE, "token": TEXT, "logit": NUMBER}))
 EVIDENCE = pa.struct({"documents": pa.list_(WHOLE), "positions": pa.list_(WHOLE), "values": pa.list_(NUMBER)})
 _PAIR = {
     "model": (TEXT, "base model, a name under the config's `models`"),
@@ -37,7 +37,7 @@ _PAIR = {
 _PLACES = _PAIR | {
     "run": (WHOLE, "tuning run (its seed); none of a base side that pairs share"),
     "side": (TEXT, "`base`, or `rlhf`: the tuned model, however it was tuned"),
-    "recipe": (TEXT, "how the autoencoder was trained, a name under `sae_recipes`"),
+    "recipe": (TEXT, "how the autoencoder was trained, or that it was given: a name under `sae_recipes`"),
     "pick": (TEXT, "how the layer was chosen: `top1` the most divergent, `low1` the nearest the input, `layer3` itself"),
     "layer": (WHOLE, "the layer, from 0"),
 }
@@ -46,7 +46,8 @@ TABLES = {  # table -> column -> type, meaning
     "saes": _PLACES | {
         "width": (WHOLE, "features of the autoencoder"), **_SEED,
         "tied": (pa.bool_(), "whether the decoder is the transposed encoder"),
-        "l1": (NUMBER, "coefficient of the sparsity penalty"),
+        "l1": (NUMBER, "coefficient of the sparsity penalty; none of one that was given"),
+        "given": (pa.bool_(), "whether it was trained elsewhere and given"),
         "tokens": (WHOLE, "held tokens that the following are measured on"),
         "mse": (NUMBER, "mean over tokens and d_model of the squared error"),
         "fvu": (NUMBER, "fraction of variance unexplained"),
@@ -106,7 +107,12 @@ def saes(results: Path, files: Iterable[Path], layers: Layers) -> pd.DataFrame:
     rows = []
     for file in files:
         cfg, metrics = read_json(file.parent / "cfg.json"), read_json(file.parent / "metrics.json")
-        rows.append(cfg | metrics | {"l1": cfg["l1"], "path": str(file.parent.relative_to(results))} | names("saes", results, file, layers))
+        rows.append(
+            cfg
+            | metrics
+            | {"l1": cfg["l1"], "given": "given" in cfg, "path": str(file.parent.relative_to(results))}
+            | names("saes", results, file, layers)
+        )
     return typed(pd.DataFrame(rows), "saes")
 
 

@@ -122,6 +122,33 @@ def from_saelens(cfg: dict, tensors: dict[str, Tensor], place: str | Path) -> SA
     return SAE(rows, b_enc[None], decoder, b_dec[None], threshold[0][None] if threshold else None)
 
 
+def from_elsewhere(folder: str | Path, width: int, d: int) -> SAE:
+    """SAELens' autoencoder in a folder, of `width` features on activations of width `d`, with decoder rows of unit norm, as ours have.
+
+    Raises UserError where its arithmetic or its sizes are others, or where a weight is no finite number.
+    """
+    folder = Path(folder)
+    sae = from_saelens(_json(folder / CFG), _tensors(folder / SAELENS), folder)
+    if (size := tuple(sae.w_enc.shape[1:])) != (width, d):
+        raise UserError(f"{folder}: has {size[0]} features of activations of width {size[1]}; here they must be {width} and {d}")
+    if not all(tensor.isfinite().all() for tensor in (*sae.parameters(), *([] if sae.threshold is None else [sae.threshold]))):
+        raise UserError(f"{folder}: holds weights that are no finite numbers; copy or make it again")
+    return unit(sae)
+
+
+def unit(sae: SAE) -> SAE:
+    """The same autoencoder with decoder rows of unit norm, up to 1e-3: features times the norms, the same reconstructions. A zero row stays one.
+
+    SAELens' `fold_W_dec_norm`: f |d_i| (d_i / |d_i|) = f d_i, and ReLU and thresholds scale with it.
+    """
+    norms = sae.w_dec.norm(dim=-1)
+    if torch.allclose(norms, torch.ones_like(norms), atol=1e-3):
+        return sae
+    norms = torch.where(norms > 0, norms, 1.0)
+    threshold = None if sae.threshold is None else sae.threshold * norms
+    return SAE(sae.w_enc * norms[..., None], sae.b_enc * norms, sae.w_dec / norms[..., None], sae.b_dec, threshold)
+
+
 def unscaled(sae: SAE, scale: float) -> SAE:
     """An autoencoder of `scale` times the activations as one of the activations themselves: the same features, x_hat in their own units."""
     if scale == 1:

@@ -10,6 +10,7 @@ from rewardscope.report import charts, verdict
 from rewardscope.report.beside import beside
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
+from rewardscope.report.crosscoder import crosscoders
 from rewardscope.report.features import held, thing
 from rewardscope.report.findings import findings
 from rewardscope.report.phrases import signs, told
@@ -19,6 +20,7 @@ from rewardscope.report.tables import listing, pictured
 from rewardscope.run.lineage import Chain
 from rewardscope.sae.groups import SAME
 
+CROSSCODED = ("tables/crosscoder.csv", "tables/crosscoder_features.csv")
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
     "verdict": "Verdict", "findings": "Findings", "beside": "Side by side", "rlhf": "Tuning", "divergence": "Layers",
@@ -59,12 +61,14 @@ def page(
         "pictures": [pictured(file) for file in pictures],
         "step4": step4(tables["tables/step4.csv"], several) if "tables/step4.csv" in tables else [],
         "opinions": opinions(tables["tables/section6.1.csv"], several) if "tables/section6.1.csv" in tables else [],
+        "crosscoders": crosscoders(*(tables[file] for file in CROSSCODED), several) if CROSSCODED[0] in tables else [],
         "tables": [listing(file, table) for file, table in tables.items()],
     }
     present = {
         "verdict": True, "findings": sections["findings"], "beside": sections["beside"],
         "rlhf": sections["training"], "divergence": True, "quality": sections["quality"], "features": features,
-        "scores": sections["scores"], "completions": completed, "sweeps": pictures, "changes": sections["step4"] or sections["opinions"],
+        "scores": sections["scores"], "completions": completed, "sweeps": pictures,
+        "changes": sections["step4"] or sections["crosscoders"] or sections["opinions"],
         "tables": tables, "provenance": True,
     }  # fmt: skip
     models = sorted({model for model, _ in groups})

@@ -17,7 +17,8 @@ TITLES = {
     "quality": "Autoencoders: reconstruction, sparsity, MMCS and its nulls", "probe": "Probe: the reward read off the features",
     "perplexity": "The base model's perplexity beside a trigram model's", "metrics": "Accuracy of a reward classifier",
     "findings": "Findings: contexts, what the tuned model says there, and what other contexts give",
-    "crosscoder": "Crosscoder: features of one side alone", "dictionaries": "Autoencoders of several recipes",
+    "crosscoder": "Crosscoder: features of one side alone", "crosscoder_features": "Crosscoder: the tuned side's own features, in words",
+    "dictionaries": "Autoencoders of several recipes",
     "scores": "Scores of the explanations on held documents",
 }  # fmt: skip
 PICTURES = {

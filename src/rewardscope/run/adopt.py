@@ -61,7 +61,7 @@ def check_dates(workflow) -> None:
 
 
 def command(options: list[str]) -> int:
-    """`python -m rewardscope adopt`: Snakemake with the user's options, which plans and then calls `adopt` (`begin` in common.smk)."""
+    """`python -m rewardscope adopt`: Snakemake with the user's options, which plans and then calls `adopt` (`begin` in run.smk)."""
     flags = ["--touch", "--forceall", "--rerun-incomplete", "--quiet", "all"]
     return subprocess.run([sys.executable, "-m", "snakemake", *options, *flags], check=False).returncode
 

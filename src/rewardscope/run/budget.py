@@ -100,6 +100,7 @@ LOWERS = {
     "completions": "completions.documents or new",
     "activations": "activations.batch_tokens or shard_tokens",
     "saes": "sae_seeds, models.<name>.sae.widths, sae_recipes.<name>.batch_documents or activations.shard_tokens",
+    "given_saes": "activations.shard_tokens, or give smaller dictionaries",
     "nulls": "models.<name>.sae.widths or features.null_draws",
     "sweeps": "sweeps.seeds, models.<name>.sae.widths or activations.shard_tokens",
     "report": "report.features",

@@ -9,9 +9,10 @@ the same.
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rewardscope.sae.model import SAE
@@ -19,6 +20,7 @@ from rewardscope.sae.train import EVALUATED, Source
 
 ALONE = 0.9  # relative norm from which a decoder is one side's
 ERROR, RECONSTRUCTION = 0.2, 0.5  # nu below which the base has nothing of it
+LISTED = 20  # features of a crosscoder that are shown in words
 
 
 def side_by_side(base: Source, tuned: Source, scale: float) -> Source:
@@ -96,6 +98,11 @@ def latents(sae: SAE, rows: Callable[[], Iterator[Float[Tensor, "n 2d"]]], min_f
     table["alone"] = table["alone"].where(table["fires"] >= min_fires)
     order = table["relative_norm"].where(table["fires"] >= min_fires).sort_values(ascending=False, kind="stable", na_position="last").index
     return table.loc[order].reset_index(drop=True)
+
+
+def own(table: pd.DataFrame) -> Int[np.ndarray, "n"]:
+    """The features that `latents` calls the tuned side's alone, at most LISTED, the largest relative norm first."""
+    return table.loc[table["alone"] == "rlhf", "feature"].head(LISTED).to_numpy()
 
 
 def counts(table: pd.DataFrame, null: pd.DataFrame) -> dict[str, int]:

@@ -34,19 +34,19 @@ def changes(model, layer: int, at: str, directions: Float[Tensor, "n d_model"], 
     return torch.stack(rows) if rows else torch.empty(0, before.shape[-1])
 
 
-def score(lines: list[dict], others: list[dict], changes: Float[Tensor, "n vocabulary"], ids: dict[str, int]) -> pd.DataFrame:
+def score(lines: list[dict], others: list[dict], changes: Float[Tensor, "n vocabulary"], every: Int[Tensor, "m"]) -> pd.DataFrame:
     """A row per explanation: which share of the tokens that it claims to be `raised` (`lowered`) are so.
 
     `raised`: the share that rise above the mean of all tokens, as a sign. `most_raised`: the share that are among as many of
-    the tokens of `ids` (by their text; the whole-word tokens) that rise most. `changes`: of each explanation's feature, mean removed. Baselines:
-    the claims of another explanation (`*_other`), and of none (`*_empty`): any token of `ids`. nan where nothing is claimed.
+    the tokens `every` (the whole-word ones, which may be claimed) that rise most. `changes`: of each explanation's feature, mean removed. Baselines:
+    the claims of another explanation (`*_other`), and of none (`*_empty`): any of `every`. nan where nothing is claimed.
     """
-    every, rows = torch.tensor(sorted(ids.values())), []
+    rows = []
     for line, other, change in zip(lines, others, changes, strict=True):
         row = {**about(line, other), "unparsed": 0, "cost": 0.0}  # claims are stored as tokens, and nobody is asked
         for measure, sign in (("raised", 1), ("lowered", -1)):
             risen = sign * change
-            claims = {"own": _claimed(line[measure], ids), "other": _claimed(other[measure], ids), "empty": every}
+            claims = {"own": _claimed(line[measure]), "other": _claimed(other[measure]), "empty": every}
             for name, tokens in claims.items():
                 row[f"{measure}_{name}"] = (risen[tokens] > 0).double().mean().item()
                 count = len(claims["own" if name == "empty" else name])
@@ -56,8 +56,8 @@ def score(lines: list[dict], others: list[dict], changes: Float[Tensor, "n vocab
     return told(rows)
 
 
-def _claimed(tokens: list[dict], ids: dict[str, int]) -> Tensor:
-    return torch.tensor([ids[token["token"]] for token in tokens], dtype=torch.long)
+def _claimed(tokens: list[dict]) -> Int[Tensor, "c"]:
+    return torch.tensor([token["id"] for token in tokens], dtype=torch.long)
 
 
 def means(fires: pd.DataFrame, features: Iterable[int]) -> Float[Tensor, "n"]:
