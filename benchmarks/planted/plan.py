@@ -1,7 +1,7 @@
 """Writes the overlays of the planted benchmark, config/validate.yaml and the like, from the kinds: `python benchmarks/planted/plan.py`.
 
-A kind is tuned on twice, at a KL coefficient of 0.25 and, gentler, of 0.5. Twins, at the default 0.1 and so rather further from the base: noise in
-three spreads, words of the lexicon's values that mean nothing, 0, and base models that differ in their seed alone.
+A kind is tuned on twice, until the KL is above 7 nats a response and, gentler, above 4; twins until 7: noise in three spreads, words of the
+lexicon's values that mean nothing, 0, and base models that differ in their seed alone.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from kinds import kinds
 ROOT = Path(__file__).parents[2]
 LAYER, RECIPE = 3, "paper"
 FOLDER = "benchmarks/planted"
-STRONG, WEAK = 0.25, 0.5  # KL coefficients
+KL, STRONG, WEAK = 0.02, 7.0, 4.0  # the KL coefficient; nats a response above which the tuning ends
 BASE_SEEDS = 100  # base-1 has seed 101, and so on
 WORDS, ZEROS, BASES = 15, 9, 6
 NOISE = [f"noise_{number:02d}" for number in range(1, 31)]
@@ -27,6 +27,7 @@ runs: 1
 sae_seeds: 1
 crosscoder:     # none: the plan has no hypothesis on it
 targets: [findings]
+rlhf: {{kl: {kl}, stop_kl: {strong}}}
 """
 BASES_HEAD = """\
 # Base models that differ from `tiny` in their seed alone: twins of config/{name}.yaml, which names their folders. Made by `python
@@ -57,10 +58,10 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
     """An overlay with these kinds (name -> set) and twins."""
     rewards, pairs = [], []
     for kind, of in chosen.items():
-        rewards.append(f'  {kind}: {{function: "{FOLDER}/{of}.py:{kind}", kl: {STRONG}}}')
+        rewards.append(f'  {kind}: {{function: "{FOLDER}/{of}.py:{kind}"}}')
         pairs.append(f"  - {{model: tiny, reward: {kind}, corpus: reviews}}")
         if weak:
-            rewards.append(f"  {kind}-weak: {{like: {kind}, kl: {WEAK}}}")
+            rewards.append(f"  {kind}-weak: {{like: {kind}, stop_kl: {WEAK}}}")
             pairs.append(f"  - {{model: tiny, reward: {kind}-weak, corpus: reviews}}")
     for twin, entry in twins.items():
         if entry:
@@ -68,7 +69,7 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
             pairs.append(f"  - {{model: tiny, reward: {twin}, corpus: reviews}}")
         else:
             pairs.append(f"  - {{model: tiny, name: {twin}, corpus: reviews, rlhf: results/{name}/models/{twin}/model}}")
-    return "\n".join([HEAD.format(title=title, command=command, name=name, layer=LAYER) + "rewards:", *rewards, "pairs:", *pairs, ""])
+    return "\n".join([HEAD.format(title=title, command=command, name=name, layer=LAYER, kl=KL, strong=STRONG) + "rewards:", *rewards, "pairs:", *pairs, ""])
 
 
 def bases(name: str, count: int) -> str:

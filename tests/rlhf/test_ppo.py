@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
+from rewardscope import states
 from rewardscope.errors import UserError
 from rewardscope.models import models
 from rewardscope.rlhf import ppo
@@ -361,6 +362,21 @@ def test_a_run_that_diverges(tmp_path):
     assert rows["update"].tolist() == list(range(1, int(found[1]) + 1)) and len(rows) > 1
     assert abs(rows["kl"].iloc[-1]) > 0.5 >= rows["kl"].iloc[:-1].abs().max()
     assert float(found[2]) == pytest.approx(rows["kl"].iloc[-1], rel=0.01)
+
+
+def test_a_run_ends_where_its_kl_is_far_enough(tmp_path):
+    """The first rows of the run that goes on, and so many steps of Adam; started again it has nothing left to do."""
+    far = {"updates": 6, "segment": 4, "learning_rate": 0.02, "kl": 0.0}
+    kl = train(tmp_path / "whole", **far)[1]
+    limit = kl["kl"].iloc[:2].max()
+    last = int((kl["kl"] > limit).to_numpy().argmax()) + 1
+    assert 2 < last < 6
+    ended = train(tmp_path / "ended", stop_kl=limit, **far)
+    pd.testing.assert_frame_equal(ended[1], kl.iloc[:last])
+    state = states.latest(tmp_path / "ended")
+    steps = {int(value) for name, value in load_file(state.tensors).items() if name.endswith(".step")}
+    assert state.facts["done"] == last and steps == {last * SETTINGS["ppo_epochs"] * SETTINGS["batch"] // SETTINGS["minibatch"]}
+    assert same(train(tmp_path / "ended", stop_kl=limit, **far), ended)
 
 
 def test_a_run_with_a_broken_reward(tmp_path):

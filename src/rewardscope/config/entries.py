@@ -153,7 +153,7 @@ class Lora(Section):
 
 
 METHODS = {"ppo": "PPO", "dpo": "DPO", "grpo": "GRPO", "rloo": "RLOO"}
-OWN_KEYS = {"ppo": ("ppo_epochs", "kl", "kl_target", "kl_horizon"), "dpo": ("dpo",), "grpo": ("grpo",), "rloo": ("rloo",)}
+OWN_KEYS = {"ppo": ("ppo_epochs", "kl", "kl_target", "kl_horizon", "stop_kl"), "dpo": ("dpo",), "grpo": ("grpo",), "rloo": ("rloo",)}
 OWNER = {key: method for method, keys in OWN_KEYS.items() for key in keys}
 
 
@@ -177,6 +177,7 @@ class Rlhf(Section):
     kl: NotNegativeNumber = Field(description="ppo: initial KL coefficient (Table 1: 0.5)")
     kl_target: Positive = Field(description="ppo: adaptive controller: target of the summed KL, nats per response")
     kl_horizon: Whole = Field(description="ppo: the controller's horizon, episodes")
+    stop_kl: Positive | None = Field(None, description="ppo: the last update is the first one whose KL is above this, nats a response; empty: all updates")
     dpo: Dpo = Field(description="keys of method dpo")
     grpo: Grouped = Field(description="keys of method grpo")
     rloo: Grouped = Field(description="keys of method rloo")

@@ -92,8 +92,17 @@ def clip_before_step(optimizer: torch.optim.Optimizer, max_norm: float) -> None:
     optimizer.register_step_pre_hook(clip)
 
 
+class _Reached(Exception):
+    """The policy is as far from the base model as it may go: TRL's PPO reads no callback's wish to stop."""
+
+
+def reached(rows: list[dict], settings: dict) -> bool:
+    """Whether the KL of the last update is above `stop_kl`, where that is given."""
+    return bool(rows) and rows[-1]["kl"] > settings.get("stop_kl", math.inf)
+
+
 class _Watch(TrainerCallback):
-    """Keeps a row per update, adapts the KL coefficient, stops a run that diverges."""
+    """Keeps a row per update, adapts the KL coefficient, ends a run that is far enough, stops one that diverges."""
 
     def __init__(self, settings: dict, done: int, rows: list[dict], work: Path, judge: RewardModule):
         self.settings, self.done, self.rows, self.work, self.judge = settings, done, rows, work, judge
@@ -116,6 +125,8 @@ class _Watch(TrainerCallback):
         figures = " ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "update")
         log.info("PPO updates: %d of %d: %s", row["update"], self.settings["updates"], figures)
         diverged(row, self.settings, self.rows, self.work)
+        if reached(self.rows, self.settings):
+            raise _Reached
         args.kl_coef = adapted_kl(args.kl_coef, row["kl"], args.batch_size, self.settings["kl_target"], self.settings["kl_horizon"])
 
 
@@ -182,7 +193,7 @@ def train(
     `prompts_seed` draws the prompts, `seed` all else: a reward and its twins have the former in common.
 
     Returns the policy and a row per update: reward (signed, as the reward function gives it), KL (nats a
-    response), the KL coefficient, entropy, losses. Raises UserError where the run diverges, its log left in `work`.
+    response), the KL coefficient, entropy, losses; fewer rows where `stop_kl` was reached. Raises UserError where the run diverges, its log left in `work`.
     """
     tokenizer = models.load_tokenizer(folder)
     tokenizer.padding_side = "left"
@@ -192,7 +203,7 @@ def train(
     cut = prompts(texts, tokenizer, updates * batch, settings, prompts_seed)
     work.mkdir(parents=True, exist_ok=True)
     state = states.latest(work)
-    while state is None or state.facts["done"] < updates:
+    while state is None or (state.facts["done"] < updates and not reached(state.facts["rows"], settings)):
         done = state.facts["done"] if state else 0
         segment = range(done, min(updates, done + settings["segment"]))
         rows = cut[segment.start * batch : segment.stop * batch]
@@ -248,9 +259,11 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
         gc.freeze()  # TRL collects garbage twice an update: a third of the time on a small model, over modules
         try:
             trainer.train()
+        except _Reached:
+            log.info("PPO ends: the KL is above %g", settings["stop_kl"])
         finally:
             gc.unfreeze()
-    return states.save(work, done + updates, {**named, **states.of(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
+    return states.save(work, rows[-1]["update"], {**named, **states.of(optimizer)}, rows=rows, kl=trainer.args.kl_coef)
 
 
 def _arguments(settings: dict, updates: int, kl: float, seed: int, scratch: str, device: torch.device, ends: bool) -> PPOConfig:
