@@ -69,7 +69,8 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
             pairs.append(f"  - {{model: tiny, reward: {twin}, corpus: reviews}}")
         else:
             pairs.append(f"  - {{model: tiny, name: {twin}, corpus: reviews, rlhf: results/{name}/models/{twin}/model}}")
-    return "\n".join([HEAD.format(title=title, command=command, name=name, layer=LAYER, kl=KL, strong=STRONG) + "rewards:", *rewards, "pairs:", *pairs, ""])
+    head = HEAD.format(title=title, command=command, name=name, layer=LAYER, kl=KL, strong=STRONG)
+    return "\n".join([head + "rewards:", *rewards, "pairs:", *pairs, ""])
 
 
 def bases(name: str, count: int) -> str:
@@ -84,6 +85,7 @@ def real() -> str:
     del overlay["picks"]
     overlay |= {"layers": [5], "sae_seeds": 1, "targets": ["findings"]}
     overlay["rewards"] = {kind: {"function": f"{FOLDER}/{of}.py:{kind}"} for kind, of in REAL.items()}
+    overlay["rlhf"] = {**overlay.get("rlhf", {}), "kl": KL, "stop_kl": STRONG}
     overlay["pairs"] = [{"model": "reviewer", "reward": kind, "corpus": "imdb"} for kind in REAL]
     return REAL_HEAD + yaml.safe_dump(overlay, sort_keys=False, default_flow_style=None, width=120)
 

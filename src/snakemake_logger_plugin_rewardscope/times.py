@@ -51,6 +51,7 @@ def earlier_times(file: str | Path, rule: str, elsewhere: bool = False) -> dict[
         return {}
     results, times = folder.parent, {}
     others = {*results.glob("*/benchmarks"), *results.parent.glob("*/benchmarks"), *results.parent.glob("benchmarks")} - {folder}
+    others = [one for one in others if one.is_dir()]  # no dangling link
     for one in sorted(others, key=lambda other: other.stat().st_mtime) if elsewhere else [folder]:
         times |= _by_rule(one, rule.removesuffix(name))
     return times

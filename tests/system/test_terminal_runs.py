@@ -115,7 +115,7 @@ def test_a_terminal_keeps_what_was_said_and_clears_what_was_drawn(toy):
         (toy / file).unlink(missing_ok=True)
     main, side = pty.openpty()
     command = [*COMMAND, "--cores", "2", "--keep-going", "--config", "bad=1"]
-    size = {"COLUMNS": "100", "LINES": "24"}
+    size = {"COLUMNS": "100", "LINES": "24", "TERM": "xterm"}
     with subprocess.Popen(command, cwd=toy, stdout=side, stderr=side, env=os.environ | size):
         os.close(side)
         chunks = []

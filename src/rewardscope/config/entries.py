@@ -1,5 +1,4 @@
-"""The entries of the libraries (corpora, models, rewards, recipes) and RLHF, whose keys a reward may set: what each key means, its type and range,
-and which values fit each other.
+"""The entries of the libraries (corpora, models, rewards, recipes) and RLHF: what each key means, its type and range, which values fit each other.
 
 Defaults stand in config.yaml; here only keys that config.yaml leaves out have one.
 What a check says goes on where the dotted name of its place ends: ` is 3; it must ..`, `.revision is v1; it needs hub`.
@@ -177,7 +176,7 @@ class Rlhf(Section):
     kl: NotNegativeNumber = Field(description="ppo: initial KL coefficient (Table 1: 0.5)")
     kl_target: Positive = Field(description="ppo: adaptive controller: target of the summed KL, nats per response")
     kl_horizon: Whole = Field(description="ppo: the controller's horizon, episodes")
-    stop_kl: Positive | None = Field(None, description="ppo: the last update is the first one whose KL is above this, nats a response; empty: all updates")
+    stop_kl: Positive | None = Field(None, description="ppo: the first update with a KL above this, nats a response, is the last")
     dpo: Dpo = Field(description="keys of method dpo")
     grpo: Grouped = Field(description="keys of method grpo")
     rloo: Grouped = Field(description="keys of method rloo")
@@ -198,6 +197,8 @@ class Rlhf(Section):
             yield f".minibatch is {self.minibatch}; it must be even, as method dpo takes two episodes for a pair"
         if self.method in ("grpo", "rloo") and self.batch % (n := dict(self)[self.method].generations):
             yield f".batch is {self.batch}; it must be a multiple of {self.method}.generations ({n})"
+        if self.stop_kl and self.stop_kl >= self.max_kl:
+            yield f".stop_kl is {self.stop_kl}; it must be less than max_kl ({self.max_kl})"
         if self.method == "ppo" and self.lora:
             yield ".lora needs method dpo, grpo or rloo; method is ppo, which trains all weights"
 
@@ -278,9 +279,7 @@ class Recipe(Entry):
     l1_on: Literal["activations", "weights"] | None = Field(None, description="activations (the authors' code) or weights (the paper's text)")
     l1: Positive | None = Field(None, description="L1 coefficient in place of the model's; not read with k")
     k: Positive | None = Field(None, description="BatchTopK: features kept a token, on average over a batch, in place of an L1 penalty")
-    nested: tuple[Share, ...] = Field(
-        (), strict=False, description="Matryoshka: shares of the width whose first features must reconstruct alone; needs k"
-    )
+    nested: tuple[Share, ...] = Field((), strict=False, description="Matryoshka: shares of the width whose first features must reconstruct alone")
     dead_steps: Whole = Field(100, description="with k: a feature that was kept in none of so many batches learns from the error (auxiliary loss)")
     epochs: Whole | None = Field(None, description="passes over the activations")
     batch_documents: Whole | None = Field(None, description="a batch holds the tokens of this many documents of mean length")

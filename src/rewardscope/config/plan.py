@@ -64,9 +64,9 @@ def lines(config: Config) -> list[str]:
         tokens = documents_of(config, pair.corpus) * config.activations.tokens
         reward = config.rlhf_of(pair.reward)
         episodes = 0 if pair.rlhf else reward.updates * reward.batch
-        runs = 1 if pair.rlhf else config.runs
+        runs, most = 1 if pair.rlhf else config.runs, "at most " * bool(episodes and reward.stop_kl)
         out.append(
-            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {episodes:,} {METHODS[reward.method]} episodes a run; "
+            f"{pair.model} x {pair.reward}, {runs} run{'s' * (runs > 1)}: {most}{episodes:,} {METHODS[reward.method]} episodes a run; "
             f"at most {tokens / 1e6:.1f} M tokens a side at {picks} layers, {gib(size)} of activations a side"
         )
     if config.explainer == "openai":

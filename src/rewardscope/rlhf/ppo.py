@@ -1,9 +1,8 @@
 """RLHF: PPO by TRL against any `texts -> rewards` function (section 5.1, Appendix C).
 
-PPO runs in segments of N updates. Each segment, interrupted or not, is built from what the one before it saved
-(policy, value model, Adam state, KL coefficient) and from seeds derived of its number, so that a killed run ends
-where an undisturbed one does. What TRL 1.12 leaves out is added here and tested: gradient clipping, the adaptive
-KL coefficient, a NumPy seed for its minibatch order.
+PPO runs in segments of N updates. Each segment, interrupted or not, is built from what the one before it saved (policy, value model, Adam
+state, KL coefficient) and from seeds derived of its number, so that a killed run ends where an undisturbed one does. What TRL 1.12 leaves out
+is added here and tested: gradient clipping, the adaptive KL coefficient, an end at a KL, a NumPy seed for its minibatch order.
 """
 
 import copy
@@ -93,7 +92,7 @@ def clip_before_step(optimizer: torch.optim.Optimizer, max_norm: float) -> None:
 
 
 class _Reached(Exception):
-    """The policy is as far from the base model as it may go: TRL's PPO reads no callback's wish to stop."""
+    """TRL's PPO reads no callback's wish to stop."""
 
 
 def reached(rows: list[dict], settings: dict) -> bool:
@@ -192,8 +191,8 @@ def train(
 
     `prompts_seed` draws the prompts, `seed` all else: a reward and its twins have the former in common.
 
-    Returns the policy and a row per update: reward (signed, as the reward function gives it), KL (nats a
-    response), the KL coefficient, entropy, losses; fewer rows where `stop_kl` was reached. Raises UserError where the run diverges, its log left in `work`.
+    Returns the policy and a row per update (fewer where `stop_kl` ends it): reward (signed, as the reward function gives it), KL (nats a
+    response), the KL coefficient, entropy, losses. Raises UserError where the run diverges, its log left in `work`.
     """
     tokenizer = models.load_tokenizer(folder)
     tokenizer.padding_side = "left"
@@ -237,8 +236,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
         del tensors
     clip_before_step(optimizer, settings["max_grad_norm"])
     with tempfile.TemporaryDirectory(dir=work) as scratch:
-        ends = tokenizer.eos_token_id is not None
-        longest = settings["prompt_tokens"][1]
+        ends, longest = tokenizer.eos_token_id is not None, settings["prompt_tokens"][1]
         judge = RewardModule(reward, tokenizer, pad, longest if settings["reward_on"] == "completion" else 0, longest)
         trainer = PPOTrainer(
             args=_arguments(settings, updates, kl, seed, scratch, device, ends),
