@@ -222,7 +222,8 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
             {"name": name, **line, "matched": f"{charts.number(line['mmcs'])} ({ends})" if isfinite(line["mmcs"]) else "no feature is ranked"}
         )
     label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
-    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines}
+    gaussian = any(isfinite(line.get("null_gaussian_mmcs_top_k", float("nan"))) for line in lines)  # not of dictionaries that were given
+    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines, "gaussian": gaussian}
 
 
 def step4(table: pd.DataFrame, several: bool) -> list[dict]:
