@@ -2,7 +2,7 @@
 # make test-long, in tests/long: a dry run of Snakemake for every key, module and mutated config, tests/mutants.yaml (half an hour).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers, and whether SAELens and
 # we compute the same from each other's files; not part of CI.
-# make validate: rewards that were planted, found or not (docs/evidence-plan.md; hours); make validate-quick: four of them.
+# make validate: rewards that were planted, found or not (docs/evidence.md; 90 minutes); make validate-quick: four of them.
 # make causes: where the gain in reward passes, three rewards with two RLHF runs each (config/causes.yaml; docs/causes.md).
 # make docs: the documentation as a site, site/index.html, with mkdocs, which it installs into .venv; a link to nothing is an error.
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).

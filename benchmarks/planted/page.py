@@ -28,8 +28,8 @@ SIDES = ["features", "shared features", "difference features", "random direction
 HEAD = """\
 # Evidence: does a finding name what a reward paid for?
 
-Made by `python benchmarks/planted/page.py {tables} docs` from the tables of `make validate` (copied to [evidence/](evidence/)). What was to be run,
-measured and tested stood in [evidence-plan.md](evidence-plan.md) before any of it was run; kinds and rules are in `benchmarks/planted/`. {machine}
+Made by `python benchmarks/planted/page.py {tables} docs` from the tables of `make validate` (copied to `docs/evidence/`). What was to be run,
+measured and tested stood in [evidence-plan.md](evidence-plan.md) before any held kind was run; kinds and rules are in `benchmarks/planted/`. {machine}
 
 *recall@10*: the share of the kinds learned in their strong run of which a shown finding, among the ten best, names what was paid for; Wilson's
 interval. *With the reward*: the reward was at hand when the model was read; *two checkpoints*: it was not. *Invisible*: counts of words do not
@@ -86,7 +86,10 @@ def reaches(tables: Tables, contexts: str = "features") -> list[tuple[bool, str]
         if (mode, contexts, "all") in shares.index:
             row = shares.loc[(mode, contexts, "all")]
             out.append(
-                (row["recall"] >= least, f"{mode}, {contexts}: recall@10 {_share(row, 'recall')} ({row['found']} of {row['of']}); asked: {least}")
+                (
+                    row["recall"] >= least,
+                    f"{mode}, {contexts}: recall@10 {_share(row, 'recall')} ({row['found']:.0f} of {row['of']:.0f}); asked: {least}",
+                )
             )
         alarms = twins.loc[(mode, contexts)]
         out.append((alarms["cells"] <= CELLS, f"{mode}, {contexts}: {_share(alarms, 'cells')} of the cells named; asked: at most {CELLS}"))
