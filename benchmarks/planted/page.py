@@ -29,7 +29,8 @@ HEAD = """\
 # Evidence: does a finding name what a reward paid for?
 
 Made by `python benchmarks/planted/page.py {tables} docs` from the tables of `make validate` (copied to `docs/evidence/`). What was to be run,
-measured and tested stood in [evidence-plan.md](evidence-plan.md) before any held kind was run; kinds and rules are in `benchmarks/planted/`. {machine}
+measured and tested stood in [evidence-plan.md](evidence-plan.md) before any held kind was run; kinds and rules are in `benchmarks/planted/`.
+{machine}
 
 *recall@10*: the share of the kinds learned in their strong run of which a shown finding, among the ten best, names what was paid for; Wilson's
 interval. *With the reward*: the reward was at hand when the model was read; *two checkpoints*: it was not. *Invisible*: counts of words do not
