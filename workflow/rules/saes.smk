@@ -37,12 +37,12 @@ rule saes:
         training=[f"{SAE_FOLDER}/seed{seed}/training.parquet" for seed in SEEDS],
         metrics=[f"{SAE_FOLDER}/seed{seed}/metrics.json" for seed in SEEDS],
         checksums=[f"{SAE_FOLDER}/seed{seed}/checksums.json" for seed in SEEDS],
-    wildcard_constraints:
-        recipe=recipes_that(are_given=False),
     log:
         at("logs/saes/{site}/{recipe}.{pick}.width{width}.log"),
     benchmark:
         at("benchmarks/saes/{site}/{recipe}.{pick}.width{width}.tsv")
+    wildcard_constraints:
+        recipe=recipes_that(are_given=False),
     priority: CHAIN
     conda:
         "../../envs/torch.yaml"
@@ -70,12 +70,12 @@ rule given_saes:
         training=f"{SAE_FOLDER}/seed1/training.parquet",
         metrics=f"{SAE_FOLDER}/seed1/metrics.json",
         checksums=f"{SAE_FOLDER}/seed1/checksums.json",
-    wildcard_constraints:
-        recipe=recipes_that(are_given=True),
     log:
         at("logs/given_saes/{site}/{recipe}.{pick}.width{width}.log"),
     benchmark:
         at("benchmarks/given_saes/{site}/{recipe}.{pick}.width{width}.tsv")
+    wildcard_constraints:
+        recipe=recipes_that(are_given=True),
     priority: CHAIN
     conda:
         "../../envs/torch.yaml"
