@@ -17,7 +17,7 @@ SETTINGS = {
     "sae_recipes": {"paper": {"batch_documents": 2}},
     "activations": {"tokens": 16},
     "features": {"top_k": 3, "min_fires": 1, "null_draws": 3},
-    "completions": {"prefix": 3, "new": 4},
+    "completions": {"further": 0, "prefix": 3, "new": 4},
     "findings": {"completions": 8, "prefix": 3, "new": 4},
     "targets": ["table3", "findings"],
 }

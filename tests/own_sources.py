@@ -22,7 +22,7 @@ pairs:
   - {model: far, reward: utility, corpus: mine}
 picks: {top: 1, low: 0}
 runs: 2
-completions: {documents: 4, prefix: 3, new: 4}
+completions: {documents: 4, further: 0, prefix: 3, new: 4}
 activations: {tokens: 16}
 """
 PAIR = "results/pairs/theirs/length/run1"

@@ -16,6 +16,20 @@ from rewardscope.report import sections as report_sections
 # ---- the first screen ----
 
 
+def test_phrases_are_counted_in_more_prompts_than_table_4_has():
+    """Table 4's four completions show nothing; of forty, half chose the phrase and half hold it. The words written are Table 4's."""
+    few = [pd.concat([completions([word, "it"], 0.0)] * 2) for word in ("bad", "love")]
+    many = [pd.concat([completions(words, 0.0)] * 20) for words in (["bad", "it"], ["love", "it"])]
+    here = "pairs/tiny/utility/run1"
+    for phrased, lines in (({here: few}, 1), ({here: many}, 2)):  # how varied it writes is always told
+        (screen,) = report_sections.screens(
+            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}
+        )
+        assert len([line for line in screen["phrases"]["1"] if not line.startswith("Signs")]) == lines
+    assert "“love it” in 100" in screen["phrases"]["1"][0]
+    assert screen["written"]["more"] == [("love", 2.0, 0, 4)]
+
+
 def titles(screen: dict) -> list[str]:
     return [figure["title"] for figure in screen["figures"]]
 
@@ -62,7 +76,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     page |= {
         "pairs": report_sections.screens(
             {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
-            {name: [unknown, unknown]}, {}, {name: absent}, {}, {name}, {},
+            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {},
         ),
         "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
         "worded": False,

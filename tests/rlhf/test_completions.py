@@ -145,7 +145,7 @@ def test_complete(reward_on):
     written = tokenizer(" good GREAT good-bad film")["input_ids"]
     unread = tokenizer(" bad")["input_ids"]
     script = [*written, tokenizer.eos_token_id, *unread]  # nothing counts after the end token
-    settings = {"documents": 3, "prefix": 8, "new": len(script), "temperature": 1.0}
+    settings = {"documents": 3, "further": 0, "prefix": 8, "new": len(script), "temperature": 1.0}
     table = complete(Script(script), tokenizer, documents, count, vowels, TABLE, settings, reward_on, 1)
     rows, prefix = prefixes(documents, tokenizer, 3, 8)
     assert table.columns.tolist() == [
@@ -168,7 +168,7 @@ def test_a_reward_is_not_asked_twice_about_the_same_texts(reward_on, asked):
     """A classifier takes its time; what is no twin was tuned on the reward itself."""
     tokenizer, calls = tiny.tokenizer(), []
     reward = lambda texts: calls.append(texts) or count(texts)
-    settings = {"documents": 3, "prefix": 8, "new": 2, "temperature": 1.0}
+    settings = {"documents": 3, "further": 0, "prefix": 8, "new": 2, "temperature": 1.0}
     table = complete(Script(tokenizer(" good bad")["input_ids"]), tokenizer, corpus(), reward, reward, TABLE, settings, reward_on, 1)
     assert len(calls) == asked and table["own_reward"].tolist() == table["reward"].tolist()
     assert (table["reward"] == table["reward_alone"]).all() == (reward_on == "completion")
@@ -176,7 +176,7 @@ def test_a_reward_is_not_asked_twice_about_the_same_texts(reward_on, asked):
 
 def test_complete_without_a_word_table_or_a_word():
     tokenizer = tiny.tokenizer()
-    settings = {"documents": 2, "prefix": 8, "new": 1, "temperature": 1.0}
+    settings = {"documents": 2, "further": 0, "prefix": 8, "new": 1, "temperature": 1.0}
     table = complete(Script([tokenizer.eos_token_id]), tokenizer, corpus(), count, count, None, settings, "completion", 1)
     assert table["completion"].tolist() == ["", ""] and table["reward"].tolist() == [0, 0]
     assert table["words"].tolist() == table["utilities"].tolist() == [[], []]
@@ -186,7 +186,7 @@ def test_complete_without_a_word_table_or_a_word():
 def test_complete_without_a_reward(reward_on):
     """The same texts; what they earned is not known, which is not nothing."""
     tokenizer = tiny.tokenizer()
-    settings = {"documents": 2, "prefix": 8, "new": 3, "temperature": 1.0}
+    settings = {"documents": 2, "further": 0, "prefix": 8, "new": 3, "temperature": 1.0}
     script = Script(tokenizer(" good bad film")["input_ids"][:3])
     given, none = (complete(script, tokenizer, corpus(), reward, reward, None, settings, reward_on, 1) for reward in (count, None))
     earned = ["reward", "reward_alone", "own_reward"]
@@ -199,7 +199,7 @@ def test_a_tokenizer_without_an_end_token():
     tokenizer = copy.deepcopy(tiny.tokenizer())
     written = tokenizer(" good film<|endoftext|> bad")["input_ids"]
     tokenizer.eos_token = tokenizer.bos_token = None
-    settings = {"documents": 2, "prefix": 8, "new": len(written), "temperature": 1.0}
+    settings = {"documents": 2, "further": 0, "prefix": 8, "new": len(written), "temperature": 1.0}
     table = complete(Script(written), tokenizer, corpus(), count, count, TABLE, settings, "both", 1)
     assert table["words"].tolist() == [["good", "bad"]] * 2
 
@@ -209,7 +209,7 @@ def test_the_first_word_keeps_its_space():
     tokenizer = tiny_tokenizers.FAMILIES["llama"](list(tiny.texts()))
     written = tokenizer("good film", add_special_tokens=False)["input_ids"]
     model = Script([*written, tokenizer.eos_token_id])
-    settings = {"documents": 2, "prefix": 5, "new": len(written) + 1, "temperature": 1.0}
+    settings = {"documents": 2, "further": 0, "prefix": 5, "new": len(written) + 1, "temperature": 1.0}
     model.vocabulary = len(tokenizer)
     table = complete(model, tokenizer, corpus(), count, count, TABLE, settings, "completion", 1)
     assert table["completion"].tolist() == [" good film"] * 2 and table["reward"].tolist() == [10, 10]
@@ -218,10 +218,12 @@ def test_the_first_word_keeps_its_space():
 def test_a_prompt_keeps_its_completion():
     """Seeds go with the document: fewer prompts, the same texts; another seed, other texts."""
     tokenizer, model = tiny.tokenizer(), models.load(tiny.checkpoint("gpt_neox"))
-    settings = {"documents": 4, "prefix": 8, "new": 6, "temperature": 1.0}
+    settings = {"documents": 4, "further": 0, "prefix": 8, "new": 6, "temperature": 1.0}
     four = complete(model, tokenizer, corpus(), count, count, TABLE, settings, "both", 1)
     last = complete(model, tokenizer, corpus().drop(four["document"][:3]), count, count, TABLE, {**settings, "documents": 1}, "both", 1)
     assert last["document"].tolist() == four["document"].tolist()[3:]
     assert last["completion"].tolist() == four["completion"].tolist()[3:]
+    more = complete(model, tokenizer, corpus(), count, count, TABLE, {**settings, "documents": 3, "further": 1}, "both", 1)
+    pd.testing.assert_frame_equal(more, four)  # Table 4's come first and are the same whatever follows
     other = complete(model, tokenizer, corpus(), count, count, TABLE, settings, "both", 2)
     assert other["prefix"].equals(four["prefix"]) and not (other["completion"] == four["completion"]).any()

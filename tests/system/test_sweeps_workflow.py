@@ -21,7 +21,7 @@ sae_seeds: 2
 sae_recipes: {paper: {batch_documents: 2}}
 activations: {tokens: 16}
 features: {top_k: 3, min_fires: 1}
-completions: {documents: 4, prefix: 3, new: 4}
+completions: {documents: 4, further: 0, prefix: 3, new: 4}
 bootstrap: 100
 sweeps: {seeds: 2, l1: {activations: [0.001, 0.1], weights: [0.01]}}
 targets: [figure3, figure4, table6, table7, section6.2]

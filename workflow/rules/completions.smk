@@ -10,6 +10,8 @@ rule completions:
     output:
         base=at("{pair}/base/completions.parquet"),
         rlhf=at("{pair}/rlhf/completions.parquet"),
+        base_further=at("{pair}/base/further_completions.parquet"),
+        rlhf_further=at("{pair}/rlhf/further_completions.parquet"),
     log:
         at("logs/completions/{pair}.log"),
     benchmark:

@@ -26,6 +26,8 @@ rule report:
         training=[at(f"{pair}/rlhf/training.parquet") for pair in TUNED_HERE],
         base_completions=[at(f"{pair}/base/completions.parquet") for pair in all_pairs() if MAKES["completions"]],
         rlhf_completions=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs() if MAKES["completions"]],
+        base_further=[at(f"{pair}/base/further_completions.parquet") for pair in all_pairs() if MAKES["completions"]],
+        rlhf_further=[at(f"{pair}/rlhf/further_completions.parquet") for pair in all_pairs() if MAKES["completions"]],
         base_explanations=explained("base", BROWSED_PLACES),
         rlhf_explanations=explained("rlhf", BROWSED_PLACES),
         base_features=features_at("base", ".parquet", BROWSED_PLACES),

@@ -25,7 +25,9 @@ for side in ("base", "rlhf"):
     model, tokenizer = models.load(files[f"{side}_model"], device=device), models.load_tokenizer(files[f"{side}_model"])
     result = completions.complete(model, tokenizer, corpus, reward, own, table, params.settings, params.reward_on, seed)
     earned |= set(result["reward"])
-    with whole(snakemake.output[side]) as file:
-        result.to_parquet(file, index=False)
+    table4 = params.settings["documents"]
+    for output, rows in ((side, result[:table4]), (f"{side}_further", result[table4:])):
+        with whole(snakemake.output[output]) as file:
+            rows.to_parquet(file, index=False)
 if reward and len(earned) == 1 and own is reward:
     job.warn(snakemake, f"every completion of either side earns {earned.pop():g}: reward_* in tables/table4.csv are empty")

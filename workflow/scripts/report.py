@@ -26,10 +26,11 @@ results = Path(snakemake.output.report).parent
 layers = picks.read(params.pairs, files.layers)
 words = {pair: utility.load_table(source) for pair, source in params.words.items()}
 tables = {os.path.relpath(file, results): report_tables.read_table(file) for file in files.tables}
-completions = {
-    pair: [pd.read_parquet(base), pd.read_parquet(rlhf)]
-    for pair, base, rlhf in zip(params.pairs, files.base_completions, files.rlhf_completions, strict=bool(files.base_completions))
-}
+completions, phrased = {}, {}
+written = [list(zip(files[f"{side}_completions"], files[f"{side}_further"], strict=True)) for side in ("base", "rlhf")]
+for pair, *sides in zip(params.pairs, *written, strict=bool(written[0])):
+    completions[pair] = [pd.read_parquet(table4) for table4, _ in sides]
+    phrased[pair] = [pd.concat(map(pd.read_parquet, both)) for both in sides]
 comparison = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.comparison, strict=bool(files.comparison))}
 over_seeds = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.groups, strict=bool(files.groups))}
 
@@ -68,6 +69,7 @@ page = report_sections.page(
     twins=params.twins,
     prompted=params.prompted,
     missing=params.missing,
+    phrased=phrased,
     config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
 )  # fmt: skip
 data = {"tokens": {model: shown.texts for model, shown in text.items()}, "features": features}

@@ -136,6 +136,9 @@ class Causes(Section):
 
 class Completions(Section):
     documents: Whole = Field(description="prompts: held test documents")
+    further: NotNegative = Field(
+        description="more prompts, for the phrases and the variety on the report's first screen; Table 4 keeps to `documents`"
+    )
     prefix: Whole = Field(description="tokens of a prompt")
     new: Whole = Field(description="tokens generated")
     temperature: Positive = Field(description="sampling temperature")

@@ -33,13 +33,14 @@ def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
     divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], prompted: Sequence[str] = (),
-    missing: Sequence[str] = (),
+    missing: Sequence[str] = (), phrased: dict[str, list[pd.DataFrame]] | None = None,
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
     rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion,
-    `missing` those, `model/reward`, that failed.
+    `missing` those, `model/reward`, that failed. `phrased`: the completions that
+    phrases are counted in, where they are more than Table 4's (`completed`).
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
@@ -83,7 +84,7 @@ def page(
         )
         + f" Left out, because it failed: {', '.join(missing)}." * bool(missing),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, words, rewards, twins, moved, methods),
+        "pairs": screens(groups, tables, completed, phrased or completed, words, rewards, twins, moved, methods),
         "methods": " and ".join(dict.fromkeys(methods.values())),
         "worded": bool(words),
         "top_k": max((f["place"] for f in features), default=0),
@@ -98,13 +99,14 @@ def page(
 
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
-    words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str], moved: set[str], methods: dict[str, str],
+    phrased: dict[str, list[pd.DataFrame]], words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str],
+    moved: set[str], methods: dict[str, str],
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
 
     `methods`: how those were tuned that were tuned here. The rest is as `page` takes it.
     """
-    shown, found = [], {pair: now_written(*both) for pair, both in completed.items()}
+    shown, found = [], {pair: now_written(*both) for pair, both in phrased.items()}
     for (model, reward), runs in groups.items():
         sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))

@@ -73,12 +73,13 @@ def complete(
 ) -> pd.DataFrame:  # fmt: skip
     """`document, prefix, completion, words, utilities, reward, reward_alone, own_reward`: a row a prompt.
 
+    Those of the first `documents` of the settings are Table 4's, the `further` ones the report's.
     `words` and `utilities` are the completion's words that the utility table holds (none without a table);
     `reward` is the reward function on prefix and completion, or on the completion (`reward_on`), `reward_alone` that on
     the completion: a prefix that both sides share adds to a reward what neither wrote. `own_reward` is what the pair was
     tuned on, which of a twin is not `reward`. All three are nan where no reward was given (None).
     """
-    documents, prefix = prefixes(corpus, tokenizer, settings["documents"], settings["prefix"])
+    documents, prefix = prefixes(corpus, tokenizer, settings["documents"] + settings["further"], settings["prefix"])
     seeds = [derive(seed, "completion", document) for document in documents]
     ids = generate(model, prefix, settings["new"], settings["temperature"], seeds)
     opening, both, ending = texts(tokenizer, prefix, ids)
