@@ -20,7 +20,8 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
     "promotes_signed_over_twin_ci_low": 15.5, "promotes_signed_over_twin_ci_high": 40.9, "promotes_signed_placebo_p": 0.0125,
     "promotes_recall_positive_base": 0.02, "promotes_recall_positive_rlhf": 0.11, "promotes_recall_negative_base": 0.03,
     "promotes_recall_negative_rlhf": 0.01, "promotes_recall_expected_base": 0.05, "promotes_recall_expected_rlhf": 0.04, "twin_runs": 3,
-    "featureless": 0, "words_base": 20.0, "words_rlhf": 22.0,
+    "promotes_recall_positive_random_rlhf": 0.08, "promotes_recall_negative_random_rlhf": 0.02, "featureless": 0, "words_base": 20.0,
+    "words_rlhf": 22.0, "twin": 1.1, "over_twin": 2.1, "over_twin_ci_low": -12.0, "over_twin_ci_high": 16.2,
 }  # fmt: skip
 STEP4 = {
     "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
@@ -35,7 +36,11 @@ TABLE4 = {
 }  # fmt: skip
 NONE = float("nan")
 ENDS = ("_over_twin", "_over_twin_ci_low", "_over_twin_ci_high")
-ALONE = {f"{of}{end}": NONE for of in ("promotes_signed", "reward") for end in ("_twin", *ENDS)} | {"twin_runs": 0}  # other where there is no twin
+ALONE = {f"{of}{end}": NONE for of in ("promotes_signed", "reward") for end in ("_twin", *ENDS)} | {
+    "twin_runs": 0,
+    "twin": NONE,
+    **{end[1:]: NONE for end in ENDS},
+}  # other where there is no twin
 TWIN3 = TABLE3 | ALONE | {
     "m_rlhf": 46.0, "difference": 0.9, "ci_low": -9.0, "ci_high": 10.8, "promotes_signed_rlhf": 10.3, "promotes_signed_difference": 4.1,
     "promotes_signed_ci_low": -3.2, "promotes_signed_ci_high": 11.4, "promotes_signed_random_rlhf": 5.5, "promotes_signed_net": 0.6,

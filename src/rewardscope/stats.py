@@ -46,17 +46,6 @@ def _permutation_p(size: Callable[..., np.ndarray], values: tuple[np.ndarray, ..
     ).pvalue.item()
 
 
-def paired(differences: np.ndarray) -> dict[str, float]:
-    """`difference, ci_low, ci_high, p_value` of replicates' `differences` `[n]`: mean, t interval, sign-flip p."""
-    low, high = t_interval(differences)
-    return {
-        "difference": float(np.mean(differences)) if len(differences) else math.nan,
-        "ci_low": low,
-        "ci_high": high,
-        "p_value": sign_flip_p(differences),
-    }
-
-
 def bootstrap_interval(values: np.ndarray, resamples: int, seed: int, level: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval for the mean of `values` `[n]` (paired differences for a paired interval); nan as `t_interval`."""
     if len(values) < 2 or _alike(values):

@@ -51,11 +51,12 @@ def test_three_sentences_with_intervals_and_controls():
         "Do its features hold more of the reward's words? Yes. "
         "Signed utility of the words that they promote, tuned less base: +32.3 (95 % interval 21.4 to 43.2); "
         "random rows in their place +7.50; net of these +24.8 (95 % interval 13.6 to 36.0). "
-        "The reward's values put on other words differ as much with p = 0.013. "
+        "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
         "Of the reward's frequent words they promote: positive ones 2 % before and 11 % after, negative ones 3 % before and 1 % after; "
-        "as many words drawn by chance would hold 4 %. "
-        "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3)."
+        "random rows after promote 8 % of the positive and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
+        "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3). "
+        "Tuned on a placebo (3 runs): +1.10; net of that +2.10 (95 % interval −12.0 to 16.2)."
     )
     assert "3 tuning runs. The intervals are over 3 tuning runs from one base model" in sure
 
@@ -64,8 +65,8 @@ def test_three_sentences_with_intervals_and_controls():
     ("net", "twin", "answer"),
     [
         ("up", "up", "Yes."), ("up", "unclear", "Not shown."), ("unclear", "up", "Not shown."), ("unclear", "unclear", "Not shown."),
-        ("up", "down", "No, less."), ("down", "up", "No, less."), ("unclear", "down", "No, less."), ("down", "unknown", "No, less."),
-        ("up", "unknown", "Not decided."), ("unknown", "up", "Not decided."), ("unknown", "unknown", "Not decided."), ("unclear", "unknown", "Not shown."),
+        ("up", "down", "No, less."), ("down", "up", "No, less."), ("unclear", "down", "No, less."), ("down", "unknown", "Not decided."),
+        ("up", "unknown", "Not decided."), ("unknown", "up", "Not decided."), ("unknown", "unknown", "Not decided."), ("unclear", "unknown", "Not decided."),
     ],
 )  # fmt: skip
 def test_yes_needs_more_than_random_rows_and_more_than_the_twin(net, twin, answer):
@@ -169,7 +170,10 @@ def test_a_reward_whose_words_no_token_stands_for():
     rare = {name: np.nan for name in TABLE3 if "_recall_p" in name or "_recall_n" in name}
     assert "No word of the reward is frequent here" in verdict.sentences(TABLE3 | rare, None)[0].because
     positive = {name: np.nan for name in TABLE3 if "_recall_n" in name}
-    assert "ones 2\N{NO-BREAK SPACE}% before and 11\N{NO-BREAK SPACE}% after; as many" in verdict.sentences(TABLE3 | positive, None)[0].because
+    assert (
+        "ones 2\N{NO-BREAK SPACE}% before and 11\N{NO-BREAK SPACE}% after; random rows after promote 8\N{NO-BREAK SPACE}% of the positive ones, as many"
+        in verdict.sentences(TABLE3 | positive, None)[0].because
+    )
 
 
 def test_a_twin_says_what_it_shows_by_the_true_reward():
@@ -245,3 +249,15 @@ def test_no_sentence_says_what_its_numbers_deny(twin):
         for found in re.findall(r"([+−]?[\d.]+) \(95 % interval (−?[\d.]+) to (−?[\d.]+)", first + second):
             value, low, high = (float(text.replace("−", "-")) for text in found)
             assert low <= value <= high  # a number beside another's interval
+
+
+@pytest.mark.parametrize(
+    ("over", "says"),
+    [("up", "more"), ("unclear", "more, but not shown above its twin"), ("down", "more, but not shown above its twin"), ("unknown", "more, whether by this reward is not decided")],
+)  # fmt: skip
+def test_more_words_fired_on_are_the_reward_s_only_where_a_twin_s_are_not(over, says):
+    row = TABLE3 | dict(zip(("ci_low", "ci_high"), INTERVALS["up"], strict=True))
+    row |= dict(zip(("over_twin_ci_low", "over_twin_ci_high"), INTERVALS[over], strict=True))
+    assert f"(the paper's Table 3): {says}, +3.20" in verdict.fired(row)
+    alone = verdict.fired(row | {"twin_runs": 0})
+    assert "more, whether by this reward is not decided, " in alone and "placebo" not in alone

@@ -17,10 +17,21 @@ OVER = ["twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high"]
 
 
 def table(side: str, cosines, nulls, layer=3, seed=1, run="run1", base=None, rlhf=None, random=0.0) -> pd.DataFrame:
-    """The comparison's rows of one side, seed and layer; places in order; rates equal and random rows far from all unless given."""
+    """The comparison's rows of one side, seed and layer; places in order; rates equal and random rows far from all unless given.
+
+    Each run has features of its own, so a base of its own.
+    """
     rates = {"rate_on_base": base or [0.1] * len(cosines), "rate_on_rlhf": rlhf or [0.1] * len(cosines)}
     places = np.arange(1, len(cosines) + 1)
-    columns = {"side": side, "place": places, "cosine": cosines, "null_cosine": nulls, "random_cosine": random, **rates}
+    columns = {
+        "side": side,
+        "feature": places + 100 * int(run[3:]),
+        "place": places,
+        "cosine": cosines,
+        "null_cosine": nulls,
+        "random_cosine": random,
+        **rates,
+    }
     return pd.DataFrame(columns).assign(layer=layer, seed=seed, run=run)
 
 
@@ -50,9 +61,9 @@ def test_counts_by_hand():
         row = found.loc[(3, "all", change, 0.8)]
         assert row[["features", "count", "null", "difference", "random"]].tolist() == values, change
         assert row["threshold"] == 0.8
-    differences = np.array([0.0, 2.0])  # of found
     row = found.loc[(3, "all", "found", 0.8)]
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx(t_interval(differences))
+    welch = stats.ttest_ind([1, 2], [1, 0], equal_var=False).confidence_interval()  # counts and nulls of the seeds
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((welch.low, welch.high))
     assert (row["count_low"], row["count_high"]) == pytest.approx(t_interval(np.array([1.0, 2.0])))
     assert math.isnan(row["p_value"]) and row[OVER].isna().all()
     assert (row["unit"], row["runs"], row["sae_seeds"]) == ("SAE noise of one run", 1, 2)
@@ -141,7 +152,7 @@ def test_one_seed_has_no_null():
 def test_p_over_six_seeds():
     tables = [table(side, [0.1, 0.9], [0.9, 0.9], seed=s) for s in range(1, 7) for side in ("base", "rlhf")]
     row = count(tables).loc[(3, "all", "found", 0.8)]
-    assert (row["difference"], row["p_value"]) == (1, 2 / 64)
+    assert (row["difference"], row["p_value"]) == (1, 2 / 924)  # six counts of 1, six nulls of 0: this split and its opposite
     same = [t.assign(null_cosine=t["cosine"]) for t in tables]
     assert count(same).loc[(3, "all", "found", 0.8), "p_value"] == 1
 
@@ -152,6 +163,23 @@ def test_replicates_of_several_runs_are_the_runs():
     row = count([*TWO, *second]).loc[(3, "all", "found", 0.8)]
     assert (row["difference"], row["unit"], row["runs"]) == (2, "tuning run", 2)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(t_interval(np.array([1.0, 3.0])))
+
+
+def test_a_base_that_all_runs_share_adds_the_noise_of_its_seeds():
+    """Differences of 1 and 2 (seeds) in run 1, 2 and 3 in run 2: runs 1.5 and 2.5, seeds 1.5 and 2.5, so twice the variance of a mean of two."""
+    tables = [*run("run1", 1, 2), *run("run2", 2, 3)]
+    alone = count(tables).loc[(3, "all", "found", 0.8)]
+    assert (alone["ci_low"], alone["ci_high"]) == pytest.approx(t_interval(np.array([1.5, 2.5])))
+    shared = count([t.assign(feature=t["place"]) for t in tables]).loc[(3, "all", "found", 0.8)]
+    half = stats.t.ppf(0.975, 2) * math.sqrt(2 * 0.5 / 2)  # two degrees of freedom (Satterthwaite), each mean's variance .5 / 2
+    assert (shared["difference"], shared["ci_low"], shared["ci_high"]) == pytest.approx((2, 2 - half, 2 + half))
+    assert (shared["count_low"], shared["count_high"]) == pytest.approx((2 - half, 2 + half)) and math.isnan(shared["p_value"])
+
+
+def test_p_over_six_runs():
+    tables = [t for n in range(1, 7) for t in run(f"run{n}", 1, 1)]
+    assert count(tables).loc[(3, "all", "found", 0.8), "p_value"] == 2 / 64
+    assert math.isnan(count([t.assign(feature=t["place"]) for t in tables]).loc[(3, "all", "found", 0.8), "p_value"])
 
 
 def test_a_dictionary_without_living_features():

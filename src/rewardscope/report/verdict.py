@@ -108,13 +108,8 @@ def worded(features: dict, moved: bool = True) -> Sentence:
         return Sentence(HELD, NOTHING, ranked(features))
     name = "promotes_signed_"
     net, (above, beside) = judged(features[f"{name}net_ci_low"], features[f"{name}net_ci_high"]), excess(features, name)
-    answer = "Not decided."
-    if DOWN in (net, above):
-        answer = "No, less."
-    elif UNCLEAR in (net, above):
-        answer = "Not shown."
-    elif (net, above) == (UP, UP):
-        answer = "Yes."
+    both = {net, above}
+    answer = "Not decided." if UNKNOWN in both else "No, less." if DOWN in both else "Not shown." if UNCLEAR in both else "Yes."
     of_words = f"{beside} {recalled(features)} " if isfinite(features[f"{name}difference"]) else ""
     return Sentence(HELD, answer, f"{promoted(features)} {of_words}{fired(features)} {ranked(features)}".rstrip())
 
@@ -130,30 +125,38 @@ def promoted(features: dict) -> str:
         random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
         beside = f"random rows in their place {random}; net of these {spanned(*(features[f'{name}net{end}'] for end in ('', '_ci_low', '_ci_high')))}"
     p = features[f"{name}placebo_p"]
-    others = f" The reward's values put on other words differ as much with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:.2g}." if isfinite(p) else ""
+    others = (
+        f" The reward's values put on other words differ as much with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:.2g}; so may a twin's."
+        if isfinite(p)
+        else ""
+    )
     return f"Signed utility of the words that they promote, tuned less base: {own}; {beside}.{others}"
 
 
 def recalled(features: dict) -> str:
-    """How many of the reward's frequent words the features promote."""
-    shares = {
-        sign: " before and ".join(f"{100 * features[f'promotes_recall_{sign}_{side}']:.0f}\N{NO-BREAK SPACE}%" for side in ("base", "rlhf"))
-        for sign in ("positive", "negative")
-        if isfinite(features[f"promotes_recall_{sign}_rlhf"])
-    }
-    if not shares:
+    """How many of the reward's frequent words the features promote, beside random rows and words drawn by chance."""
+
+    def share(name: str) -> str:
+        return f"{100 * features[f'promotes_recall_{name}']:.0f}\N{NO-BREAK SPACE}%"
+
+    signs = [sign for sign in ("positive", "negative") if isfinite(features[f"promotes_recall_{sign}_rlhf"])]
+    if not signs:
         return "No word of the reward is frequent here, so they can promote none that is."
-    expected = 100 * features["promotes_recall_expected_rlhf"]
-    told = ", ".join(f"{sign} ones {share} after" for sign, share in shares.items())
-    return f"Of the reward's frequent words they promote: {told}; as many words drawn by chance would hold {expected:.0f}\N{NO-BREAK SPACE}%."
+    told = ", ".join(f"{sign} ones {share(f'{sign}_base')} before and {share(f'{sign}_rlhf')} after" for sign in signs)
+    random = [f"{share(f'{sign}_random_rlhf')} of the {sign} ones" for sign in signs if isfinite(features[f"promotes_recall_{sign}_random_rlhf"])]
+    beside = f" random rows after promote {' and '.join(random)}," if random else ""
+    return f"Of the reward's frequent words they promote: {told};{beside} as many words drawn by chance would hold {share('expected_rlhf')}."
 
 
 def fired(features: dict) -> str:
-    """The paper's own measure: the words that features fire on."""
+    """The paper's own measure: the words that features fire on. "More" is said only where a twin's do not rise as much."""
     if features["words_base"] == features["words_rlhf"] == 0:
         return "None of the words that they fire on (the paper's Table 3) is the reward's, before or after."
-    says = {UP: "more", DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}[judged(features["ci_low"], features["ci_high"])]
-    return f"The words that they fire on (the paper's Table 3): {says}, {spanned(features['difference'], features['ci_low'], features['ci_high'])}."
+    says = {DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}
+    (above, beside), own = excess(features, ""), judged(features["ci_low"], features["ci_high"])
+    says[UP] = {UP: "more", UNKNOWN: "more, whether by this reward is not decided"}.get(above, "more, but not shown above its twin")
+    change = spanned(features["difference"], features["ci_low"], features["ci_high"])
+    return f"The words that they fire on (the paper's Table 3): {says[own]}, {change}." + f" {beside}" * bool(features["twin_runs"])
 
 
 def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from rewardscope.stats import over_twins, paired, t_interval, unit
+from rewardscope.stats import over_twins, sign_flip_p, two_sample_p, unit, welch
+from rewardscope.tables.explained import shared_base
 
 COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
@@ -39,20 +40,24 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
     `kept_at` says where the least cosine of a match, `threshold`, is from: `chance` or a fixed number. `chance`: the 5 % quantile of
     base against base of another seed, but above the 95 % quantile of random rows, for each run, layer and kind of features; in a
     total its mean. `random`: how many of as many random rows do what `change` says. Every ranked feature of the other dictionary can be a
-    match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run
-    or, where there are several runs, the run. A seed's dictionary also serves in the null of the seed before it, and a base that the runs share in
-    all of them, so interval and p are approximate; against a twin the shared base cancels. With one seed there is no null.
+    match. `count` and `null` are means over replicates, `difference` is count - null. The replicate is the SAE seed of one run,
+    whose counts and nulls are two samples (Welch; a permutation's p), or, where there are several runs, the run (Student; a sign flip's p, from six
+    on). Where the runs share the base's SAEs, the variance of a mean over runs from one SAE seed to another is added, and there is no p: else no
+    interval held their noise. A seed's dictionary also serves in the null of the seed before it, so all of this is approximate; against a twin the
+    shared base cancels. With one seed there is no null.
     A dictionary that has no ranked feature, on the other side none to compare with, or in another seed none for the null, is left out
     (`featureless` of them in all layers); where a run has no other there is nothing to compare: nan.
     `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
     """
     others = [_counts(twin, top_k) for twin in twins]
+    base = comparison[comparison["side"] == "base"]
+    shared = shared_base(zip(base["run"], zip(*(base[key] for key in ("layer", "seed", "place", "feature")), strict=True), strict=True))
     out = []
     for key, sums in _counts(comparison, top_k, made).items():
         among, change, kept_at, layer = key
         beside = over_twins(_seeds(sums), "difference", [_seeds(other[key]) for other in others if key in other])
         facts = {"layer": layer, "among": among, "change": change, "kept_at": kept_at}
-        out.append({**names, **facts, **_summary(sums), **beside})
+        out.append({**names, **facts, **_summary(sums, shared), **beside})
     return out
 
 
@@ -80,21 +85,37 @@ def _seeds(sums: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({("difference", "base"): 0.0 * difference, ("difference", "rlhf"): difference})
 
 
-def _summary(sums: pd.DataFrame) -> dict:
-    """Columns `threshold` to `random` from the counts of every run and seed."""
+def _summary(sums: pd.DataFrame, shared: bool) -> dict:
+    """Columns `threshold` to `random` from the counts of every run and seed; `shared`: whether the runs share the base's SAEs."""
     runs = sums.index.unique("run").size
     means = sums.groupby("run").mean() if runs > 1 else sums.groupby("seed").mean().dropna(subset="count")
-    low, high = t_interval(means["count"].to_numpy())
+    count, null = (means[name].to_numpy() for name in ("count", "null"))
+    if runs == 1:
+        groups, p = [(1.0, count), (-1.0, null)], two_sample_p(count, null)
+    else:
+        groups = [(1.0, count - null), *_of_seeds(sums["count"] - sums["null"], shared)]
+        p = np.nan if shared else sign_flip_p(count - null)
+    _, low, high = welch([(1.0, count), *_of_seeds(sums["count"], shared)])
+    difference, ci_low, ci_high = welch(groups)
     return {
         **(means.mean(skipna=False) if len(means) else dict.fromkeys(means, np.nan)),
         "count_low": low,
         "count_high": high,
-        **paired((means["count"] - means["null"]).to_numpy()),
+        "difference": difference,
+        "ci_low": ci_low,
+        "ci_high": ci_high,
+        "p_value": p,
         "featureless": int(sums["count"].isna().sum()),
         "unit": unit(runs),
         "runs": runs,
         "sae_seeds": sums.index.unique("seed").size,
     }
+
+
+def _of_seeds(values: pd.Series, shared: bool) -> list[tuple[float, np.ndarray]]:
+    """What an interval over runs adds for base SAEs that all share, as a sample of mean 0 for `stats.welch`: means over runs, a SAE seed each."""
+    means = values.groupby("seed").mean().dropna()
+    return [(1.0, (means - means.mean()).to_numpy())] if shared else []
 
 
 def _changes(features: pd.DataFrame, nulls: bool) -> Iterator[tuple[dict, pd.DataFrame]]:
