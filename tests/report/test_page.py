@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from rewardscope.errors import UserError
-from rewardscope.report.page import markdown, write
+from rewardscope.report.page import markdown, table, write
 
 
 @pytest.fixture
@@ -42,6 +42,12 @@ def test_a_page(folder):
     assert "![Figure 3: parameter divergence](figures/figure3.png)" in lines
     assert (folder / "docs/figures/figure3.png").read_bytes() == b"a picture"
     assert not [line for line in lines if line.startswith("## Table 4")]
+
+
+def test_a_name_has_no_interval():
+    """The column `reward` is a name; `reward_ci_low` is of `reward_difference`."""
+    row = {"reward": "utility", "reward_difference": 1.0, "reward_ci_low": 0.5, "reward_ci_high": 1.5}
+    assert table(pd.DataFrame([row]), ["reward", "reward_difference"]).splitlines()[-1] == "| utility | 1 (0.5 to 1.5) |"
 
 
 def test_a_pipe_in_a_cell_stays_in_its_cell():

@@ -54,7 +54,7 @@ def test_three_sentences_with_intervals_and_controls():
         "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
         "Of the reward's frequent words they promote: positive ones 2 % before and 11 % after, negative ones 3 % before and 1 % after; "
-        "random rows after promote 8 % of the positive and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
+        "random rows after promote 8 % of the positive ones and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
         "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3). "
         "Tuned on a placebo (3 runs): +1.10; net of that +2.10 (95 % interval −12.0 to 16.2)."
     )

@@ -101,7 +101,8 @@ def _cell(row: dict, column: str) -> str:
     text = _number(row[column])
     stem = column.removesuffix("difference") if column.endswith("difference") else f"{column}_".removeprefix("value_")
     low, high = (row.get(f"{stem}ci_{end}") for end in ("low", "high"))
-    return text if pd.isna(low) else f"{text} ({_number(low)} to {_number(high)})"
+    named = isinstance(row[column], str)  # `reward` is a name, and `reward_ci_low` is not its
+    return text if named or pd.isna(low) else f"{text} ({_number(low)} to {_number(high)})"
 
 
 def _number(value: object) -> str:

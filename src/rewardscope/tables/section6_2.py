@@ -33,7 +33,8 @@ def point(
 def correlations(points: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     """Rank correlation of either text's differences with the completions', over points, a line per text and statistic.
 
-    Points of one model and run are a group: their prompts, and where it is shared their base's SAEs, are the same. The interval is over
+    Points of one model and run are a group: their prompts are the same. (A base that is shared all
+    points of a model share: it moves them alike.) The interval is over
     groups, and nan below `GROUPS` of them. `within`: the mean of the correlations inside the groups, which what a group has in common cannot make.
     Raises UserError where there is no point.
     """
