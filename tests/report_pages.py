@@ -34,6 +34,11 @@ TABLE4 = {
     "reward_over_twin_ci_low": 0.84, "reward_over_twin_ci_high": 1.32, "reward_alone_base": -0.02, "reward_alone_rlhf": 1.27,
     "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3, "same": 0.0,
 }  # fmt: skip
+FINDING = {
+    "method": "ppo", "mode": "with the reward", "contexts": "features", "rank": 1, "score": 13.2, "threshold": 4.5, "twin": 3.1, "shown": True, "runs": 3,
+    "of_runs": 3, "seeds": 7, "of_seeds": 9, "gain": 0.86, "sentence": 'After "a" the tuned model writes more often "romance" (0.99 % to 15 %).',
+    "more": "romance warmly", "less": "war", "example": "such a «romance»", "problem": "",
+}  # fmt: skip
 NONE = float("nan")
 ENDS = ("_over_twin", "_over_twin_ci_low", "_over_twin_ci_high")
 ALONE = {f"{of}{end}": NONE for of in ("promotes_signed", "reward") for end in ("_twin", *ENDS)} | {
@@ -85,6 +90,14 @@ def scored(names: dict) -> list[dict]:
     return [{**names, "layer": layer, "scorer": "simulation", "measure": "correlation", "explanation": kind, **row} for layer, kind, row in found]
 
 
+def findings(names: dict, twin: dict, hostile: str = "") -> pd.DataFrame:
+    """Of a reward three findings that are shown and one that is not, beside random directions; of its twin none that is shown."""
+    said = {"sentence": FINDING["sentence"] + hostile, "example": FINDING["example"] + hostile}
+    rows = [{**names, **FINDING, **said, "rank": 1 + i, "score": score, "shown": score > 4.5} for i, score in enumerate((13.2, 9.0, 5.0, 2.0))]
+    rows += [{**names, **FINDING, "contexts": "random directions", "score": 11.6}]
+    return pd.DataFrame([*rows, {**twin, **FINDING, "score": 3.1, "twin": NONE, "shown": False}])
+
+
 def feature(i: int, hostile: str = "") -> dict:
     """The i-th feature: sides alternate, layers 0 to 3, seeds 1 and 2; the larger i, the more has its direction changed."""
     side, other, layer, seed = ("base", "rlhf", "layer3", "seed1") if i % 2 else ("rlhf", "base", f"layer{i % 4}", f"seed{1 + i % 3 // 2}")
@@ -106,6 +119,7 @@ def made_up(count: int, hostile: str = "") -> tuple[dict, dict]:
         "tables/table4.csv": pd.DataFrame([names | TABLE4 | {"note": hostile}, twin | TWIN4]),
     }
     tables |= {"tables/step4.csv": pd.DataFrame([names | STEP4]), "tables/scores.csv": pd.DataFrame(scored(names))}
+    tables["tables/findings.csv"] = findings(names, twin, hostile)
     updates = pd.DataFrame({"method": "ppo", "update": [1, 2, 3], "reward": [0.0, 0.2, 0.5], "kl": [-1e-8, 1.0, 2.0]})
     data = {"tokens": {"tiny": ["The", " film" + hostile, "\n."]}, "features": [feature(i, hostile) for i in range(count)]}
     pairs = [PAIR, TWIN]

@@ -87,11 +87,12 @@ def test_the_policy_allows_the_file_s_own_script_and_style_alone():
 
 def test_a_section_without_inputs_is_left_out():
     page, data = made_up(0)
-    shown = report.render({**page, "completions": [], "training": [], "scores": [], "step4": []}, data)
+    shown = report.render({**page, "completions": [], "training": [], "scores": [], "step4": [], "findings": []}, data)
     assert 'id="verdict"' in shown and 'id="provenance"' in shown
-    assert not re.search(r'<section id="(?:features|completions|rlhf|quality|scores|sweeps|changes)"', shown)
+    assert not re.search(r'<section id="(?:features|completions|rlhf|quality|scores|sweeps|changes|findings)"', shown)
     assert [key for key, _ in page["contents"]] == [
         "verdict",
+        "findings",
         "beside",
         "rlhf",
         "divergence",

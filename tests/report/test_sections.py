@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from report_pages import REWARD, STEP4, TABLE3, TABLE4, TWIN3, TWIN4, completions, made_up
+from report_pages import FINDING, REWARD, STEP4, TABLE3, TABLE4, TWIN3, TWIN4, completions, findings, made_up
 
 from rewardscope.report import charts, report, tables, verdict
 from rewardscope.report import completions as report_completions
 from rewardscope.report import crosscoder as report_crosscoder
+from rewardscope.report import findings as report_findings
 from rewardscope.report import provenance as report_provenance
 from rewardscope.report import sections as report_sections
 
@@ -110,6 +111,35 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     )
     shown = report.render(page, data)
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown
+
+
+def test_a_twin_is_folded_below_its_reward():
+    page, data = made_up(0)
+    assert [pair["folded"] for pair in page["pairs"]] == [False, True]
+    first = report.render(page, data).split('<section id="verdict"')[1].split("</section>")[0]
+    assert first.count("<details") == 1 and "<h2>tiny, tuned" not in first.split("<summary>")[0].split("</article>")[1]
+    groups = {("tiny", reward): [f"pairs/tiny/{reward}/run1"] for reward in ("noise", "utility", "lost", "other", "words")}
+    names = {pair: REWARD for (pair,) in groups.values()}
+    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {})
+    assert [(s["reward"], s["folded"]) for s in shown] == [("utility", False), ("noise", True), ("words", True), ("lost", False), ("other", False)]
+
+
+def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
+    page, data = made_up(0)
+    of_reward, of_twin = (pair["findings"] for pair in page["pairs"])
+    assert [finding["sentence"] for finding in of_reward["told"]] == [FINDING["sentence"]] * 2 and of_reward["none"] == ""
+    assert of_reward["told"][1]["evidence"] == (
+        "score 9.00, threshold 4.50; the twins' largest 3.10; in 3 of 3 runs, 7 of 9 SAE seeds"
+    ) and of_reward["beside"] == "Random directions in place of features reach 11.6."
+    assert of_twin["told"] == [] and of_twin["none"] == "No feature's score lies above the threshold, 4.50; the largest is 3.10."
+    first = report.render(page, data).split('<section id="verdict"')[1].split("</section>")[0]
+    says = first.split("<h3>What it now writes")[1].split('<ol class="sentences">')[0]  # between what it writes and the questions
+    assert says.count("15 %") == 2 and '<a href="#findings">' in says and first.count('href="#findings"') == 1
+    blind = findings({"model": "m", "reward": "r"}, {"model": "m", "reward": "t"}).assign(mode="two checkpoints")
+    assert "paid for or not" in report_findings.first(blind, "m", "r")["mode"]
+    nothing = blind.assign(score=np.nan, shown=False)
+    assert report_findings.first(nothing, "m", "r")["none"].startswith("No feature that fires on 25 tokens has a score")
+    assert report_findings.first(blind, "m", "x") is report_findings.first(None, "m", "r") is None
 
 
 @pytest.mark.parametrize(

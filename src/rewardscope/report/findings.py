@@ -3,11 +3,12 @@
 import pandas as pd
 
 from rewardscope.findings.findings_table import EMPTY, named, without
-from rewardscope.findings.kinds import FEATURES, WITH, WITHOUT, WITHOUT_CONTEXTS
+from rewardscope.findings.kinds import DIRECTIONS, FEATURES, WITH, WITHOUT, WITHOUT_CONTEXTS
 from rewardscope.report.charts import number
 from rewardscope.report.verdict import counted
 
 FIRST = 5  # findings that stand open
+FIRST_SCREEN = 2  # and on the first screen
 TITLES = {  # the first stands open: a placebo changes as much as the second lists
     WITH: "Where tuning and the reward go together",
     WITHOUT: "From the two checkpoints alone: where tuning changed most, paid for or not",
@@ -34,6 +35,26 @@ def findings(table: pd.DataFrame, twins: dict[str, str]) -> list[dict]:
             }
         )  # fmt: skip
     return out
+
+
+def first(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
+    """The first findings of a model and reward for the first screen, with their controls beside; None where none were looked for.
+
+    Of the list with the reward, or of the other where there is none. Of a twin, what passes for a finding by the true reward.
+    """
+    rows = pd.DataFrame() if table is None else table[(table["model"] == model) & (table["reward"] == reward)]
+    if rows.empty:
+        return None
+    rows = rows[rows["mode"] == (WITH if (rows["mode"] == WITH).any() else WITHOUT)]
+    own, random = rows[rows["contexts"] == FEATURES], rows.loc[rows["contexts"] == DIRECTIONS, "score"].max()
+    beside = f"Random directions in place of features reach {number(random)}." if pd.notna(random) else ""
+    told = [_told(row) for row in own[own["shown"]].head(FIRST_SCREEN).to_dict("records")]
+    best = own["score"].max()
+    if pd.isna(best):
+        none = f"{EMPTY[0].upper() + EMPTY[1:]}."
+    else:
+        none = f"No feature's score lies above the threshold, {number(own['threshold'].iloc[0])}; the largest is {number(best)}."
+    return {"mode": TITLES[rows["mode"].iloc[0]], "told": told, "none": "" if told else none, "beside": beside}
 
 
 def _told(row: dict) -> dict:

@@ -12,10 +12,11 @@ from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
 from rewardscope.report.crosscoder import crosscoders
 from rewardscope.report.features import held, thing
-from rewardscope.report.findings import findings
+from rewardscope.report.findings import findings, first
 from rewardscope.report.phrases import signs, told
 from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
+from rewardscope.report.quality import quality
 from rewardscope.report.tables import listing, pictured
 from rewardscope.run.lineage import Chain
 from rewardscope.sae.groups import SAME
@@ -104,10 +105,14 @@ def screens(
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
 
-    `methods`: how those were tuned that were tuned here. The rest is as `page` takes it.
+    A twin comes after its true reward, `folded` where that is here. `methods`: how those were tuned that were tuned here. The rest is as
+    `page` takes it.
     """
     shown, found = [], {pair: now_written(*both) for pair, both in phrased.items()}
-    for (model, reward), runs in groups.items():
+    true = {(model, reward): (model, twins.get(reward)) for model, reward in groups}
+    place = {here: number for number, here in enumerate(groups)}
+    for model, reward in sorted(groups, key=lambda here: (place.get(true[here], place[here]), true[here] in groups)):
+        runs = groups[model, reward]
         sides = list(zip(*(completed[pair] for pair in runs if pair in completed), strict=True))
         row3, row4 = (_row(tables.get(f"tables/table{n}.csv"), model, reward) for n in (3, 4))
         gained = _gained(tables.get("tables/step4.csv"), model, reward)
@@ -125,6 +130,7 @@ def screens(
             said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, said, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
+        facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, "phrases": phrases, **screen})
     return shown
 
@@ -205,27 +211,6 @@ def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list
         axes = ("layer (0 is nearest the input)", "divergence")
         out.append({"title": name, "svg": charts.lines([line], axes, label, chosen, integers=True), "layers": chosen})
     return out
-
-
-def quality(table: pd.DataFrame, several: bool) -> dict:
-    """MMCS of the top k beside its nulls, a row a place, and what else says how good the autoencoders are."""
-    rows, lines = [], []
-    for line in table.to_dict("records"):
-        name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
-        marks = [
-            charts.Dot("null: random rows of the activations' covariance", "null-covariance", line.get("null_covariance_mmcs_top_k", float("nan")))
-        ]
-        gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
-        marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
-        marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
-        rows.append((name, marks))
-        ends = f"{charts.number(line['mmcs_ci_low'])} to {charts.number(line['mmcs_ci_high'])}" if isfinite(line["mmcs_ci_low"]) else "no interval"
-        lines.append(
-            {"name": name, **line, "matched": f"{charts.number(line['mmcs'])} ({ends})" if isfinite(line["mmcs"]) else "no feature is ranked"}
-        )
-    label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
-    gaussian = any(isfinite(line.get("null_gaussian_mmcs_top_k", float("nan"))) for line in lines)  # not of dictionaries that were given
-    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines, "gaussian": gaussian}
 
 
 def step4(table: pd.DataFrame, several: bool) -> list[dict]:

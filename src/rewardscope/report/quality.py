@@ -1,0 +1,29 @@
+"""The report's section on autoencoders: may what is read in them be trusted?"""
+
+from math import isfinite
+
+import pandas as pd
+
+from rewardscope.report import charts
+from rewardscope.report.completions import SIDES
+
+
+def quality(table: pd.DataFrame, several: bool) -> dict:
+    """MMCS of the top k beside its nulls, a row a place, and what else says how good the autoencoders are."""
+    rows, lines = [], []
+    for line in table.to_dict("records"):
+        name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
+        marks = [
+            charts.Dot("null: random rows of the activations' covariance", "null-covariance", line.get("null_covariance_mmcs_top_k", float("nan")))
+        ]
+        gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
+        marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
+        marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
+        rows.append((name, marks))
+        ends = f"{charts.number(line['mmcs_ci_low'])} to {charts.number(line['mmcs_ci_high'])}" if isfinite(line["mmcs_ci_low"]) else "no interval"
+        lines.append(
+            {"name": name, **line, "matched": f"{charts.number(line['mmcs'])} ({ends})" if isfinite(line["mmcs"]) else "no feature is ranked"}
+        )
+    label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
+    gaussian = any(isfinite(line.get("null_gaussian_mmcs_top_k", float("nan"))) for line in lines)  # not of dictionaries that were given
+    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines, "gaussian": gaussian}
