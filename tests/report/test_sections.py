@@ -22,7 +22,7 @@ def test_phrases_are_counted_in_more_prompts_than_table_4_has():
     few = [pd.concat([completions([word, "it"], 0.0)] * 2) for word in ("bad", "love")]
     many = [pd.concat([completions(words, 0.0)] * 20) for words in (["bad", "it"], ["love", "it"])]
     here = "pairs/tiny/utility/run1"
-    for phrased, lines in (({here: few}, 1), ({here: many}, 2)):  # how varied it writes is always told
+    for phrased, lines in (({here: few}, 2), ({here: many}, 3)):  # how varied it writes, and what it repeats, is always told
         (screen,) = report_sections.screens(
             {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}
         )
