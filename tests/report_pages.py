@@ -108,6 +108,7 @@ def feature(i: int, hostile: str = "") -> dict:
         "uOn": 0.0, "uUp": float(i % 7), "near": f"tiny/utility/run1/{other}/{layer}/{seed}/feature{i + 1}", "nearCos": 0.95 - i / 4000, "change": [0.95, 0.95 - i / 4000],
         "seen": ["film"], "unseen": [f"word{i}"], "drawn": "100 strongest activations", "group": i, "same": [[1, int(seed[4:]), i]], "in": [1, 2, 1, 1],
         "rate": [0.1, 0.1 * (1 + i % 5)], "scores": {"simulation (correlation)": round(i % 100 / 100, 2)},
+        "now": {"n": 40, "p": [["romance" + hostile, 0.0099, 0.15], ["war", 0.2, 0.099]]},
     }  # fmt: skip
 
 

@@ -112,6 +112,32 @@ def test_difference_features_read_the_difference_of_both_sides(planted):
     torch.testing.assert_close(of["shared features"].a, capped(place.joint[0].sae.encode(read.rows[1][None])[0]))
 
 
+def test_what_tuning_changed_where_a_feature_fires(planted):
+    """By hand: probabilities of both models at every sampled token, weighted by the feature's capped activation. A feature that never fires has none."""
+    base, tuned, tokenizer, read, side, pieces, place, good = planted
+    run = findings.Run(base, tuned, read, side, pieces, [place])
+    (a,) = (family.a for family in run.families if family.kind == "features")
+    fires = (a > 0).sum(dim=0)
+    feature, rare = int(fires.argmax()), int(fires.argmin())
+    a[:, rare] = 0
+    table = findings.changed(run, {("top1", 1): [feature, rare], ("top2", 1): [feature]})
+    assert set(table["feature"]) == {feature} and set(table["firings"]) == {int(fires[feature])} and set(table["pick"]) == {"top1"}
+    weights, sums = a[:, feature].double(), torch.zeros(2, dtype=torch.float64)
+    t = 0
+    for ids in read.sequences:
+        with torch.no_grad():
+            logits = [model(input_ids=torch.tensor([ids])).logits[0].double().softmax(dim=1)[:, good] for model in (base, tuned)]
+        for at in range(PROMPT, len(ids)):
+            sums += weights[t] * torch.stack([p[at - 1] for p in logits])
+            t += 1
+    expected = (sums / weights.sum()).tolist()
+    first = table.iloc[0]
+    assert piece(planted).strip() in first["token"] and [first["p_base"], first["p_tuned"]] == pytest.approx(expected, abs=1e-5)
+    more = table["p_tuned"] > table["p_base"]
+    assert 1 <= more.sum() <= 6 and 1 <= (~more).sum() <= 6 and more.is_monotonic_decreasing  # first those that became likelier
+    assert findings.changed(run, {}).columns.tolist() == findings.CHANGES and findings.changed(run, {("top1", 1): [rare]}).empty
+
+
 def test_the_gain_of_reward_has_an_interval():
     """By hand: completions of 1 and 3 (base), 4 and 8 (tuned); Welch's degrees of freedom 25 / 17."""
     read = Samples([[0, 1]] * 4, 1, torch.arange(4), torch.zeros(4), torch.ones(4), torch.zeros(4), torch.ones(4), {}, {})

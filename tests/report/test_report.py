@@ -208,8 +208,11 @@ def test_an_entry_says_what_the_tables_say():
         [0.1, 0.2],
     )
     assert entry["scores"] == {"simulation (correlation)": 0.4}
-    (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, None, {})
-    assert bare["null"] == {} and not {"near", "rate", "scores", "uOn"} & set(bare)
+    told = pd.DataFrame({"feature": [5, 5, 9], "firings": 40, "token": ["romance", "war", "x"], "p_base": [0.0099, 0.2, 0.1], "p_tuned": [0.15, 0.1, 0.2]})
+    (now,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, None, {}, told)
+    assert now["now"] == {"n": 40, "p": [["romance", 0.0099, 0.15], ["war", 0.2, 0.1]]}
+    (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, None, {}, told.query("feature == 9"))
+    assert bare["null"] == {} and not {"near", "rate", "scores", "uOn", "now"} & set(bare)
     json.dumps([entry, bare], allow_nan=False)
     told = {**place, "rlhf": [{**line, "explainer": "openai", "promotes": "Praise."}]}
     (other,) = report_features.entries(told, "rlhf", matched, fires([]), tokens(), None, None, None, None, {})
@@ -313,7 +316,7 @@ def test_a_feature_in_the_terminal(tmp_path):
     file.write_text(html(4, "\x1b[31m\u202e"), encoding="utf-8")
     run = show("tiny/utility/run1/base/layer3/seed1/feature1", "--report", str(file))
     assert run.returncode == 0, run.stderr
-    for said in ("place 2 of 128", 'Fires on "word1"', "[+3.2]", "fires on 10.00% of tokens in base, 20.00% in the tuned model", "« film"):
+    for said in ("place 2 of 128", 'Fires on "word1"', "[+3.2]", "fires on 10.00% of tokens in base, 20.00% in the tuned model", "« film", "(40 tokens that the models wrote): romance·[31m· 0.99 to 15 %, war 20 to 9.9 %"):
         assert said in run.stdout
     assert "\x1b" not in run.stdout and "\u202e" not in run.stdout
 

@@ -213,6 +213,11 @@ def test_a_histogram_has_both_axes(opened):
     assert ticks[:4] == ["0", f"{shown['max']:.1f}", "0", f"{max(shown['hist']):,}"]
 
 
+def test_a_feature_s_page_says_what_tuning_changed_where_it_fires(opened):
+    chips = opened.run("[...document.querySelectorAll('#feature .chip')].map(c => c.textContent).filter(t => t.includes('→'))")
+    assert [chip.split(" ", 1)[-1] if chip.startswith("war") else chip[:7] for chip in chips] == ["romance", "20 → 9.9 %"] and chips[0].endswith(" 0.99 → 15 %")
+
+
 def test_the_keyboard_passes_by_the_list(opened):
     opened.run("document.querySelector('.list .skip').focus()")
     assert opened.run("document.querySelector('.list .skip').getBoundingClientRect().left") >= 0

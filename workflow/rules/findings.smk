@@ -99,6 +99,12 @@ rule crosscoder_table:
         "../scripts/crosscoder_table.py"
 
 
+def features_shown(wildcards):
+    """Which features the report shows, of every pick and seed; without a report none, so that findings alone ask for no large SAE."""
+    wanted = "report" in CONFIG.targets and wildcards.pair in BROWSED
+    return of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf")(wildcards) if wanted else []
+
+
 rule findings:
     input:
         layers=at("{pair}/layers.json"),
@@ -107,6 +113,7 @@ rule findings:
         beside=beside_tuned,
         corpus=corpus_file("test"),
         saes=small_of_every_pick("rlhf"),
+        features=features_shown,
         moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
         joint=joint_files,
         crosscoders=lambda w: [crosscoder_file(pair, pick, "sae.safetensors") for pair, pick in CROSSCODED if pair == w.pair],
@@ -114,6 +121,7 @@ rule findings:
         stored=lambda w: stored(true(w)),
     output:
         table=at("{pair}/findings.parquet"),
+        changes=at("{pair}/changes.parquet"),
         facts=at("{pair}/findings.json"),
     log:
         at("logs/findings/{pair}.log"),
@@ -129,6 +137,7 @@ rule findings:
         seeds=SEEDS,
         picks=CHOSEN,
         at=CONFIG.activations.at,
+        top_k=CONFIG.features.top_k,  # what the report shows
         reward=lambda w: source_of(true(w)),
         reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
         settings={key: value for key, value in section(CONFIG.findings).items() if key != "threshold"},  # which is the table's

@@ -5,6 +5,7 @@ MAKES = {name: set(CONFIG.targets) & set(targets) for name, targets in {
     "comparison": ("comparison", "step4"),
     "quality": ("quality",),
     "completions": ("table4",),
+    "findings": ("findings",),
 }.items()}  # fmt: skip
 WANTED = [file for name in CONFIG.targets for file in TARGETS.get(name, ())]
 REPORTED = [file for file in WANTED if file.endswith((".csv", "perplexity.json", "metrics.json")) and not file.startswith(at("figures/"))]
@@ -41,6 +42,7 @@ rule report:
         rlhf_scores=[file for scorer in SCORERS for file in scored(scorer, [(pair, "rlhf", *rest) for pair, *rest in BROWSED_PLACES])],
         comparison=[at(f"{pair}/comparison.parquet") for pair in BROWSED if MAKES["comparison"]],
         groups=[at(f"{pair.rsplit('/', 1)[0]}/groups.parquet") for pair in BROWSED if MAKES["comparison"]],
+        changes=[at(f"{pair}/changes.parquet") for pair in BROWSED if MAKES["findings"]],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
         corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in BROWSED],
         words=WORD_FILES,

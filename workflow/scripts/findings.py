@@ -43,11 +43,15 @@ for p, pick in enumerate(params.picks):
     joint += [Joint("crosscoder", *crosscoder.from_tensors(load_file(intact(file)))) for file in files.crosscoders[p : p + 1]]
     count, seed = next(iter(saes.values())).w_enc.shape[1], derive(params.seed, "findings directions", snakemake.wildcards.pair, pick)
     places.append(Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed), tuple(joint)))
+seeds = [(pick, seed) for pick in params.picks for seed in params.seeds]
+ranked = {of: pd.read_parquet(file).query("place <= @params.top_k")["small"].tolist() for of, file in zip(seeds, files.features, strict=bool(files.features))}
 try:
     run = findings.Run(base, tuned, read, side, samples.pieces(tokenizer, sequences), places)
     table = findings.find(run, credit, gained, settings["kept"])
+    changes = findings.changed(run, ranked)
 except UserError as error:
     table, problem = pd.DataFrame(columns=findings.COLUMNS), str(error)
+    changes = pd.DataFrame(columns=findings.CHANGES)
 told = f"{snakemake.wildcards.pair}: {problem}: no list of findings with the reward"
 if problem == NOT_GIVEN:  # as the config says, so it is nothing to warn of
     job.log.info("%s", told)
@@ -55,5 +59,7 @@ elif problem:
     job.warn(snakemake, told)
 with whole(snakemake.output.table) as file:
     table.to_parquet(file, index=False)
+with whole(snakemake.output.changes) as file:
+    changes.to_parquet(file, index=False)
 with whole(snakemake.output.facts) as file:
     file.write_text(json.dumps(findings.facts(read, side, gained, problem), indent=1) + "\n")

@@ -33,6 +33,7 @@ for pair, *sides in zip(params.pairs, *written, strict=bool(written[0])):
     phrased[pair] = [pd.concat(map(pd.read_parquet, both)) for both in sides]
 comparison = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.comparison, strict=bool(files.comparison))}
 over_seeds = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.groups, strict=bool(files.groups))}
+changed = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.changes, strict=bool(files.changes))}
 
 tokens, text = {}, {}  # of every pair its documents; of every model the tokens that windows show
 for pair, index, corpus, folder in zip(params.browsed, files.tokens, files.corpora, files.models, strict=True):
@@ -56,8 +57,9 @@ for i, (pair, pick, seed, _) in enumerate(job.progress(params.shown, "places")):
         layer = places[pair, pick, seed]["layer"]
         same = over_seeds[pair].query("side == @side and layer == @layer") if over_seeds else None
         scores = {scorer: pd.read_parquet(files[f"{side}_scores"][s * len(params.shown) + i]) for s, scorer in enumerate(params.scorers)}
+        told = changed[pair].query("pick == @pick and seed == @seed") if changed and side == "rlhf" else None
         place = places[pair, pick, seed]
-        features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, same, words.get(pair), scores)
+        features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, same, words.get(pair), scores, told)
 
 artifacts = [os.path.relpath(file, results) for file in files if file not in params.words.values()]
 page = report_sections.page(

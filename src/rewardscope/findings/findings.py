@@ -16,7 +16,7 @@ from torch import Tensor
 from rewardscope.errors import UserError, brief
 from rewardscope.findings import baselines, reading, score
 from rewardscope.findings.families import Family, Place, families
-from rewardscope.findings.kinds import LAST_WORDS, LOG_ODDS, LOGITS, NOT_GIVEN, TOPICS, WITH, WITHOUT
+from rewardscope.findings.kinds import FEATURES, LAST_WORDS, LOG_ODDS, LOGITS, NOT_GIVEN, TOPICS, WITH, WITHOUT
 from rewardscope.findings.samples import Samples, added, distributions, scaled
 from rewardscope.findings.telling import Telling
 from rewardscope.rewards.rewards import Reward
@@ -27,6 +27,7 @@ COLUMNS = [
     "mode", "contexts", "pick", "layer", "seed", "context", "rank", "score", "firings", "gain", "alike", "fires_on", "more", "less", "first",
     "last", "examples", "sentence",
 ]  # fmt: skip
+CHANGES = ["pick", "seed", "feature", "firings", "token", "p_base", "p_tuned"]
 Weighted = Callable[[Float[Tensor, "T C"]], tuple[Float[Tensor, "C vocabulary"], Float[Tensor, "C vocabulary"]]]
 """weights of tokens -> mean next-token probabilities of base and tuned model"""
 
@@ -83,6 +84,28 @@ class Run:
             read = self.telling.rows(a, scores, reading.changes(before, after, paid), before, after, gained, weight, on)
             rows += [{"mode": mode, **_of(family, order[i]), "rank": rank, **row} for rank, (i, row) in enumerate(_distinct(read, kept), start=1)]
         return rows
+
+
+def changed(run: Run, ranked: dict[tuple[str, int], list[int]]) -> pd.DataFrame:
+    """What tuning changed where features fire, paid for or not: a row (`CHANGES`) a token of each of the features `ranked` by pick and SAE seed.
+
+    `p_base`, `p_tuned`: mean next-token probabilities over the sampled tokens, weighted by the feature's capped activation. Features that fire on
+    fewer than `FIRINGS` of them are left out.
+    """
+    chosen, a = [], []
+    for family in (family for family in run.families if family.kind == FEATURES):
+        kept = [i for i in ranked.get((family.pick, family.seed), ()) if (family.a[:, i] > 0).sum() >= score.FIRINGS]
+        chosen += [(family, i) for i in kept]
+        a.append(family.a[:, kept])
+    if not chosen:
+        return pd.DataFrame(columns=CHANGES)
+    weights = torch.cat(a, dim=1)
+    rows, probabilities = [], run.distributions(weights)
+    for (family, i), fires, change, before, after in zip(chosen, weights.T, reading.changes(*probabilities), *probabilities, strict=True):
+        for sign in (1, -1):
+            told = run.telling.tokens(sign * change, before, after, sign)
+            rows += [(family.pick, family.seed, i, int((fires > 0).sum()), t["token"], t["before"], t["after"]) for t in told]
+    return pd.DataFrame(rows, columns=CHANGES)
 
 
 def find(run: Run, credit: Float[Tensor, "T"] | None, gained: Float[Tensor, "T"], kept: int) -> pd.DataFrame:

@@ -48,7 +48,7 @@ class Telling:
         fired = torch.nonzero(a > 0).flatten()
         places = self.samples.place[fired].numpy()
         first, last = (int(np.quantile(places, q)) for q in (0.25, 0.75))
-        more, less = (self._tokens(sign * change, before, after, sign) for sign in (1, -1))
+        more, less = (self.tokens(sign * change, before, after, sign) for sign in (1, -1))
         best = fired[(a * weight)[fired].argsort(descending=True)].tolist()
         return {
             "score": value, "firings": len(fired), "gain": gain, "alike": 0, "fires_on": on, "more": more, "less": less, "first": first,
@@ -56,7 +56,9 @@ class Telling:
             "sentence": reading.sentence(on, more, less, (first, last), gain),
         }  # fmt: skip
 
-    def _tokens(self, change, before, after, sign: int) -> list[dict]:
+    def tokens(self, change, before, after, sign: int) -> list[dict]:
+        """The `token`s of the largest `change`, at most `reading.SHOWN`, each as the word that it was most often part of, with its probability
+        `before` and `after` tuning; those that became likelier, with `sign` -1 those that became rarer."""
         found: dict[str, dict] = {}
         for token in change.argsort(descending=True)[: 4 * reading.SHOWN].tolist():
             text = self.whole.get(token, "")

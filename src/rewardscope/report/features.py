@@ -119,6 +119,11 @@ def weighed(tokens: list[dict], table: dict[str, float] | None) -> list[list]:
     return out
 
 
+def tuned_there(rows: pd.DataFrame) -> list[list]:
+    """`[token, probability before, after]` of a feature's rows of `findings.changed`: first those that tuning made likelier, then the rarer ones."""
+    return [[row.token, rounded(row.p_base, 5), rounded(row.p_tuned, 5)] for row in rows.itertuples()]
+
+
 def grouped(place: dict, side: str, groups: pd.DataFrame) -> dict[int, dict]:
     """What `sae.groups` says of each feature of a place: feature -> values of its entry.
 
@@ -175,13 +180,14 @@ def sourced(line: dict, shown: list[dict], tokens: list[str]) -> dict:
 def entries(
     place: dict, side: str, matched: pd.DataFrame, fires: pd.DataFrame, tokens: Tokens, nulls: pd.DataFrame | None,
     changes: pd.DataFrame | None, groups: pd.DataFrame | None, table: dict[str, float] | None, scores: dict[str, pd.DataFrame],
+    told: pd.DataFrame | None = None,
 ) -> list[dict]:  # fmt: skip
     """The explained features of one side at one place and SAE seed, the best matched first.
 
     `place`: pair, layer, seed and the side's explanations (`explained.places`); `matched`: its features table; `fires`: the
     feature activations; `nulls`: the place's null dictionaries; `changes`: the rows of the comparison of this side,
     pick and seed; `groups`: those of features over seeds and runs (`sae.groups`) of this side and layer; `table`: the reward's words;
-    `scores`: of each scorer, a row an explanation.
+    `scores`: of each scorer, a row an explanation; `told`: what tuning changed where features fire (`findings.changed`) of this pick and seed.
     """
     firings, ranked = fires.groupby("feature"), int(matched["place"].notna().sum())
     cosine = matched.set_index("small")["cosine"]
@@ -215,6 +221,8 @@ def entries(
         if feature in changed.index:
             row = changed.loc[feature]
             entry["rate"] = [rounded(row["rate_on_base"], 6), rounded(row["rate_on_rlhf"], 6)]
+        if told is not None and len(rows := told[told["feature"] == feature]):
+            entry["now"] = {"n": int(rows["firings"].iloc[0]), "p": tuned_there(rows)}
         entry |= over_seeds.get(feature, {})
         own_scores = {SCORES[scorer][0]: rows.loc[rows["feature"] == feature, SCORES[scorer][1]] for scorer, rows in scores.items()}
         entry |= {"scores": {name: rounded(column.iloc[0]) for name, column in own_scores.items() if len(column)}} if scores else {}

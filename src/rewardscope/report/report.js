@@ -135,6 +135,16 @@
     return line;
   }
 
+  // p as the findings' sentences say it: two digits of it, in per cent
+  const share = (p) => (p < 0.995 ? String(Number((100 * p).toPrecision(2))) : "100");
+  function changes(tokens) {
+    const line = el("p");
+    for (const [token, before, after] of tokens) {
+      line.append(put(el("span", "chip"), el("bdi", "", short(token)), el("small", "", ` ${share(before)} → ${share(after)} %`)), " ");
+    }
+    return line;
+  }
+
   function histogram(f) {
     const left = 46, width = 360, height = 90, most = Math.max(...f.hist), top = Math.log1p(most), n = f.hist.length;
     const said = `Histogram of ${f.fires} activations from 0 to ${f.max}, counts on a logarithmic scale`;
@@ -218,6 +228,11 @@
     put(page, el("h4", "", "What activates it"), f.on ? explanation(f) : el("p", "", "There is no explanation."));
     put(page, el("h4", "", "What it promotes"), f.makes ? put(el("p"), el("bdi", "", f.makes)) : null);
     put(page, el("p", "key", "Tokens that it makes more likely"), chips(f.up), el("p", "key", "and less likely"), chips(f.down));
+    if (f.now) {
+      put(page, el("h4", "", `What tuning changed where it fires (on ${f.now.n.toLocaleString("en")} tokens that the models wrote)`));
+      for (const [said, some] of [["Written more often", f.now.p.filter((t) => t[2] > t[1])], ["and less often", f.now.p.filter((t) => t[2] < t[1])]])
+        if (some.length) put(page, el("p", "key", said), changes(some));
+    }
     const facts = el("dl", "facts"), nulls = Object.entries(f.null);
     fact(facts, "Found in both dictionaries", `place ${f.place} of ${f.of}, cosine ${number(f.cosine)}`, gauge(f),
       nulls.length ? `null at this place: ${nulls.map(([kind, v]) => `${number(v)} (${kind})`).join(", ")}` : "");

@@ -77,6 +77,9 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     yield from (f"  {plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
     for name, key in (("raises", "up"), ("lowers", "down")):
         yield f"  {name}: " + ", ".join(plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
+    if "now" in entry:
+        some = ", ".join(f"{plain(token)} {100 * before:.2g} to {100 * after:.2g} %" for token, before, after in entry["now"]["p"])
+        yield f"  tuning changed where it fires ({entry['now']['n']} tokens that the models wrote): {some}"
     if "in" in entry:
         own, other = entry["change"]
         others = ", ".join(f"run{run}/seed{seed}/feature{feature}" for run, seed, feature in entry["same"])
