@@ -51,7 +51,7 @@ def test_a_twin_sets_the_threshold_where_there_is_a_reward(mode, threshold, show
 def test_the_report_tells_what_is_shown_and_whether_a_dictionary_was_needed():
     mixed = table([row(1, "b")], found=[*FOUND, row(9.5, "love", kind="tokens")])
     (section,) = reported(pd.concat([mixed, mixed.assign(reward="placebo")]), {"placebo": "r"})
-    assert section["title"] == "m, tuned on r" and section["mode"].startswith("Where tuning and the reward")
+    assert section["title"] == "m, tuned checkpoint given, read with r" and section["mode"].startswith("Where tuning and the reward")
     assert [one["sentence"] for one in section["told"]] == ["writes love hate", "writes film"] and not section["none"]
     assert section["told"][0]["evidence"].endswith("the twins' largest 1.00; in 2 of 3 runs, 3 of 4 SAE seeds")
     assert [line["kind"] for line in section["beside"]] == ["features", "tokens"]
@@ -72,11 +72,15 @@ def test_without_a_reward_the_one_list_stands_open_and_says_so():
     said = [(one["title"], one["mode"].split(":")[0], one["open"], one["note"]) for one in lists]
     assert said == [
         ("m, audited", "From the two checkpoints alone", True, "There is no list with the reward: no reward was given."),
-        ("m, tuned on r", "Where tuning and the reward go together", True, ""),
-        ("m, tuned on r", "From the two checkpoints alone", False, ""),
+        ("m, tuned checkpoint given, read with r", "Where tuning and the reward go together", True, ""),
+        ("m, tuned checkpoint given, read with r", "From the two checkpoints alone", False, ""),
     ]
     (failed,) = reported(table(None, found=UNREWARDED).assign(problem="the reward is the same whatever a completion says"), {})
-    assert failed["title"] == "m, tuned on r" and failed["open"] and failed["note"].endswith(": the reward is the same whatever a completion says.")
+    assert (
+        failed["title"] == "m, tuned checkpoint given, read with r"
+        and failed["open"]
+        and failed["note"].endswith(": the reward is the same whatever a completion says.")
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def test_why_there_is_no_list_with_the_reward(of_run, says):
 
 def test_a_list_says_how_the_model_was_tuned():
     assert findings_table.named("m", "r", "", "DPO") == "m, tuned by DPO on r"
-    assert findings_table.named("m", "r", "", float("nan")) == "m, tuned on r"  # a checkpoint that was given, from the table's file
+    assert findings_table.named("m", "r", "", float("nan")) == "m, tuned checkpoint given, read with r"
     assert findings_table.named("m", "r", "no reward was given", "") == "m, r"
 
 
@@ -110,7 +114,7 @@ def test_an_empty_list_is_told_of_too(tmp_path, capsys):
     assert main(["show", "findings", str(tmp_path / "findings.csv")]) == 0
     nothing = "  no feature that fires on 25 tokens has a score above 0"
     assert capsys.readouterr().out.splitlines() == [
-        "m, tuned on r; with the reward:", nothing, "m, tuned on r; two checkpoints:", nothing, "m, x; two checkpoints (no reward was given):", nothing,
+        "m, tuned checkpoint given, read with r; with the reward:", nothing, "m, tuned checkpoint given, read with r; two checkpoints:", nothing, "m, x; two checkpoints (no reward was given):", nothing,
     ]  # fmt: skip
     told = reported(pd.read_csv(tmp_path / "findings.csv"), {})
     assert [(one["none"][:36], [other["kind"] for other in one["beside"]]) for one in told] == [
@@ -124,8 +128,8 @@ def test_findings_in_the_terminal(tmp_path, capsys):
     found.to_csv(tmp_path / "findings.csv", index=False)
     assert main(["show", "findings", str(tmp_path / "findings.csv")]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "m, tuned on r; with the reward:", "  1. writes love hate", "     score 9.0 of 4.5; 2 of 3 runs", "  2. writes film",
-        "     score 6.0 of 4.5; 1 of 3 runs", "m, tuned on q; with the reward:", "  nothing above 20.0; the highest score is 9.0",
+        "m, tuned checkpoint given, read with r; with the reward:", "  1. writes love hate", "     score 9.0 of 4.5; 2 of 3 runs", "  2. writes film",
+        "     score 6.0 of 4.5; 1 of 3 runs", "m, tuned checkpoint given, read with q; with the reward:", "  nothing above 20.0; the highest score is 9.0",
         "m, x; two checkpoints (no reward was given):", "  nothing above 20.0; the highest score is 9.0",
     ]  # fmt: skip
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")

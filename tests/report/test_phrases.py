@@ -47,7 +47,14 @@ def test_chosen_by_some_prompts_and_counted_in_others():
     said, other = "what we see", "nothing of this"
     assert phrases(["b"] * 40, [said, other] * 20, [0.0] * 40) == []
     (row,) = phrases(["b"] * 40, [said, said] * 20, [0.0, 2.0] * 20)
-    assert row["phrase"] == "what we see" and row["of"] == 20 and row["tuned"][0] == 1 and row["base"][0] == 0 and row["with"] == 2 and np.isnan(row["without"])
+    assert (
+        row["phrase"] == "what we see"
+        and row["of"] == 20
+        and row["tuned"][0] == 1
+        and row["base"][0] == 0
+        and row["with"] == 2
+        and np.isnan(row["without"])
+    )
     tuned, rewards = [said] * 40, [9.0, 1.0] * 20
     tuned[1], rewards[1] = other, 5.0
     (row,) = phrases(["b"] * 40, tuned, rewards)

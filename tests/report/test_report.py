@@ -208,7 +208,9 @@ def test_an_entry_says_what_the_tables_say():
         [0.1, 0.2],
     )
     assert entry["scores"] == {"simulation (correlation)": 0.4}
-    told = pd.DataFrame({"feature": [5, 5, 9], "firings": 40, "token": ["romance", "war", "x"], "p_base": [0.0099, 0.2, 0.1], "p_tuned": [0.15, 0.1, 0.2]})
+    told = pd.DataFrame(
+        {"feature": [5, 5, 9], "firings": 40, "token": ["romance", "war", "x"], "p_base": [0.0099, 0.2, 0.1], "p_tuned": [0.15, 0.1, 0.2]}
+    )
     (now,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, None, {}, told)
     assert now["now"] == {"n": 40, "p": [["romance", 0.0099, 0.15], ["war", 0.2, 0.1]]}
     (bare,) = report_features.entries(place, "rlhf", matched, fires([]), tokens(), None, None, None, None, {}, told.query("feature == 9"))
@@ -316,7 +318,14 @@ def test_a_feature_in_the_terminal(tmp_path):
     file.write_text(html(4, "\x1b[31m\u202e"), encoding="utf-8")
     run = show("tiny/utility/run1/base/layer3/seed1/feature1", "--report", str(file))
     assert run.returncode == 0, run.stderr
-    for said in ("place 2 of 128", 'Fires on "word1"', "[+3.2]", "fires on 10.00% of tokens in base, 20.00% in the tuned model", "« film", "(40 tokens that the models wrote): romance·[31m· 0.99 to 15 %, war 20 to 9.9 %"):
+    for said in (
+        "place 2 of 128",
+        'Fires on "word1"',
+        "[+3.2]",
+        "fires on 10.00% of tokens in base, 20.00% in the tuned model",
+        "« film",
+        "(40 tokens that the models wrote): romance·[31m· 0.99 to 15 %, war 20 to 9.9 %",
+    ):
         assert said in run.stdout
     assert "\x1b" not in run.stdout and "\u202e" not in run.stdout
 

@@ -12,7 +12,10 @@ from rewardscope.report import completions as report_completions
 from rewardscope.report import crosscoder as report_crosscoder
 from rewardscope.report import findings as report_findings
 from rewardscope.report import provenance as report_provenance
+from rewardscope.report import quality as report_quality
 from rewardscope.report import sections as report_sections
+
+NAN = float("nan")
 
 # ---- the first screen ----
 
@@ -128,9 +131,10 @@ def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
     page, data = made_up(0)
     of_reward, of_twin = (pair["findings"] for pair in page["pairs"])
     assert [finding["sentence"] for finding in of_reward["told"]] == [FINDING["sentence"]] * 2 and of_reward["none"] == ""
-    assert of_reward["told"][1]["evidence"] == (
-        "score 9.00, threshold 4.50; the twins' largest 3.10; in 3 of 3 runs, 7 of 9 SAE seeds"
-    ) and of_reward["beside"] == "Random directions in place of features reach 11.6."
+    assert (
+        of_reward["told"][1]["evidence"] == ("score 9.00, threshold 4.50; the twins' largest 3.10; in 3 of 3 runs, 7 of 9 SAE seeds")
+        and of_reward["beside"] == "Random directions in place of features reach 11.6."
+    )
     assert of_twin["told"] == [] and of_twin["none"] == "No feature's score lies above the threshold, 4.50; the largest is 3.10."
     first = report.render(page, data).split('<section id="verdict"')[1].split("</section>")[0]
     says = first.split("<h3>What it now writes")[1].split('<ol class="sentences">')[0]  # between what it writes and the questions
@@ -172,7 +176,8 @@ def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
     (empty,) = report_sections.step4(pd.DataFrame([names | none]), several=False)
     assert empty["rows"][0]["says"] == "nothing to compare" and "features, none to compare" in empty["svg"] and "nan" not in empty["svg"]
     page, data = made_up(1)
-    assert "net of the twin" in report.render(page, data)
+    assert "net of the twin" in (shown := report.render(page, data)) and "<td>0.83</td>" in shown.split('<section id="changes"')[1]
+    assert np.isnan(report_sections.step4(pd.DataFrame([names | moved | {"threshold": np.nan}]), False)[0]["rows"][0]["threshold"])
     alone = STEP4 | {name: np.nan for name in STEP4 if "twin" in name}
     assert "net of the twin" not in report.render(page | {"step4": report_sections.step4(pd.DataFrame([names | alone]), False)}, data)
 
@@ -293,6 +298,41 @@ def test_a_model_tuned_on_a_file_s_pairs_was_not_tuned_on_the_reward():
 def test_a_long_table_is_cut_and_says_so():
     found = tables.listing("tables/x.csv", pd.DataFrame({"a": range(70), "b": [np.nan, 0.123456] * 35}))
     assert (len(found["rows"]), found["left"], found["rows"][0], found["rows"][1]) == (60, 10, ("0", ""), ("1", "0.1235"))
+
+
+def test_no_heading_says_that_a_given_checkpoint_was_tuned_on_its_reward():
+    page, data = made_up(0)
+    assert page["title"] == "What tuning changed in tiny"
+    pair, name = page["pairs"][0], "pairs/tiny/utility/run1"
+    assert not pair["given"] and "<b>Trained to like:</b>" in report.render(page, data)
+    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {})
+    shown = report.render(page | {"pairs": [given]}, data)
+    assert "<h2>tiny, tuned checkpoint given, read with utility</h2>" in shown and "<b>Measured by (a yardstick):</b>" in shown
+
+
+def test_rewards_and_twins_are_spoken_of_where_there_are_some():
+    page, data = made_up(0)
+    assert page["rewarded"] and page["twins"]
+    for rewards, twins in ((True, True), (True, False), (False, False)):
+        shown = report.render(page | {"rewarded": rewards, "twins": twins}, data)
+        some = shown.split('<section id="findings"')[1].split("<details")[0] + shown.split('<section id="beside"')[1].split("<h3>")[0]
+        assert ("what the reward pays for" in some, "reward is counted" in some) == (rewards, rewards)
+        assert ("placebo reach" in some, "its twins" in some) == (twins, twins)
+
+
+def test_a_place_no_better_than_its_null_is_named():
+    names = {"model": "m", "reward": "r", "run": "run1", "sae_seeds": 3, "mmcs": 0.5, "mmcs_ci_low": NAN, "mmcs_ci_high": NAN}
+    columns = ["side", "layer", "mmcs_top_k", "null_covariance_mmcs_top_k", "null_gaussian_mmcs_top_k"]
+    rows = [("base", 1, 0.9, 0.6, 0.7), ("rlhf", 1, 0.65, 0.6, 0.7), ("base", 2, 0.6, 0.6, NAN), ("rlhf", 2, NAN, 0.6, 0.7)]
+    found = report_quality.quality(pd.DataFrame([names | dict(zip(columns, row, strict=True)) for row in rows]), several=False)
+    assert found["doubts"] == [
+        "layer 1, tuned: no better than its null. MMCS 0.65 (autoencoders of Gaussian vectors, 0.70).",
+        "layer 2, base: no better than its null. MMCS 0.60 (random rows of the activations' covariance, 0.60).",
+    ]
+    page, data = made_up(0)
+    fit = {f"{name}_{size}": 0.1 for name in ("fvu", "l0") for size in ("small", "large")}
+    shown = report.render(page | {"quality": found | {"rows": [row | fit for row in found["rows"]]}}, data)
+    assert shown.count("no better than its null") == 2 and "layer 1, base: no better" not in shown
 
 
 def test_nothing_calls_a_given_checkpoint_rlhf():

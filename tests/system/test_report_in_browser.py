@@ -207,6 +207,20 @@ def test_back_and_forward_walk_through_the_features(opened):
     assert address(opened) == feature(COUNT - 3)["id"]
 
 
+def test_back_to_an_address_without_a_feature_opens_the_one_that_was_open_there(opened, many):
+    opened.open("about:blank")
+    opened.open(many)
+    first = feature(COUNT - 1)["id"]
+    go = "new Promise(done => {{ addEventListener('hashchange', () => setTimeout(() => done(true)), {{once: true}}); {}; }})"
+    opened.run("document.querySelectorAll('#list button')[1].click()")
+    opened.run(go.format("document.querySelector('nav a[href=\"#tables\"]').click()"))
+    assert address(opened) == feature(COUNT - 2)["id"]  # a link to a section leaves it open
+    opened.run("document.querySelectorAll('#list button')[2].click()")
+    for expected in (feature(COUNT - 2)["id"], feature(COUNT - 2)["id"], first):  # at #tables, at its own address, at none
+        opened.run(go.format("history.back()"))
+        assert address(opened) == expected
+
+
 def test_a_histogram_has_both_axes(opened):
     shown = feature(COUNT - 1)
     ticks = opened.run("[...document.querySelectorAll('#feature .hist .tick')].map(t => t.textContent)")
@@ -215,7 +229,9 @@ def test_a_histogram_has_both_axes(opened):
 
 def test_a_feature_s_page_says_what_tuning_changed_where_it_fires(opened):
     chips = opened.run("[...document.querySelectorAll('#feature .chip')].map(c => c.textContent).filter(t => t.includes('→'))")
-    assert [chip.split(" ", 1)[-1] if chip.startswith("war") else chip[:7] for chip in chips] == ["romance", "20 → 9.9 %"] and chips[0].endswith(" 0.99 → 15 %")
+    assert [chip.split(" ", 1)[-1] if chip.startswith("war") else chip[:7] for chip in chips] == ["romance", "20 → 9.9 %"] and chips[0].endswith(
+        " 0.99 → 15 %"
+    )
 
 
 def test_the_keyboard_passes_by_the_list(opened):

@@ -44,7 +44,10 @@ for p, pick in enumerate(params.picks):
     count, seed = next(iter(saes.values())).w_enc.shape[1], derive(params.seed, "findings directions", snakemake.wildcards.pair, pick)
     places.append(Place(pick, layers[pick], saes, moments.random_rows(load_file(files.moments[p]), count, seed), tuple(joint)))
 seeds = [(pick, seed) for pick in params.picks for seed in params.seeds]
-ranked = {of: pd.read_parquet(file).query("place <= @params.top_k")["small"].tolist() for of, file in zip(seeds, files.features, strict=bool(files.features))}
+ranked = {
+    of: pd.read_parquet(file).query("place <= @params.top_k")["small"].tolist()
+    for of, file in zip(seeds, files.features, strict=bool(files.features))
+}
 try:
     run = findings.Run(base, tuned, read, side, samples.pieces(tokenizer, sequences), places)
     table = findings.find(run, credit, gained, settings["kept"])

@@ -80,9 +80,11 @@ def without(rows: pd.DataFrame) -> str:
 
 
 def named(model: str, reward: str, why: str, method: object) -> str:
-    """What a list is of; `why`: its `problem`, `method`: its rows'."""
-    by = f" by {method}" if isinstance(method, str) and method else ""  # a table read from its file has nan where it was empty
-    return f"{model}, {reward}" if why == NOT_GIVEN else f"{model}, tuned{by} on {reward}"
+    """What a list is of; `why`: its `problem`, `method`: its rows', empty where a checkpoint was given."""
+    if why == NOT_GIVEN:
+        return f"{model}, {reward}"
+    here = isinstance(method, str) and method  # a table read from its file has nan where it was empty
+    return f"{model}, tuned by {method} on {reward}" if here else f"{model}, tuned checkpoint given, read with {reward}"
 
 
 def told(file: str | Path) -> Iterator[str]:

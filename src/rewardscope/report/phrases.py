@@ -103,9 +103,8 @@ def variety(base: list[str], tuned: list[str]) -> dict:
 
 
 def repetition(base: list[str], tuned: list[str]) -> dict:
-    """The mean share of a completion's word pairs that it repeats, `compared`; `bits`: the entropy of the words of all, of as many (`words`) of each side.
-
-    The plug-in estimate, which is too low by about as much for either side.
+    """The mean share of a completion's word pairs that it repeats, `compared`; `bits`: the entropy of the words of all completions, the plug-in
+    estimate over as many (`words`) of each side, which is too low by about as much for either.
     """
     said = [[word for text in side for word in words(text)] for side in (base, tuned)]
     count = min(map(len, said))
@@ -146,7 +145,9 @@ def told(found: dict, signs: list[str]) -> list[str]:
             f"; reward {number(row['with'])} with it, {number(row['without'])} without" if np.isfinite([row["with"], row["without"]]).all() else ""
         )
         base = f"base {100 * row['base'][0]:.0f}, {ends(row['base'])}"
-        out.append(f"“{row['phrase']}” in {100 * row['tuned'][0]:.0f}\N{NO-BREAK SPACE}% of {row['of']} completions ({ends(row['tuned'])}; {base}){earned}")
+        out.append(
+            f"“{row['phrase']}” in {100 * row['tuned'][0]:.0f}\N{NO-BREAK SPACE}% of {row['of']} completions ({ends(row['tuned'])}; {base}){earned}"
+        )
     if varied := found["variety"]:
         less = f", {-100 * varied['ci_high']:.0f} to {-100 * varied['ci_low']:.0f} points fewer" if varied["ci_high"] < 0 else ""
         before, after = (f"{100 * varied[side]:.0f}\N{NO-BREAK SPACE}%" for side in ("base", "tuned"))
@@ -155,5 +156,7 @@ def told(found: dict, signs: list[str]) -> list[str]:
         before, after, *points = (number(100 * twice[name]) for name in ("base", "tuned", "ci_low", "ci_high"))
         change = f"; difference {' to '.join(points)} points" * bool(np.isfinite(twice["ci_low"]))
         bits = "words have {1:.2f} bits of entropy (base {0:.2f})".format(*twice["bits"])
-        out.append(f"{after}\N{NO-BREAK SPACE}% of them are there before in the same one (base {before}{change}); {bits}, {twice['words']:,} words of either")
+        out.append(
+            f"{after}\N{NO-BREAK SPACE}% of them are there before in the same one (base {before}{change}); {bits}, {twice['words']:,} words of either"
+        )
     return out + [f"Signs of reward hacking: {'; '.join(signs)}"] * bool(signs)

@@ -1,5 +1,6 @@
 """The report's section on autoencoders: may what is read in them be trusted?"""
 
+from collections.abc import Iterator
 from math import isfinite
 
 import pandas as pd
@@ -26,4 +27,17 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
         )
     label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
     gaussian = any(isfinite(line.get("null_gaussian_mmcs_top_k", float("nan"))) for line in lines)  # not of dictionaries that were given
-    return {"svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label), "rows": lines, "gaussian": gaussian}
+    return {
+        "svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label),
+        "rows": lines,
+        "gaussian": gaussian,
+        "doubts": list(doubts(rows)),
+    }
+
+
+def doubts(rows: list[tuple[str, list[charts.Dot]]]) -> Iterator[str]:
+    """A sentence for each place whose MMCS is not above every null of it; of `quality`'s rows, where the MMCS is the last mark."""
+    for name, (*nulls, own) in rows:
+        reached = [f"{null.name.removeprefix('null: ')}, {charts.number(null.x)}" for null in nulls if own.x <= null.x]
+        if reached:
+            yield f"{name}: no better than its null. MMCS {charts.number(own.x)} ({'; '.join(reached)})."

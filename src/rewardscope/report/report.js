@@ -214,7 +214,7 @@
 
   function open(id, focus) {
     const f = known.get(id);
-    if (!f) return id ? clear(`There is no feature ${short(id)} in this report.`) : undefined;
+    if (!f) return clear(`There is no feature ${short(id)} in this report.`);
     chosen = id;
     for (const button of by("list").querySelectorAll("button")) {
       if (known.get(button.dataset.id).thing === f.thing) button.setAttribute("aria-current", "true");
@@ -267,9 +267,15 @@
     }
   }
 
+  // An entry of the history keeps which feature was open: Back opens it also where the address names none, a link to a section leaves it open.
   function go(id) {
-    history.pushState(null, "", "#" + encodeURI(id));
+    history.pushState(id, "", "#" + encodeURI(id));
     open(id, true);
+  }
+  function walk() {
+    const id = asked();
+    if (id || history.state) open(id ?? history.state, Boolean(id));
+    else history.replaceState(chosen, "");
   }
 
   for (const id of ["sort", "scored", ...KEYS]) by(id).addEventListener("change", filter);
@@ -289,10 +295,11 @@
   });
   // What the address asks for: a feature's, which may be none of this report, or a section's
   const asked = () => features.find((f) => "#" + encodeURI(f.id) === location.hash)?.id ?? (/\/feature/.test(location.hash) ? location.hash.slice(1) : undefined);
-  addEventListener("hashchange", () => open(asked(), true));
+  addEventListener("hashchange", walk);
 
   filter();
   const first = asked();
   open(first ?? (found[0] ?? features[0]).id, false);
+  history.replaceState(chosen, "");
   if (first) by("features").scrollIntoView();
 })();

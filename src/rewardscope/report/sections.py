@@ -74,9 +74,8 @@ def page(
         "tables": tables, "provenance": True,
     }  # fmt: skip
     models = sorted({model for model, _ in groups})
-    tuning = "RLHF taught" if training.keys() == set(pairs) else "tuning changed in"
     return {
-        "title": f"What {tuning} {models[0]}" if len(models) == 1 else f"What {tuning} {len(models)} models",
+        "title": f"What tuning changed in {models[0] if len(models) == 1 else f'{len(models)} models'}",
         "compared": verdict.compared(
             [pair.split("/")[2] in twins for pair in pairs],
             _rows(tables.get("tables/table3.csv")),
@@ -88,6 +87,8 @@ def page(
         "pairs": screens(groups, tables, completed, phrased or completed, words, rewards, twins, moved, methods),
         "methods": " and ".join(dict.fromkeys(methods.values())),
         "worded": bool(words),
+        "rewarded": any(rewarded(reward) for reward in rewards.values()),
+        "twins": any(reward in twins for _, reward in groups),
         "top_k": max((f["place"] for f in features), default=0),
         "seeds": len(seeds),
         "changed": [{**f, "held": held(f)} for f in changed[:CHANGED]],
@@ -130,6 +131,7 @@ def screens(
             said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, said, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
+        facts["given"] = given and not facts["method"] and reward not in twins  # a checkpoint, which the reward may not have tuned
         facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, "phrases": phrases, **screen})
     return shown
