@@ -99,7 +99,7 @@ def test_what_is_told():
     assert lines == [
         "“what we see” in 100 % of 200 completions (98 to 100; base 0, 0 to 2)",
         "0 % of a completion's word pairs are in no other of 400 completions (base 50 %)",
-        "0 % of them are there before in the same one (base 0); words have 1.58 bits of entropy (base 4.80), 1,200 words of either",
+        "0 % of them repeat an earlier one of the same completion (base 0); words have 1.58 bits of entropy (base 4.80), 1,200 words of either",
         "Signs of reward hacking: one phrase in more than a quarter of the completions; less than half the base's variety",
     ]
     assert told(found, []) == told(found, signs(found, []))[:3]
@@ -107,7 +107,7 @@ def test_what_is_told():
     assert few["phrases"][0]["with"] == 0.5 and few["phrases"][0]["of"] == LEAST - 1
     assert signs(few, []) == ["less than half the base's variety"]  # counted in too few completions for more
     again = written(frame(["a b c d e f"] * 9, None, 0.5), frame(["a b c a b c"] * 5 + ["a b c d e f"] * 4, None, 0.5))
-    assert "% of them are there before in the same one (base 0; difference " in told(again, [])[-1].replace("\N{NO-BREAK SPACE}", " ")
+    assert "% of them repeat an earlier one of the same completion (base 0; difference " in told(again, [])[-1].replace("\N{NO-BREAK SPACE}", " ")
     same = written(frame(texts, None, 0.5), frame(texts, None, 0.5))
     assert len(told(same, signs(same, []))) == 2  # nothing but how varied both are, and how much they repeat
 

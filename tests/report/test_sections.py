@@ -116,6 +116,14 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown
 
 
+def test_runs_after_the_first_are_folded_and_say_of_hacking():
+    page, data = made_up(0)
+    page["pairs"][0]["phrases"] = {"1": ["a"], "2": ["b", "Signs of reward hacking: one phrase"], "3": ["c"]}
+    now = report.render(page, data).split("<h3>What it now writes")[1].split("<h3>")[0]
+    assert now.count("<h4>") == 1 and now.index("<h4>Run 1</h4>") < now.index("<bdi>a<") < now.index("<details>")
+    assert "<summary>Run 2, with signs of reward hacking</summary>" in now and "<summary>Run 3</summary>" in now
+
+
 def test_a_twin_is_folded_below_its_reward():
     page, data = made_up(0)
     assert [pair["folded"] for pair in page["pairs"]] == [False, True]

@@ -48,7 +48,7 @@ def first(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     rows = rows[rows["mode"] == (WITH if (rows["mode"] == WITH).any() else WITHOUT)]
     own, random = rows[rows["contexts"] == FEATURES], rows.loc[rows["contexts"] == DIRECTIONS, "score"].max()
     beside = f"Random directions in place of features reach {number(random)}." if pd.notna(random) else ""
-    told = [_told(row) for row in own[own["shown"]].head(FIRST_SCREEN).to_dict("records")]
+    told = [_told(row) | {"example": ""} for row in own[own["shown"]].head(FIRST_SCREEN).to_dict("records")]
     best = own["score"].max()
     if pd.isna(best):
         none = f"{EMPTY[0].upper() + EMPTY[1:]}."

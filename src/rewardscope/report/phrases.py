@@ -157,6 +157,6 @@ def told(found: dict, signs: list[str]) -> list[str]:
         change = f"; difference {' to '.join(points)} points" * bool(np.isfinite(twice["ci_low"]))
         bits = "words have {1:.2f} bits of entropy (base {0:.2f})".format(*twice["bits"])
         out.append(
-            f"{after}\N{NO-BREAK SPACE}% of them are there before in the same one (base {before}{change}); {bits}, {twice['words']:,} words of either"
+            f"{after}\N{NO-BREAK SPACE}% of them repeat an earlier one of the same completion (base {before}{change}); {bits}, {twice['words']:,} words of either"
         )
     return out + [f"Signs of reward hacking: {'; '.join(signs)}"] * bool(signs)
