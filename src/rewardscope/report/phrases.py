@@ -155,8 +155,6 @@ def told(found: dict, signs: list[str]) -> list[str]:
     if twice := found["repetition"]:
         before, after, *points = (number(100 * twice[name]) for name in ("base", "tuned", "ci_low", "ci_high"))
         change = f"; difference {' to '.join(points)} points" * bool(np.isfinite(twice["ci_low"]))
-        bits = "words have {1:.2f} bits of entropy (base {0:.2f})".format(*twice["bits"])
-        out.append(
-            f"{after}\N{NO-BREAK SPACE}% of them repeat an earlier one of the same completion (base {before}{change}); {bits}, {twice['words']:,} words of either"
-        )
+        bits = "words have {1:.2f} bits of entropy (base {0:.2f})".format(*twice["bits"]) + f", {twice['words']:,} words of either"
+        out.append(f"{after}\N{NO-BREAK SPACE}% of them repeat an earlier one of the same completion (base {before}{change}); {bits}")
     return out + [f"Signs of reward hacking: {'; '.join(signs)}"] * bool(signs)
