@@ -104,5 +104,5 @@ def test_it_is_on_the_page():
     shown = report.render(page, data)
     assert ("beside", "Side by side") in page["contents"] and '<a href="#beside">' in shown
     own = shown.split('<section id="beside"')[1].split("</section>")[0]
-    assert own.count("<figure>") == 1 and own.count("<tr>") == 3
+    assert own.count("<figure>") == 2 and own.count("<tr>") == 3  # rewards, and the scores of findings
     assert '<section id="beside"' not in report.render({**page, "beside": None}, data)
