@@ -7,8 +7,9 @@ import pytest
 
 from rewardscope.__main__ import main, show
 from rewardscope.config.config import ConfigError
-from rewardscope.errors import UserError, brief, plain
+from rewardscope.errors import UserError, brief
 from rewardscope.run import job
+from rewardscope.text import plain
 from snakemake_logger_plugin_rewardscope.terminal import LogHandler
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x1b[0m \u202eevil\u2066\r\x9b2J"

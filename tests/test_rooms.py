@@ -24,14 +24,15 @@ ORDER = [
     "export",
     "report",
 ]  # of the picture
-FOUNDATIONS = {"errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import
+FOUNDATIONS = {"text", "errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import
 SERVES_ALL = {"run", "config", "setup"}
 MAY = {  # room -> what else it may import, and why
+    "errors": {"text"},
     "numerics": {"errors"},
     "config": {"errors", "explain", "run"},  # plan alone: requests are priced as the explainer does, sizes are said as a job says them
-    "run": {"errors", "files", "checksums", "numerics"},  # numerics: `job.start` settles a job by it
+    "run": {"text", "errors", "files", "checksums", "numerics"},  # numerics: `job.start` settles a job by it
     "states": {"errors", "files", "checksums", "run"},  # its log
-    "setup": {"errors", "files", "run", "config", "data", "rewards", "explain"},  # it looks before a run at what the run will read
+    "setup": {"text", "errors", "files", "run", "config", "data", "rewards", "explain"},  # it looks before a run at what the run will read
 }
 MODULES = sorted(file for file in PACKAGE.rglob("*.py") if file.name not in ("__init__.py", "__main__.py"))
 

@@ -7,7 +7,8 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
+from rewardscope.text import plain
 
 if TYPE_CHECKING:  # its import takes half a second, which most commands are spared
     import pandas as pd

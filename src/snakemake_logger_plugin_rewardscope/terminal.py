@@ -23,8 +23,9 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from rewardscope.config.files import check_text
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
 from rewardscope.run import budget
+from rewardscope.text import plain
 from snakemake_logger_plugin_rewardscope.times import benchmark, earlier_times, last_step, time_left
 
 LAST_WORDS = re.compile(r"^(?:rewardscope: .*|slurmstepd\S*: error: .*(?:memory|CANCELLED).*)", re.MULTILINE)

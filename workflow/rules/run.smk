@@ -3,7 +3,7 @@ import atexit
 from pathlib import Path
 
 from rewardscope import checksums
-from rewardscope.errors import plain
+from rewardscope.text import plain
 from rewardscope.run import adopt, budget
 from rewardscope.run import lock as run_lock
 from rewardscope.files import sweep

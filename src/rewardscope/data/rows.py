@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope.errors import UserError, brief, plain
+from rewardscope.errors import UserError, brief
+from rewardscope.text import plain
 
 Pick = Callable[[list[str], str], list[str]]  # of the names of columns, and of where they stand, those that are wanted
 QUOTES = "a text with a comma, quote or line break needs double quotes"

@@ -3,8 +3,8 @@
 import pandas as pd
 import yaml
 
-from rewardscope.errors import plain
 from rewardscope.export.frames import TABLES
+from rewardscope.text import plain
 
 OF = {
     "saes": "A row an autoencoder: where it is from, how good it is.",

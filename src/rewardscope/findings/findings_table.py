@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope.errors import UserError, brief, plain
+from rewardscope.errors import UserError, brief
 from rewardscope.findings.kinds import FEATURES, NOT_GIVEN, WITH, WITHOUT
 from rewardscope.findings.score import FIRINGS, same
+from rewardscope.text import plain
 
 COLUMNS = [
     "model", "reward", "method", "mode", "contexts", "rank", "score", "threshold", "twin", "shown", "runs", "of_runs", "seeds", "of_seeds", "gain",

@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.tables.paper import VALUES
+from rewardscope.text import plain
 
 KEYS = ["model", "reward"]
 REPLICATES = ["runs", "twin_runs"]

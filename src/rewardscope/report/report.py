@@ -14,9 +14,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
 from rewardscope.report.charts import number
 from rewardscope.report.features import held
+from rewardscope.text import plain
 
 BLOCK = '<script type="application/json" id="data">'
 

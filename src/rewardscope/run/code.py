@@ -15,7 +15,9 @@ from rewardscope.errors import UserError, brief
 
 PACKAGE = Path(__file__).parents[1]
 DATA = (".yaml", ".html", ".css", ".js")  # files beside a module, with its name
-OUTSIDE = ("run", "errors", "files", "checksums")  # rooms and modules that can fail a job but change nothing that it writes
+# Rooms and modules that can fail a job but change no result. What they themselves put into files says something of other files and of jobs:
+# `checksums.json`, the chain of jobs in the report (`run.lineage`), the words of an error (`problem` of findings).
+OUTSIDE = ("run", "errors", "files", "checksums")
 ALWAYS = "numerics"  # every job settles its threads and devices by it
 UNSAID = ("ctx", "kind", "type_comment", "type_params")  # fields of syntax trees that say nothing more, or not in every Python
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rewardscope import numerics
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
 from rewardscope.run import budget, orphans, provenance
+from rewardscope.text import plain
 
 T = TypeVar("T")
 log = logging.getLogger("rewardscope")

@@ -6,9 +6,10 @@ would write the same files. So `run_lock` refuses to start while there are any.
 
 from pathlib import Path
 
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
 from rewardscope.run import lock as run_lock
 from rewardscope.run import slurm
+from rewardscope.text import plain
 
 
 def recover(folder: str | Path, yes: bool) -> int:

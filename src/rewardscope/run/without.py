@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from rewardscope.errors import plain
+from rewardscope.text import plain
 
 VARIABLE = "REWARDSCOPE_WITHOUT"
 OURS = re.compile(r"^rewardscope\.errors\.UserError: (.*)", re.MULTILINE)  # the end of a traceback in a job's log

@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 from rewardscope.config import plan
 from rewardscope.config.config import Config, tuned_checkpoint
-from rewardscope.errors import UserError, brief, plain
+from rewardscope.errors import UserError, brief
 from rewardscope.run import budget
 from rewardscope.run.lock import need_workdir
 from rewardscope.setup.checks import read
+from rewardscope.text import plain
 
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 PATIENCE = 3.0  # seconds that a server or a program has

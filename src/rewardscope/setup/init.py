@@ -13,10 +13,11 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 from rewardscope.config import plan
 from rewardscope.config.config import Config, load, tuned_checkpoint
 from rewardscope.config.types import unusable
-from rewardscope.errors import UserError, plain
+from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.run.budget import gib
 from rewardscope.setup import checks, found
+from rewardscope.text import plain
 from snakemake_logger_plugin_rewardscope.times import benchmark
 
 DOCUMENTS = 2000  # read at most, as in config/imdb-small.yaml; the paper: 25,000
