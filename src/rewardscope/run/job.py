@@ -27,7 +27,7 @@ class _Log(io.TextIOWrapper):
 
 
 def start(snakemake) -> None:
-    """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake, take a GPU.
+    """Log to the rule's log file, pin torch's threads to its `torch_threads` (1 without), end with Snakemake.
 
     Call before torch is imported.
 
