@@ -75,7 +75,10 @@ def need_cache() -> None:
 
 
 def check_overlays(arguments: list[str]) -> None:
-    """End with one line about a broken `--configfile`: Snakemake, which reads it next, would name neither the line nor always the file."""
+    """End with one line about a broken `--configfile`: Snakemake, which reads it next, would name neither the line nor always the file.
+
+    From the command line, as Snakemake hands a logger plugin no settings but those of its output, and the Snakefile is read after the overlays.
+    """
     overlays = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     overlays.add_argument("--configfile", "--configfiles", nargs="+", default=[])
     try:

@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
+from snakemake.cli import get_argument_parser
+from snakemake.settings.types import DAGSettings
 
 from rewardscope.run import without
 
@@ -45,14 +47,24 @@ def test_what_is_not_a_line_of_ours_would_fail_again(tmp_path, said):
     assert without.failed_pairs([job(tmp_path, said, pair="pairs/one/length/run1")], PAIRS) == []
 
 
-@pytest.mark.parametrize("arguments, goes_on", [(["--cores", "2"], True), (["-F"], False), (["results/pairs/one/length/run1/layers.json"], False)])
+FILE = "results/pairs/one/length/run1/layers.json"
+
+
+@pytest.mark.parametrize("arguments, goes_on", [
+    (["--cores", "2"], True), (["--configfile", "F.yaml", "--cores=2", "results/tables/table3.csv"], True),
+    (["-F"], False), (["--forceall"], False), (["-nF"], False), (["-f"], False), (["--force"], False),
+    (["-R", "corpus"], False), (["--forcerun", "corpus"], False), (["--forcerun=corpus"], False), (["-Rcorpus"], False),
+    ([FILE], False), (["--until", FILE], False), (["--until=" + FILE], False),
+])  # fmt: skip
 def test_the_second_run(monkeypatch, capsys, arguments, goes_on):
     ran = []
+    asked = get_argument_parser().parse_args(arguments)
+    settings = DAGSettings(asked.targets, forcetargets=asked.force, forceall=asked.forceall, forcerun=asked.forcerun, until=asked.until)
     monkeypatch.setattr(without.subprocess, "run", lambda command, env, check: ran.append((command[1:], env[without.VARIABLE])))
     monkeypatch.setenv(without.VARIABLE, "two/utility")
-    without.go_on(["one/length"], arguments)
+    without.go_on(["one/length"], settings, arguments)
     assert ran == [(["-m", "snakemake", *arguments], "two/utility one/length")] * goes_on
     assert ("without one/length, which failed" in capsys.readouterr().err) == goes_on
-    without.go_on([], ["--cores", "2"])
+    without.go_on([], DAGSettings(), ["--cores", "2"])
     assert len(ran) == goes_on
     assert without.left_out() == ["two/utility"]

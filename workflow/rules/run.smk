@@ -58,7 +58,7 @@ def end(well):
             sweep(f"{results_folder()}/.work")
         else:
             failed = without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
-            atexit.register(without.go_on, failed, sys.argv[1:])  # when this run has let go of everything
+            atexit.register(without.go_on, failed, workflow.dag_settings, sys.argv[1:])  # when this run has let go of everything
         run_lock.release()
 
 

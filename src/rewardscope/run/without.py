@@ -9,12 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rewardscope.text import plain
 
+if TYPE_CHECKING:
+    from snakemake.settings.types import DAGSettings
+
 VARIABLE = "REWARDSCOPE_WITHOUT"
 OURS = re.compile(r"^rewardscope\.errors\.UserError: (.*)", re.MULTILINE)  # the end of a traceback in a job's log
-MAKES_AGAIN = {"-F", "--forceall", "-R", "--forcerun", "-f", "--force"}  # a second run would make again what the first has made
 
 
 def left_out() -> list[str]:
@@ -40,9 +43,13 @@ def failed_pairs(jobs: Iterable, pairs: list[str]) -> list[str]:
     return sorted(out) if out < set(pairs) else []
 
 
-def go_on(failed: list[str], arguments: list[str]) -> None:
-    """Run the command with these arguments again, the failed pairs left out, unless it forces jobs or names one of the pairs."""
-    if not failed or MAKES_AGAIN & set(arguments) or any(pair in argument for pair in failed for argument in arguments):
+def go_on(failed: list[str], asked: "DAGSettings", arguments: list[str]) -> None:
+    """Run the command with these arguments again, the failed pairs left out.
+
+    Not where it has `asked` Snakemake to force jobs, as a second run would make again what the first has made, or for a file of one of the pairs.
+    """
+    named = {*asked.targets, *asked.until, *asked.omit_from}
+    if not failed or asked.forceall or asked.forcetargets or asked.forcerun or any(pair in name for pair in failed for name in named):
         return
     print(plain(f"rewardscope: without {', '.join(failed)}, which failed: tables and report of the other pairs follow"), file=sys.stderr, flush=True)
     variables = {**os.environ, VARIABLE: " ".join([*left_out(), *failed])}
