@@ -12,7 +12,7 @@ from scipy import stats
 from rewardscope.explain import tokens as explanations
 from rewardscope.tables.film_opinions import FILMS, OPINIONS, WORDS, about
 from rewardscope.tables.paper import VALUES
-from rewardscope.tables.section6_1 import COLUMNS, rows
+from rewardscope.tables.section6_1 import rows
 
 NAMES = {"model": "tiny", "reward": "utility"}
 BOTH, FILM, OPINION, NEITHER = (True, True), (True, False), (False, True), (False, False)
@@ -82,7 +82,7 @@ def test_rows_by_hand():
         place([both], [both], layer=5, seed=2),
     ]
     two, five, every = rows(places, NAMES)
-    assert list(two)[: len(COLUMNS)] == COLUMNS and two.keys() == every.keys()
+    assert list(two)[:9] == ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"] and two.keys() == every.keys()
     assert [row["layer"] for row in (two, five, every)] == [2, 5, "all"]
     assert (two["base"], two["rlhf"], two["difference"]) == (0, 1, 1)
     assert (five["base"], five["rlhf"], five["difference"]) == (0.5, 1, 0.5)

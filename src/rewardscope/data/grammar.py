@@ -22,23 +22,6 @@ NUMBER = {"singular": {"is": "is", "s": "s", "they": "it"}, "plural": {"is": "ar
 STARS = ["no stars", "one star", "two stars", "three stars", "four stars", "five stars"]
 
 
-def templates() -> dict[str, list[str]]:
-    """Sentence templates by the part of the review they serve, for example ``opinion/positive/film``."""
-    parts = ("opening", "cast", "plot", "viewing", "opinion", "aspects", "verdict", "advice", "genres")
-    sentences = {}
-
-    def collect(path: str, node) -> None:
-        if isinstance(node, dict):
-            for key, child in node.items():
-                collect(f"{path}/{key}", child)
-        elif "<" in node[0]:  # word lists hold no slots
-            sentences[path] = node
-
-    for part in parts:
-        collect(part, WORDS[part])
-    return sentences
-
-
 def draw_film(rng: random.Random) -> dict:
     """Facts of one film. ``forms`` holds what takes a shorter form, or the same one, after its first mention."""
     genre = rng.choice(list(WORDS["genres"]))

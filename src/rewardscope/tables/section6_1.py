@@ -7,7 +7,6 @@ from rewardscope.stats import against, counted, featureless, per_seed
 from rewardscope.tables.explained import TOP, explainers, paid, promoted, shared, spoken
 from rewardscope.tables.film_opinions import about
 
-COLUMNS = ["model", "reward", "layer", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 COUNTS = ["both", "films", "opinions", "promotes", "k"]  # nan where no feature of a side is ranked
 
 

@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from rewardscope.stats import bootstrap_interval, sign_flip_p, t_interval, welch
-from rewardscope.tables.explained import COLUMNS as SHARED
 from rewardscope.tables.explained import score
 
 ALWAYS = ("samples", "unit", "runs", "twin_runs", "same")  # known of every reward, beside those of MEANS
-COLUMNS = [*SHARED, "reward_base", "reward_rlhf", "reward_difference", "reward_ci_low", "reward_ci_high"]
 MEANS = ("reward", "reward_alone", "own_reward")  # columns of completions whose mean over prompts is a measure
 COMPARED = ("base", "rlhf", "difference", "ci_low", "ci_high", "p_value", "twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")
 Run = tuple[pd.DataFrame, pd.DataFrame]
