@@ -117,6 +117,14 @@ def test_one_generator_gives_every_epoch_its_order(tmp_path):
     assert epochs[0] != epochs[1] and sorted(epochs[0]) == sorted(epochs[1])
 
 
+def test_every_epoch_has_the_seed_that_is_derived_for_it(tmp_path):
+    write(tmp_path / "part0", {"fit": [9 * SIZE], "held": [5]})
+    source = shards.shuffled(tmp_path, lambda epoch: 7 + epoch)
+    for epoch in (1, 0, 1):
+        by_hand = torch.randperm(9, generator=torch.Generator().manual_seed(7 + epoch)).tolist()
+        assert values(source(epoch)) == [SIZE * shard + row for shard in by_hand for row in range(SIZE)]
+
+
 def test_a_buffer_mixes_few_shards(tmp_path):
     write(tmp_path / "part0", {"fit": [9 * SIZE]})
     whole = shards.BUFFER * SIZE

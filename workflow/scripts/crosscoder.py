@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 
 from rewardscope import checksums
@@ -32,23 +31,21 @@ need_memory(
     snakemake.resources.get("mem_mb"),
     gpu_memory(device),
 )
+order = lambda epoch: derive(params.seed, "crosscoder shards", pair, pick, epoch)  # the same for both sides
 
 
-def source(side, part):
-    def of(epoch):
-        rng = torch.Generator().manual_seed(derive(params.seed, "crosscoder shards", pair, pick, epoch))  # the same order for both sides
-        return shards.buffers(folders[side], part, rng if part == "fit" else None, device)
-
-    return of
+def in_order(side, part):
+    """The rows of a part in row order, whatever the epoch."""
+    return lambda _epoch: shards.buffers(folders[side], part, None, device)
 
 
 def trained(other, kind):
     """The crosscoder of the base and another side, its scale, what is known of its features, and its metrics."""
-    fit, held = ((source("base", part), source(other, part)) for part in ("fit", "held"))
+    fit = [shards.shuffled(folders[side], order, device) for side in ("base", other)]
     scale, seeds = crosscoder.scale(*fit), [derive(params.seed, "crosscoder", pair, pick, kind)]
     rows = crosscoder.side_by_side(*fit, scale)
     model, _ = train.train(rows, 2 * d, width, params.recipe, 0.0, batch, seeds, device, work / kind)
-    held_rows = crosscoder.side_by_side(*held, scale)
+    held_rows = crosscoder.side_by_side(in_order("base", "held"), in_order(other, "held"), scale)
     metrics, _ = train.evaluate(model, lambda: held_rows(0))
     return model, scale, crosscoder.latents(model, lambda: held_rows(0), params.min_fires), metrics[0]
 
@@ -56,8 +53,8 @@ def trained(other, kind):
 model, scale, latents, metrics = trained("rlhf", "pair")
 _, _, null, _ = trained("base", "null")
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position"])
-in_order = [lambda _epoch, of=of: shards.buffers(of, "fit", None, device) for of in folders.values()]
-(fires,) = fire.fire([model], [crosscoder.own(latents)], crosscoder.side_by_side(*in_order, scale)(0), index[index["part"] == "fit"])
+rows = crosscoder.side_by_side(in_order("base", "fit"), in_order("rlhf", "fit"), scale)
+(fires,) = fire.fire([model], [crosscoder.own(latents)], rows(0), index[index["part"] == "fit"])
 with whole(snakemake.output.sae) as file:
     save_file(crosscoder.tensors(model, scale), file)
 for name, table in (("latents", latents), ("null", null), ("fires", fires)):

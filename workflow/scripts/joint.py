@@ -4,7 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,14 +31,8 @@ need_memory(
     snakemake.resources.get("mem_mb"),
     gpu_memory(device),
 )
-
-
-def source(epoch, folder):
-    rng = torch.Generator().manual_seed(derive(params.seed, "joint shards", pair, pick, epoch))  # the same order for both sides
-    return shards.buffers(folder, "fit", rng, device)
-
-
-base, tuned = (partial(source, folder=folder) for folder in folders)
+order = lambda epoch: derive(params.seed, "joint shards", pair, pick, epoch)  # the same for both sides
+base, tuned = (shards.shuffled(folder, order, device) for folder in folders)
 scale = joint.scale(base, tuned)
 sources = {"shared": (joint.shared(base, tuned), 1.0), "difference": (joint.difference(base, tuned, scale), scale)}
 for kind, (given, factor) in sources.items():

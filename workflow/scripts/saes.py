@@ -7,7 +7,6 @@ job.start(snakemake)
 import json
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 
 from rewardscope import checksums
@@ -37,13 +36,7 @@ need_memory(
     snakemake.resources.get("mem_mb"),
     gpu_memory(device),
 )
-
-
-def source(epoch):
-    rng = torch.Generator().manual_seed(derive(params.seed, "shards", site, pick, epoch))
-    return shards.buffers(folder, "fit", rng, device)
-
-
+source = shards.shuffled(folder, lambda epoch: derive(params.seed, "shards", site, pick, epoch), device)
 seeds = [derive(params.seed, "sae", site, pick, width, seed) for seed in params.seeds]
 model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work)
 metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None, device))

@@ -7,7 +7,6 @@ job.start(snakemake)
 import json
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 
 from rewardscope.activations import shards
@@ -24,11 +23,7 @@ moments = load_file(files.moments)
 batch = train.batch_tokens(recipe["batch_documents"], moments)
 _, d = shards.shape(shards.files(folder, "fit")[0])
 need_width(params.width, d)
-
-
-def source(epoch):
-    rng = torch.Generator().manual_seed(derive(params.seed, "sparsity shards", site, pick, epoch))
-    return shards.buffers(folder, "fit", rng, device)
+source = shards.shuffled(folder, lambda epoch: derive(params.seed, "sparsity shards", site, pick, epoch), device)
 
 
 def l0_of(l1):

@@ -6,7 +6,6 @@ job.start(snakemake)
 
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 
 from rewardscope import checksums
@@ -33,11 +32,7 @@ need_memory(
     snakemake.resources.get("mem_mb"),
     gpu_memory(device),
 )
-
-
-def source(epoch):
-    rng = torch.Generator().manual_seed(derive(params.seed, "sweep shards", site, pick, epoch))
-    return shards.buffers(folder, "fit", rng, device)
+source = shards.shuffled(folder, lambda epoch: derive(params.seed, "sweep shards", site, pick, epoch), device)
 
 
 def held():

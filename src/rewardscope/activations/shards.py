@@ -1,6 +1,6 @@
 """Activation shards: safetensors files of `[tokens, d_model]` rows, one part (`fit` or `held`) a file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,3 +122,8 @@ def buffers(folder: Path, part: str, rng: torch.Generator | None, device: str | 
             room[filled : filled + len(rows)] = rows
             filled += len(rows)
         yield room[:filled]
+
+
+def shuffled(folder: Path, seed: Callable[[int], int], device: str | torch.device = "cpu") -> Callable[[int], Iterator[Tensor]]:
+    """What a dictionary is trained on: epoch -> `buffers` of the `fit` rows, their shards in an order drawn from `seed(epoch)`."""
+    return lambda epoch: buffers(folder, "fit", torch.Generator().manual_seed(seed(epoch)), device)
