@@ -4,12 +4,11 @@ import warnings
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from rewardscope.checksums import checksum
 from rewardscope.errors import UserError, brief
-from rewardscope.models import models
+from rewardscope.models import models, weights
 from rewardscope.run.job import log
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
@@ -77,8 +76,7 @@ def merge(name: str, here: Path, config: dict, base: str | Path) -> tuple[PreTra
 
 def _shapes(name: str, file: Path) -> dict[str, list[int]]:
     try:
-        with safe_open(file, "pt") as tensors:
-            return {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}
+        return weights.header(file)
     except Exception as error:  # SafetensorError has no base but this
         raise UserError(f"{name}: {file.name} cannot be read ({brief(error)}); it may be cut short: copy it again") from error
 

@@ -28,13 +28,15 @@ def files(folder: str | Path) -> dict[str, Path]:
     return {name: file for file in sorted(Path(folder).glob("*.safetensors")) for name in names(file)}
 
 
+def header(file: Path) -> dict[str, list[int]]:
+    """The shape of every tensor that a weight file holds."""
+    with safe_open(file, "pt") as tensors:
+        return {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}
+
+
 def shapes(folder: str | Path) -> dict[str, list[int]]:
     """Shapes of all tensors, from the headers of the weight files."""
-    found = {}
-    for name, file in files(folder).items():
-        with safe_open(file, "pt") as tensors:
-            found[name] = tensors.get_slice(name).get_shape()
-    return found
+    return {name: shape for file in sorted(Path(folder).glob("*.safetensors")) for name, shape in header(file).items()}
 
 
 def read(file: Path, name: str) -> Tensor:
