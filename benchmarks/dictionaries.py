@@ -32,8 +32,7 @@ from safetensors.torch import load_file, save_file
 from scipy.optimize import linear_sum_assignment
 
 from rewardscope.config.inherit import resolve
-from rewardscope.sae import match, sparsity
-from rewardscope.sae import train as saes
+from rewardscope.sae import match, sparsity, train
 from rewardscope.sae.model import SAE, from_tensors
 
 HERE = Path(__file__).parent
@@ -110,8 +109,8 @@ def trained(recipe: dict, width: int, seeds: list[int], x: torch.Tensor, held: t
     """One recipe at the data's L0, every seed, and its metrics on held tokens."""
 
     def run(l1: float, of: list[int], rows: torch.Tensor) -> tuple[SAE, list[dict]]:
-        model, _ = saes.train(lambda _epoch: iter(rows.split(50_000)), D, width, recipe, l1, BATCH, of, "cpu")
-        return model, saes.evaluate(model, lambda: iter([held]))[0]
+        model, _ = train.train(lambda _epoch: iter(rows.split(50_000)), D, width, recipe, l1, BATCH, of, "cpu")
+        return model, train.evaluate(model, lambda: iter([held]))[0]
 
     if recipe.get("k"):
         return run(0.0, seeds, x)
@@ -161,7 +160,7 @@ def main() -> None:
         for kind, nested in (("batchtopk", []), ("matryoshka", [round(share * FEATURES) for share in library["matryoshka"]["nested"]])):
             for rate, seed in product(arguments.rates, seeds):
                 model = peer(kind, seed, x, nested, rate)
-                of = saes.evaluate(model, lambda: iter([held]))[0][0]
+                of = train.evaluate(model, lambda: iter([held]))[0][0]
                 known = truth(model, held, sizes, directions)
                 rows.append({"recipe": f"SAELens {kind}, learning rate {rate:g}", **known, "fvu": of["fvu"], "l0": of["l0"]})
     table = pd.DataFrame(rows)

@@ -27,8 +27,7 @@ from sae_training import HERE, environment
 from safetensors.torch import load_file
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rewardscope.activations import batches, shards
-from rewardscope.activations import extract as activations
+from rewardscope.activations import batches, extract, shards
 from rewardscope.data import corpus, grammar
 from rewardscope.models import checkpoints, models, pretrain
 from rewardscope.numerics import precision_of
@@ -67,7 +66,7 @@ def ours(folder: Path, tokenizer, frame: pd.DataFrame, dtype: torch.dtype) -> tu
     model = models.load(folder, dtype)
     with tempfile.TemporaryDirectory() as out:
         begun = time.perf_counter()
-        activations.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "reviews"), {f"layer{n}": n for n in LAYERS}, SETTINGS, Path(out))
+        extract.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "reviews"), {f"layer{n}": n for n in LAYERS}, SETTINGS, Path(out))
         seconds = time.perf_counter() - begun
         index = pd.read_parquet(Path(out) / "tokens.parquet")
         order = torch.from_numpy(index.sort_values(["document", "position"], kind="stable").index.to_numpy().copy())
@@ -129,8 +128,8 @@ def main() -> None:
             contenders = {name: contender for name, contender in contenders.items() if not name.endswith(("bf16", "autocast"))}
         rates = {name: [] for name in contenders}
         for _ in range(arguments.rounds):
-            for name, extract in contenders.items():
-                took, rows = extract()
+            for name, contender in contenders.items():
+                took, rows = contender()
                 rates[name].append(tokens / took)
                 if name == "naive fp32":
                     reference = rows

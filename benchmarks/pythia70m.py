@@ -17,11 +17,9 @@ import pandas as pd
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
-from rewardscope.activations import batches, moments, shards
-from rewardscope.activations import extract as activations
+from rewardscope.activations import batches, extract, moments, shards
 from rewardscope.data import corpus
-from rewardscope.sae import match as features
-from rewardscope.sae import train as saes
+from rewardscope.sae import match, train
 
 SETTINGS = {"at": "mlp", "tokens": 256, "dtype": "bfloat16", "batch_tokens": 8192, "shard_tokens": 65536}
 RECIPE = {"tied": True, "l1_on": "activations", "epochs": 1, "learning_rate": 0.001, "frozen_decoder": False, "precision": "float32"}
@@ -47,21 +45,21 @@ def main() -> None:
     times = {}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        activations.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "imdb"), {"top1": arguments.layer}, SETTINGS, Path(folder))
+        extract.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "imdb"), {"top1": arguments.layer}, SETTINGS, Path(folder))
         sums = moments.total(sorted((Path(folder) / "top1/sums").iterdir()))
         times["extraction"] = time.perf_counter() - start
         rows = Path(folder) / "top1"
         tokens = sum(shards.shape(file)[0] for part in ("fit", "held") for file in shards.files(rows, part))
-        batch, dictionaries = saes.batch_tokens(32, sums), []
+        batch, dictionaries = train.batch_tokens(32, sums), []
         for width in (512, 1024):
             start = time.perf_counter()
             source = lambda epoch: shards.buffers(rows, "fit", torch.Generator().manual_seed(epoch))  # noqa: E731
-            trained, _ = saes.train(source, 512, width, RECIPE, 0.001, batch, list(range(arguments.seeds)), "cpu")
+            trained, _ = train.train(source, 512, width, RECIPE, 0.001, batch, list(range(arguments.seeds)), "cpu")
             times[f"saes of width {width}, an epoch, {arguments.seeds} seeds"] = time.perf_counter() - start
             dictionaries.append(trained.w_dec.numpy())
         start = time.perf_counter()
         for small, large in zip(*dictionaries, strict=True):
-            features.match(small, large, np.ones(512, dtype=bool), np.ones(1024, dtype=bool))
+            match.match(small, large, np.ones(512, dtype=bool), np.ones(1024, dtype=bool))
         times[f"matching, {arguments.seeds} seeds"] = time.perf_counter() - start
     fit = int(sums["tokens"])
     print(f"{len(frame)} reviews, {tokens} tokens ({fit} fit), layer {arguments.layer}, {arguments.threads} threads")

@@ -45,15 +45,14 @@ def extraction(folder: Path) -> tuple[int, float]:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    from rewardscope.activations import batches, moments
-    from rewardscope.activations import extract as activations
+    from rewardscope.activations import batches, extract, moments
     from rewardscope.models import models
 
     model, tokenizer = models.load(folder / "model"), models.load_tokenizer(folder / "model")
     frame = pd.read_parquet(folder / "test.parquet", columns=["text", "part"])
     (folder / "activations").mkdir()
     begun = time.perf_counter()
-    activations.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "reviews"), {"top1": 3}, SETTINGS, folder / "activations")
+    extract.extract(model, batches.plan(tokenizer, frame, SETTINGS, 1, "reviews"), {"top1": 3}, SETTINGS, folder / "activations")
     seconds = time.perf_counter() - begun
     moments.save(moments.total(sorted((folder / "activations/top1/sums").iterdir())), folder / "moments.safetensors")
     return pq.read_metadata(folder / "activations/tokens.parquet").num_rows, seconds
@@ -64,13 +63,13 @@ def training(folder: Path) -> tuple[int, float]:
     import torch
 
     from rewardscope.activations import shards
-    from rewardscope.sae import train as saes
+    from rewardscope.sae import train
 
     torch.set_num_threads(1)
     rows = folder / "activations/top1"
     source = lambda epoch: shards.buffers(rows, "fit", torch.Generator().manual_seed(epoch))  # noqa: E731
     begun = time.perf_counter()
-    _, log = saes.train(source, 128, 256, RECIPE, 0.03, 2000, [1, 2], "cpu")
+    _, log = train.train(source, 128, 256, RECIPE, 0.03, 2000, [1, 2], "cpu")
     return log[-1]["tokens"], time.perf_counter() - begun
 
 

@@ -16,9 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from rewardscope.activations import shards
-from rewardscope.sae import match as features
-from rewardscope.sae import nulls
-from rewardscope.sae import train as saes
+from rewardscope.sae import match, nulls, train
 from rewardscope.seeds import derive
 
 MIN_FIRES, TOP_K = 20, 30
@@ -51,25 +49,23 @@ def main() -> None:
             "frozen_decoder": False,
             "precision": "float32",
         }
-        batch = saes.batch_tokens(documents, moments)
+        batch = train.batch_tokens(documents, moments)
         trained = []
         for width in arguments.widths:
             seeds = [derive(7, "sweep", width, seed) for seed in range(arguments.seeds)]
             source = lambda epoch: shards.buffers(folder, "fit", torch.Generator().manual_seed(epoch))
-            model, _ = saes.train(source, d, width, recipe, l1, batch, seeds, "cpu")
-            metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None))
+            model, _ = train.train(source, d, width, recipe, l1, batch, seeds, "cpu")
+            metrics, fires = train.evaluate(model, lambda: shards.buffers(folder, "held", None))
             trained.append((model.w_dec.numpy(), fires.numpy() >= MIN_FIRES, pd.DataFrame(metrics).mean()))
         (small, a, of_small), (large, b, of_large) = trained
-        lines = [
-            features.summary(features.match(small[s], large[s], a[s], b[s]), small[s], large[s], a[s], b[s], TOP_K) for s in range(arguments.seeds)
-        ]
-        match = pd.DataFrame(lines).mean()
+        lines = [match.summary(match.match(small[s], large[s], a[s], b[s]), small[s], large[s], a[s], b[s], TOP_K) for s in range(arguments.seeds)]
+        matched = pd.DataFrame(lines).mean()
         sizes = (max(1, int(a.sum(1).mean())), max(1, int(b.sum(1).mean())))
         covariance = nulls.random_rows(moments, sizes, 5, TOP_K, 3)["mmcs_top_k"].mean()
         gaussian = nulls.gaussian_pair(moments, arguments.widths, recipe, l1, batch, TOP_K, MIN_FIRES, held, [1, 2], 5, "cpu")["mmcs_top_k"].mean()
         print(
             f"{l1:g} {epochs} {documents} | {of_small.fvu:.3f} {of_small.l0:.1f} {of_small.dead:.2f} | {of_large.fvu:.3f} {of_large.l0:.1f} "
-            f"{of_large.dead:.2f} | {match.mmcs:.3f} {match.mmcs_top_k:.3f} | {covariance:.3f} | {np.round(gaussian, 3)}",
+            f"{of_large.dead:.2f} | {matched.mmcs:.3f} {matched.mmcs_top_k:.3f} | {covariance:.3f} | {np.round(gaussian, 3)}",
             flush=True,
         )
 

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from rewardscope.activations.moments import Moments, gaussian
-from rewardscope.sae import match as features
+from rewardscope.sae import match, nulls, train
 from rewardscope.sae import model as sae
-from rewardscope.sae import nulls
-from rewardscope.sae import train as saes
 from rewardscope.seeds import derive
 
 D, TRUE, WIDTHS, TOKENS, HELD = 32, 24, (32, 64), 20_000, 4_000
@@ -23,8 +21,8 @@ L1, BATCH, MIN_FIRES, TOP_K = 0.01, 256, 20, 16
 
 def dictionary(x: Tensor, held: Tensor, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of an SAE trained on `x`, and which of them are ranked."""
-    model, _ = saes.train(lambda _epoch: iter(x.split(5000)), D, width, RECIPE, L1, BATCH, [seed], "cpu")
-    _, fires = saes.evaluate(model, lambda: iter([held]))
+    model, _ = train.train(lambda _epoch: iter(x.split(5000)), D, width, RECIPE, L1, BATCH, [seed], "cpu")
+    _, fires = train.evaluate(model, lambda: iter([held]))
     return model.w_dec[0].numpy(), fires[0].numpy() >= MIN_FIRES
 
 
@@ -63,25 +61,25 @@ def pair(activations):
 @pytest.fixture(scope="module")
 def table(pair):
     (small, small_ranked), (large, large_ranked) = pair
-    return features.match(small, large, small_ranked, large_ranked)
+    return match.match(small, large, small_ranked, large_ranked)
 
 
 def test_the_best_matched_features_are_true_ones(pair, table, true):
     top = table.head(TOP_K)
     for column, (rows, _) in zip(("small", "large"), pair, strict=True):
-        cosines = features.cosines(rows[top[column].to_numpy(dtype=int)], true.numpy())
+        cosines = match.cosines(rows[top[column].to_numpy(dtype=int)], true.numpy())
         assert (cosines.max(axis=1) > 0.9).all()
         assert len(set(cosines.argmax(axis=1))) == TOP_K  # each another one
 
 
 def test_every_true_feature_is_in_both_dictionaries(pair, true):
     for rows, ranked in pair:
-        assert (features.cosines(true.numpy(), rows[ranked]).max(axis=1) > 0.9).all()
+        assert (match.cosines(true.numpy(), rows[ranked]).max(axis=1) > 0.9).all()
 
 
 def test_what_both_agree_on_is_true(pair, table, true):
     agreed = table[table["cosine"] > 0.95]
-    cosines = features.cosines(pair[0][0][agreed["small"].to_numpy()], true.numpy())
+    cosines = match.cosines(pair[0][0][agreed["small"].to_numpy()], true.numpy())
     assert (cosines.max(axis=1) > 0.9).all() and len(set(cosines.argmax(axis=1))) == len(agreed) >= 20
 
 
@@ -104,7 +102,7 @@ def test_gaussian_vectors_of_these_moments_hold_no_true_feature(moments, true):
     for width in WIDTHS:
         rows, ranked = dictionary(x, held, width, derive(1, "gaussian", width))
         assert ranked.sum() > 10
-        cosines = features.cosines(true.numpy(), rows[ranked]).max(axis=1)
+        cosines = match.cosines(true.numpy(), rows[ranked]).max(axis=1)
         assert (cosines > 0.9).mean() == 0 and cosines.mean() < 0.7
 
 
@@ -115,9 +113,9 @@ def test_the_trap_one_plain_seed_for_two_widths():
     """Why seeds are derived: untrained rows would top the ranking."""
     small, large = (sae.new(width, 64, [1], tied=True).w_enc[0].numpy() for width in (512, 1024))
     assert np.array_equal(small, large[:512])
-    assert features.match(small, large, *DEAD)["cosine"].min() == pytest.approx(1)
+    assert match.match(small, large, *DEAD)["cosine"].min() == pytest.approx(1)
 
 
 def test_derived_seeds_of_two_widths_share_no_row():
     small, large = (sae.new(width, 64, [derive(1, "sae", "base", "top1", width, 1)], tied=True).w_enc[0].numpy() for width in (512, 1024))
-    assert features.match(small, large, *DEAD)["cosine"].max() < 0.8  # the best of half a million random pairs
+    assert match.match(small, large, *DEAD)["cosine"].max() < 0.8  # the best of half a million random pairs

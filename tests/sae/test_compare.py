@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rewardscope.sae import compare as comparison
-from rewardscope.sae import match as features
+from rewardscope.sae import match
 from rewardscope.sae import model as sae
 
 
@@ -45,7 +45,7 @@ ALL = np.ones(4, dtype=bool)
 
 def compare(ranked=ALL) -> pd.DataFrame:
     """The RLHF side's table, with dictionaries of the other side and of the null that can be matched by eye."""
-    table = features.match(ROWS, ROWS[[0, 2]], ranked, ALL[:2])
+    table = match.match(ROWS, ROWS[[0, 2]], ranked, ALL[:2])
     other = np.array([[0.0, -1.0], [0.8, 0.6], [0.0, 2.0]])
     null = np.array([[1.0, 0.0], [0.0, 1.0]])
     means = {"base": np.array([10.0, 11, 12, 13]), "rlhf": np.array([20.0, 21, 22, 23])}
@@ -75,14 +75,14 @@ def test_compare_by_hand():
 
 
 def test_compare_keeps_the_places_of_the_match():
-    table = features.match(ROWS, ROWS[[0, 2]], ALL, ALL[:2])
+    table = match.match(ROWS, ROWS[[0, 2]], ALL, ALL[:2])
     assert compare()[["feature", "place"]].to_numpy().tolist() == table[["small", "place"]].to_numpy().tolist()
 
 
 def test_random_rows_are_matched_on_the_other_side():
     """Place by place; where nothing is ranked there they have no match."""
     assert compare()["random_cosine"].tolist() == pytest.approx([1, 0.6, 0.8, 0.96])
-    table, none = features.match(ROWS, ROWS, ALL, ALL), (ROWS, ~ALL)
+    table, none = match.match(ROWS, ROWS, ALL, ALL), (ROWS, ~ALL)
     flat = {"base": np.zeros(4), "rlhf": np.zeros(4)}
     assert comparison.compare("base", table, (ROWS, ALL), none, (ROWS, ALL), ROWS, flat, flat)["random_cosine"].isna().all()
 
@@ -93,7 +93,7 @@ def test_compare_without_ranked_features_keeps_its_columns():
 
 
 def test_a_side_compared_with_itself_has_cosine_one():
-    table = features.match(ROWS, ROWS, ALL, ALL)
+    table = match.match(ROWS, ROWS, ALL, ALL)
     flat = {"base": np.zeros(4), "rlhf": np.zeros(4)}
     result = comparison.compare("base", table, (ROWS, ALL), (ROWS, ALL), (-ROWS, ALL), ROWS[::-1], flat, flat)
     assert result["nearest"].tolist() == result["feature"].tolist()

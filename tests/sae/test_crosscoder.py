@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from rewardscope.sae import crosscoder
-from rewardscope.sae import train as saes
+from rewardscope.sae import crosscoder, train
 from rewardscope.sae.model import SAE
 
 D, FEATURES = 24, 16
@@ -37,7 +36,7 @@ def table_of(new: float, seed: int = 1):
     base, tuned = sides(6000, 2, new)
     held = torch.cat(sides(3000, 3, new), dim=1)
     source = crosscoder.side_by_side(lambda _epoch: iter(base.split(2000)), lambda _epoch: iter(tuned.split(2000)), 1.0)
-    model, _ = saes.train(source, 2 * D, 32, RECIPE, 0.0, 100, [seed], "cpu")
+    model, _ = train.train(source, 2 * D, 32, RECIPE, 0.0, 100, [seed], "cpu")
     return crosscoder.latents(model, lambda: iter([held]), 20), model
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rewardscope.sae import fire as feature_activations
+from rewardscope.sae import fire
 from rewardscope.sae import model as sae
 
 D, WIDTH, TOKENS = 4, 9, 23
@@ -18,7 +18,7 @@ def matched(ranked: int, unranked: int = 3) -> pd.DataFrame:
 
 
 def test_selection_is_the_top_and_as_many_others():
-    chosen = feature_activations.selection(matched(40), top_k=10, seed=1)
+    chosen = fire.selection(matched(40), top_k=10, seed=1)
     assert chosen.columns.tolist() == ["feature", "place", "control"]
     top, controls = chosen[~chosen["control"]], chosen[chosen["control"]]
     assert top["feature"].tolist() == list(range(100, 110)) and top["place"].tolist() == list(range(1, 11))
@@ -28,19 +28,19 @@ def test_selection_is_the_top_and_as_many_others():
 
 
 def test_controls_are_random_but_fixed():
-    draws = [feature_activations.selection(matched(40), 10, seed)["feature"].tolist() for seed in (1, 1, 2)]
+    draws = [fire.selection(matched(40), 10, seed)["feature"].tolist() for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
     assert draws[0] != list(range(100, 120))
 
 
 def test_every_other_feature_can_be_a_control():
-    seen = {f for seed in range(60) for f in feature_activations.selection(matched(20), 5, seed)["feature"]}
+    seen = {f for seed in range(60) for f in fire.selection(matched(20), 5, seed)["feature"]}
     assert seen == set(range(100, 120))
 
 
 @pytest.mark.parametrize(("ranked", "controls"), [(0, 0), (4, 0), (10, 0), (13, 3), (20, 10)])
 def test_fewer_features_than_asked(ranked, controls):
-    chosen = feature_activations.selection(matched(ranked), top_k=10, seed=1)
+    chosen = fire.selection(matched(ranked), top_k=10, seed=1)
     assert chosen["feature"].tolist()[: min(ranked, 10)] == list(range(100, 100 + min(ranked, 10)))
     assert chosen["control"].tolist() == [False] * min(ranked, 10) + [True] * controls
 
@@ -69,7 +69,7 @@ def tokens() -> pd.DataFrame:
 @pytest.mark.parametrize("sizes", [[23], [1, 15, 7]], ids=["one shard", "three shards"])
 def test_fires_against_the_dense_activations(model, x, tokens, sizes):
     chosen = np.array([8, 0, 6, 3], dtype=np.int32)
-    (fires,) = feature_activations.fire([model], [chosen], x.split(sizes), tokens)
+    (fires,) = fire.fire([model], [chosen], x.split(sizes), tokens)
     dense = np.maximum(x.numpy() @ model.w_enc[0].numpy().T + model.b_enc[0].numpy(), 0)
     expected = sorted(
         (feature, tokens["document"][row], tokens["position"][row], dense[row, feature])
@@ -84,22 +84,22 @@ def test_fires_against_the_dense_activations(model, x, tokens, sizes):
 
 
 def test_a_feature_that_never_fires_gives_no_row(model, x, tokens):
-    assert feature_activations.fire([model], [np.array([6])], [x], tokens)[0].empty
+    assert fire.fire([model], [np.array([6])], [x], tokens)[0].empty
 
 
 def test_too_few_rows_for_the_index_are_refused(model, x, tokens):
     with pytest.raises(ValueError, match="22 activation rows, 23 in the token index"):
-        feature_activations.fire([model], [np.array([0, 3])], [x[:22]], tokens)
+        fire.fire([model], [np.array([0, 3])], [x[:22]], tokens)
 
 
 @pytest.mark.parametrize("feature", [3, 6], ids=["fires", "never fires"])
 def test_too_many_rows_for_the_index_are_refused(model, x, tokens, feature):
     with pytest.raises((ValueError, IndexError)):
-        feature_activations.fire([model], [np.array([feature])], [x, x], tokens)
+        fire.fire([model], [np.array([feature])], [x, x], tokens)
 
 
 def test_several_autoencoders_share_one_read(model, x, tokens):
     chosen = [np.array([8, 0]), np.array([3])]
-    together = feature_activations.fire([model, model], chosen, iter([x]), tokens)
+    together = fire.fire([model, model], chosen, iter([x]), tokens)
     for found, of in zip(together, chosen, strict=True):
-        pd.testing.assert_frame_equal(found, feature_activations.fire([model], [of], [x], tokens)[0])
+        pd.testing.assert_frame_equal(found, fire.fire([model], [of], [x], tokens)[0])

@@ -102,14 +102,14 @@ def test_gaussian_pair_without_living_features():
 def test_a_feature_that_fires_just_often_enough_lives(monkeypatch):
     """Of each dictionary the first feature, at cosine 0.6; the second fires once too little."""
     trained = iter([[[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [0.0, 1.0]]])
-    monkeypatch.setattr(nulls.saes, "train", lambda *_: (SimpleNamespace(w_dec=torch.tensor([next(trained)])), []))
-    monkeypatch.setattr(nulls.saes, "evaluate", lambda *_: ([], torch.tensor([[20, 19]])))
+    monkeypatch.setattr(nulls.train, "train", lambda *_: (SimpleNamespace(w_dec=torch.tensor([next(trained)])), []))
+    monkeypatch.setattr(nulls.train, "evaluate", lambda *_: ([], torch.tensor([[20, 19]])))
     assert gaussian_pair(min_fires=20)["mmcs"][0] == pytest.approx(0.6)
 
 
 def test_gaussian_pair_trains_on_fit_vectors_and_ranks_by_others(monkeypatch):
     """The same vectors in every epoch and for both widths, none of them among the held; MMCS of what lives there."""
-    fit, held, living, train, evaluate = [], [], [], nulls.saes.train, nulls.saes.evaluate
+    fit, held, living, train, evaluate = [], [], [], nulls.train.train, nulls.train.evaluate
 
     def spy_train(source, *rest):
         fit.extend(torch.cat(list(source(epoch))) for epoch in (0, 1))
@@ -121,8 +121,8 @@ def test_gaussian_pair_trains_on_fit_vectors_and_ranks_by_others(monkeypatch):
         living.append(model.w_dec[0][fires >= 150].numpy())
         return evaluate(model, buffers)
 
-    monkeypatch.setattr(nulls.saes, "train", spy_train)
-    monkeypatch.setattr(nulls.saes, "evaluate", spy_evaluate)
+    monkeypatch.setattr(nulls.train, "train", spy_train)
+    monkeypatch.setattr(nulls.train, "evaluate", spy_evaluate)
     table = gaussian_pair(min_fires=150)
     assert [x.shape for x in fit] == [(1000, 6)] * 4 and [x.shape for x in held] == [(500, 6)] * 2
     assert all(torch.equal(x, fit[0]) for x in fit) and torch.equal(held[0], held[1])

@@ -9,7 +9,7 @@ import pytest
 from explanation_lines import place
 from scipy import stats
 
-from rewardscope.explain import tokens as explanations
+from rewardscope.explain import tokens
 from rewardscope.tables.film_opinions import FILMS, OPINIONS, WORDS, about
 from rewardscope.tables.paper import VALUES
 from rewardscope.tables.section6_1 import rows
@@ -145,4 +145,4 @@ def test_no_living_feature():
 
 def test_the_explainer_is_not_told_the_side():
     """Equal evidence gives an equal line: nothing that `explain` takes says which model it is from."""
-    assert list(inspect.signature(explanations.explain).parameters) == ["feature", "fires", "corpus", "raised", "lowered", "settings"]
+    assert list(inspect.signature(tokens.explain).parameters) == ["feature", "fires", "corpus", "raised", "lowered", "settings"]

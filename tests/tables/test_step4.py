@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rewardscope.sae import compare as comparison
-from rewardscope.sae import match as features
+from rewardscope.sae import compare, match
 from rewardscope.stats import t_interval
 from rewardscope.tables import step4
 
@@ -266,10 +265,10 @@ def test_planted_changes_are_found_and_a_seed_s_noise_is_not():
     for side, other in (("base", "rlhf"), ("rlhf", "base")):
         for s in range(6):
             own = noisy[side][s]
-            match = features.match(own, own, ranked, ranked)
+            matched = match.match(own, own, ranked, ranked)
             others = ((rows, ranked) for rows in (own, noisy[other][s], noisy[side][(s + 1) % 6]))
             random = rng.normal(size=(20, 40))
-            tables.append(comparison.compare(side, match, *others, random, flat, flat).assign(layer=3, seed=s, run="run1"))
+            tables.append(compare.compare(side, matched, *others, random, flat, flat).assign(layer=3, seed=s, run="run1"))
     found = count(tables)
     for change, expected in (("found", (3, 0, 3)), ("lost", (3, 0, 3)), ("kept", (17, 20, -3))):
         row = found.loc[(3, "all", change, 0.9)]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rewardscope.activations import batches, moments
-from rewardscope.activations import extract as activations
+from rewardscope.activations import batches, extract, moments
 from rewardscope.activations.picks import pinned
 from rewardscope.checksums import known
 from rewardscope.files import finished, link, read_json, resumable, whole
@@ -33,7 +32,7 @@ else:
     some = plan.inputs(plan.batches[0])[0][:2, :16].to(device)
     agreement = models.check_promoted(model, params.settings["at"], some, derive(params.seed, "check of promoted"))  # before the hours that follow
     job.log.info("a model steered along a direction agrees with what that promotes: correlation %.3f", agreement)
-activations.extract(model, plan, layers, params.settings, work, share)
+extract.extract(model, plan, layers, params.settings, work, share)
 for p, (pick, shards_folder) in enumerate(zip(params.picks, output.shards, strict=True)):
     for further in Path(shards_folder).parent.glob("part*"):  # left by more jobs than there are now: they would be read
         if int(further.name.removeprefix("part")) >= share.jobs:

@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from rewardscope.activations import moments, shards
 from rewardscope.checksums import intact
 from rewardscope.files import read_json, whole
-from rewardscope.sae import compare as comparison
-from rewardscope.sae import match as features
+from rewardscope.sae import compare, match
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
@@ -25,11 +24,11 @@ for p, pick in enumerate(params.picks):
     dictionaries, activity = {}, {}
     for side in ("base", "rlhf"):
         saes = files[f"{side}_sae"][p * count : (p + 1) * count]
-        dictionaries[side] = [features.load(Path(file).parent, params.min_fires) for file in saes]
+        dictionaries[side] = [match.load(Path(file).parent, params.min_fires) for file in saes]
         models = [from_tensors(load_file(intact(file))) for file in saes]
         for on in ("base", "rlhf"):  # this side's features on either model's activations
             folder = Path(files[f"{on}_shards"][p * parts]).parent
-            activity[side, on] = comparison.activity(models, lambda folder=folder: shards.buffers(folder, "held", None))
+            activity[side, on] = compare.activity(models, lambda folder=folder: shards.buffers(folder, "held", None))
     for side, other in (("base", "rlhf"), ("rlhf", "base")):
         of_side = load_file(files[f"{side}_moments"][p])
         for s, seed in enumerate(params.seeds):
@@ -37,7 +36,7 @@ for p, pick in enumerate(params.picks):
             random = moments.random_rows(
                 of_side, int(matched["place"].notna().sum()), derive(params.seed, "random rows", params.sites[side], pick, seed)
             )
-            table = comparison.compare(
+            table = compare.compare(
                 side,
                 matched,
                 dictionaries[side][s],

@@ -9,8 +9,7 @@ from safetensors.torch import load_file
 
 from rewardscope.activations import picks
 from rewardscope.checksums import intact
-from rewardscope.explain import evidence
-from rewardscope.explain import tokens as explanations
+from rewardscope.explain import evidence, tokens
 from rewardscope.files import read_json, whole
 from rewardscope.models import models
 from rewardscope.sae import crosscoder
@@ -28,12 +27,12 @@ for i, (pair, pick) in enumerate(params.places):
     if not len(features):
         continue
     documents, words = pd.read_parquet(files.corpora[i], columns=["text", "part"]), pd.read_parquet(files.vocabularies[i])
-    corpus = explanations.Corpus(documents, models.load_tokenizer(files.models[i]), params.tokens)
+    corpus = tokens.Corpus(documents, models.load_tokenizer(files.models[i]), params.tokens)
     directions = load_file(intact(files.sae[i]))["w_dec_rlhf"][features]
     tuned = models.load(files.models[i])
     known = latents.set_index("feature", drop=False)[measures]
     for feature in evidence.of_rows(features, directions, pd.read_parquet(files.fires[i]), tuned, words, params.settings["promoted"]):
-        line = explanations.explain(corpus=corpus, settings=params.settings, **feature)
+        line = tokens.explain(corpus=corpus, settings=params.settings, **feature)
         own.append(place | known.loc[line["feature"]].to_dict() | {key: line[key] for key in ("activates_on", "promotes")})
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)

@@ -8,15 +8,14 @@ import json
 
 import pandas as pd
 
-from rewardscope.explain import evidence
-from rewardscope.explain import tokens as explanations
+from rewardscope.explain import evidence, tokens
 from rewardscope.files import whole
 from rewardscope.models import models
 
 params, files = snakemake.params, snakemake.input
 tokenizer = models.load_tokenizer(files.base_model)
 documents = pd.read_parquet(files.corpus, columns=["text", "part"])
-corpus = explanations.Corpus(documents, tokenizer, params.tokens)
+corpus = tokens.Corpus(documents, tokenizer, params.tokens)
 words = pd.read_parquet(files.vocabulary)
 fit = set(documents.index[documents["part"] == "fit"])
 for side in ("base", "rlhf"):
@@ -25,5 +24,5 @@ for side in ("base", "rlhf"):
     for output, features in zip(snakemake.output[side], seeds, strict=True):
         with whole(output) as file, open(file, "w", encoding="utf-8") as out:
             for place, feature in enumerate(features, start=1):
-                line = explanations.explain(corpus=corpus, settings=params.settings, **feature)
+                line = tokens.explain(corpus=corpus, settings=params.settings, **feature)
                 out.write(json.dumps({"place": place, **line}, ensure_ascii=False) + "\n")

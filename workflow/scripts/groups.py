@@ -10,8 +10,7 @@ import pandas as pd
 
 from rewardscope.activations import picks
 from rewardscope.files import whole
-from rewardscope.sae import groups
-from rewardscope.sae import match as features
+from rewardscope.sae import groups, match
 
 params, files = snakemake.params, snakemake.input
 layers = picks.read(params.pairs, files.layers)
@@ -23,7 +22,7 @@ for side, of_side in held.items():
 tables = []
 for layer in sorted(held["rlhf"]):
     dictionaries = {
-        side: [groups.Dictionary(*features.load(Path(file).parent, params.min_fires), used) for file, used in of_side[layer].items()]
+        side: [groups.Dictionary(*match.load(Path(file).parent, params.min_fires), used) for file, used in of_side[layer].items()]
         for side, of_side in held.items()
     }
     for side, other in (("base", "rlhf"), ("rlhf", "base")):

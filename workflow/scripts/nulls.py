@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from rewardscope.checksums import intact, known
 from rewardscope.files import finished, read_json, resumable, whole
 from rewardscope.numerics import device_of
-from rewardscope.sae import nulls, sparsity
-from rewardscope.sae import train as saes
+from rewardscope.sae import nulls, sparsity, train
 from rewardscope.seeds import derive
 
 params, pick, site = snakemake.params, snakemake.wildcards.pick, snakemake.wildcards.site
@@ -32,7 +31,7 @@ rows = nulls.random_rows(moments, tuple(map(int, per_width)), params.features["n
 tables = [rows]
 if not recipe.get("given"):  # nobody knows how to train like those
     trained = nulls.gaussian_pair(
-        moments, widths, recipe, recipe["l1"], saes.batch_tokens(recipe["batch_documents"], moments), top_k, min_fires, held,
+        moments, widths, recipe, recipe["l1"], train.batch_tokens(recipe["batch_documents"], moments), top_k, min_fires, held,
         [derive(params.seed, "null sae", site, pick, width) for width in widths],
         derive(params.seed, "null data", site, pick),
         device, work,

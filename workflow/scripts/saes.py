@@ -14,8 +14,7 @@ from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, sweep, whole
 from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.run.budget import need_memory, need_width
-from rewardscope.sae import sparsity
-from rewardscope.sae import train as saes
+from rewardscope.sae import sparsity, train
 from rewardscope.seeds import derive
 
 params = snakemake.params
@@ -26,11 +25,11 @@ folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
 sweep(job.work(snakemake, f"activations/{site}"))  # Snakemake has recorded the activations, or this job would not run
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
-batch = saes.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
+batch = train.batch_tokens(recipe["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_width(width, d)
 need_memory(
-    saes.memory(len(params.seeds), width, d, batch, shard_tokens),
+    train.memory(len(params.seeds), width, d, batch, shard_tokens),
     f"training {len(params.seeds)} autoencoders of width {width}",
     "lower sae_seeds, the width or activations.shard_tokens",
     snakemake.resources.get("mem_mb"),
@@ -38,8 +37,8 @@ need_memory(
 )
 source = shards.shuffled(folder, lambda epoch: derive(params.seed, "shards", site, pick, epoch), device)
 seeds = [derive(params.seed, "sae", site, pick, width, seed) for seed in params.seeds]
-model, rows = saes.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work)
-metrics, fires = saes.evaluate(model, lambda: shards.buffers(folder, "held", None, device))
+model, rows = train.train(source, d, width, recipe, recipe["l1"], batch, seeds, device, work)
+metrics, fires = train.evaluate(model, lambda: shards.buffers(folder, "held", None, device))
 for s, seed in enumerate(params.seeds):
     cfg = {"d_model": d, "width": width, "seed": seed, "batch_tokens": batch, "side": params.side, "pick": pick, **recipe}
     with whole(snakemake.output.sae[s]) as file:
@@ -47,7 +46,7 @@ for s, seed in enumerate(params.seeds):
     with whole(snakemake.output.cfg[s]) as file:
         file.write_text(json.dumps(cfg, indent=1, sort_keys=True) + "\n")
     with whole(snakemake.output.training[s]) as file:
-        saes.training_log(rows, s).to_parquet(file, index=False)
+        train.training_log(rows, s).to_parquet(file, index=False)
     with whole(snakemake.output.metrics[s]) as file:
         file.write_text(json.dumps(metrics[s], indent=1, sort_keys=True) + "\n")
     checksums.write(Path(snakemake.output.checksums[s]).parent)

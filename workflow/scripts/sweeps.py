@@ -13,8 +13,7 @@ from rewardscope.activations import shards
 from rewardscope.files import finished, resumable, whole
 from rewardscope.numerics import device_of, gpu_memory
 from rewardscope.run.budget import need_memory, need_width
-from rewardscope.sae import sweeps
-from rewardscope.sae import train as saes
+from rewardscope.sae import sweeps, train
 from rewardscope.seeds import derive
 
 params = snakemake.params
@@ -22,11 +21,11 @@ site, pick, width = snakemake.wildcards.site, snakemake.wildcards.pick, int(snak
 folder = Path(snakemake.input.shards[0]).parent  # of this layer's parts
 device = device_of(params.device)
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in snakemake.input], params=dict(params.items()), device=str(device))
-batch = saes.batch_tokens(params.recipes[0]["batch_documents"], load_file(snakemake.input.moments))
+batch = train.batch_tokens(params.recipes[0]["batch_documents"], load_file(snakemake.input.moments))
 shard_tokens, d = shards.shape(shards.files(folder, "fit")[0])
 need_width(width, d)
 need_memory(
-    saes.memory(params.seeds, width, d, batch, shard_tokens),
+    train.memory(params.seeds, width, d, batch, shard_tokens),
     f"training {params.seeds} autoencoders of width {width}",
     "lower sweeps.seeds, the width or activations.shard_tokens",
     snakemake.resources.get("mem_mb"),
@@ -40,7 +39,7 @@ def held():
 
 
 seeds = [derive(params.seed, "sweep", site, pick, width, seed) for seed in range(1, params.seeds + 1)]
-metrics, curves = sweeps.train(source, held, d, width, params.recipes, batch, seeds, device, work)
+metrics, curves = sweeps.sweep(source, held, d, width, params.recipes, batch, seeds, device, work)
 for table, path in ((metrics, snakemake.output.metrics), (curves, snakemake.output.training)):
     with whole(path) as file:
         table.to_parquet(file, index=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rewardscope.checksums import intact
-from rewardscope.explain import tokens as explanations
+from rewardscope.explain import tokens
 from rewardscope.models import models
 
 
@@ -37,8 +37,8 @@ def of_rows(
 ) -> list[dict]:
     """The same of `features` whose directions in the model are `rows`, from their `fires` (feature, document, position, value) on fit documents."""
     by_feature = dict(tuple(fires.groupby("feature")))
-    raised, lowered = explanations.strongest(models.promoted(model, rows), words, promoted)
+    raised, lowered = tokens.strongest(models.promoted(model, rows), words, promoted)
     return [
-        {"feature": feature, "fires": by_feature.get(feature, explanations.NEVER), "raised": raised[i], "lowered": lowered[i]}
+        {"feature": feature, "fires": by_feature.get(feature, tokens.NEVER), "raised": raised[i], "lowered": lowered[i]}
         for i, feature in enumerate(features.tolist())
     ]

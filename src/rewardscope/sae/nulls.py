@@ -12,15 +12,14 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from rewardscope.activations.moments import gaussian
-from rewardscope.sae import match as features
-from rewardscope.sae import train as saes
+from rewardscope.sae import match, train
 
 EMPTY = {"draw": 0, "mmcs": np.nan, "mmcs_top_k": np.nan, "cosines": []}  # no living feature in one dictionary
 
 
 def row(kind: str, draw: int, small: Float[np.ndarray, "n d"], large: Float[np.ndarray, "m d"], top_k: int) -> dict:
     """`kind, draw, mmcs, mmcs_top_k, cosines` of one pair of dictionaries, every row of them ranked."""
-    best = np.sort(features.cosines(small, large).max(axis=1))[::-1]
+    best = np.sort(match.cosines(small, large).max(axis=1))[::-1]
     return {
         "kind": kind,
         "draw": draw,
@@ -59,8 +58,8 @@ def gaussian_pair(
 
     dictionaries = []
     for width, seed in zip(widths, seeds, strict=True):
-        model, _ = saes.train(lambda _epoch: source(0, tokens), d, width, settings, l1, batch, [seed], device, work and work / f"width{width}")
-        _, fires = saes.evaluate(model, lambda: source(1, held_tokens))
+        model, _ = train.train(lambda _epoch: source(0, tokens), d, width, settings, l1, batch, [seed], device, work and work / f"width{width}")
+        _, fires = train.evaluate(model, lambda: source(1, held_tokens))
         dictionaries.append(model.w_dec[0].cpu().numpy()[fires[0].numpy() >= min_fires])
     small, large = dictionaries
     if not len(small) or not len(large):
