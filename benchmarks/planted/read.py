@@ -44,7 +44,7 @@ def read(results: Path, pair: str, settings: dict, seed: int, by: dict[str, rewa
     tokenizer = models.load_tokenizer(results / f"models/{MODEL}/model")
     corpus = pd.read_parquet(results / f"corpora/{CORPUS}/test.parquet", columns=["text", "part"])
     sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, derive(seed, "findings", pair))
-    found = samples.read(base, tuned, sequences, settings["prefix"], sorted(set(layers.values())), "mlp")
+    found = samples.sampled(base, tuned, sequences, settings["prefix"], sorted(set(layers.values())), "mlp")
     places = []
     for pick, layer in layers.items():
         saes = {int(file.parent.name.removeprefix("seed")): from_tensors(load_file(file))

@@ -35,7 +35,7 @@ def planted():
     corpus = pd.DataFrame({"text": [" ".join(rng.choice(tiny.WORDS) for _ in range(14)) for _ in range(80)], "part": "fit"})
     settings = {"completions": 60, "prefix": PROMPT, "new": NEW}
     sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, seed=5)
-    read = samples.read(base, tuned, sequences, PROMPT, [1], "mlp")
+    read = samples.sampled(base, tuned, sequences, PROMPT, [1], "mlp")
     pieces = samples.pieces(tokenizer, sequences)
     random_rows = torch.randn(24, tiny.WIDTH, generator=torch.Generator().manual_seed(2))
     saes = [new(24, tiny.WIDTH, [seed], True) for seed in (3, 4, 5)]
@@ -88,7 +88,7 @@ def test_without_credit_there_is_no_list_with_the_reward(planted, reward, says):
 
 def test_equal_models_have_no_findings(planted):
     base, _, tokenizer, read, side, pieces, place, _ = planted
-    same = samples.read(base, base, read.sequences, PROMPT, [1], "mlp")
+    same = samples.sampled(base, base, read.sequences, PROMPT, [1], "mlp")
     with pytest.raises(UserError, match="say the same of every token"):
         findings.Run(base, base, same, side, pieces, [place])
 

@@ -16,7 +16,7 @@ def read():
     base, tuned = tiny.build("gpt_neox").eval(), tiny.build("gpt_neox", seed=4).eval()
     generator = torch.Generator().manual_seed(0)
     sequences = [torch.randint(2, tiny.VOCABULARY, (PROMPT + n,), generator=generator).tolist() for n in (4, 1, 6)]
-    return base, tuned, sequences, samples.read(base, tuned, sequences, PROMPT, [1], "mlp")
+    return base, tuned, sequences, samples.sampled(base, tuned, sequences, PROMPT, [1], "mlp")
 
 
 def test_every_token_of_a_completion_is_read_once_in_order(read):

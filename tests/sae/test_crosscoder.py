@@ -115,7 +115,7 @@ def test_stored_each_side_has_tensors_of_its_own():
 
 def test_own_features_are_the_tuned_side_s_in_the_order_of_latents(monkeypatch):
     table = pd.DataFrame({"feature": [7, 3, 9, 1, 0, 2], "alone": ["rlhf", "both", "rlhf", "base", "rlhf", None]})
-    assert crosscoder.own(table).tolist() == [7, 9, 0]
+    assert crosscoder.tuned_only(table).tolist() == [7, 9, 0]
     monkeypatch.setattr(crosscoder, "LISTED", 2)
-    assert crosscoder.own(table).tolist() == [7, 9]
-    assert crosscoder.own(table[table["alone"] != "rlhf"]).tolist() == []
+    assert crosscoder.tuned_only(table).tolist() == [7, 9]
+    assert crosscoder.tuned_only(table[table["alone"] != "rlhf"]).tolist() == []

@@ -161,7 +161,7 @@ def test_read_is_the_text_of_the_first_tokens():
         return [float(len(text)) for text in documents]
 
     coder = tokenizer()
-    y = probe.read(corpus, np.array([0, 2, 3]), coder, 6, reward)
+    y = probe.document_rewards(corpus, np.array([0, 2, 3]), coder, 6, reward)
     assert seen == [coder.decode(coder(corpus["text"][i])["input_ids"][:6]) for i in (0, 2, 3)]
     assert y.tolist() == [len(text) for text in seen]
     assert all(corpus["text"][i].startswith(text) for i, text in zip((0, 2, 3), seen, strict=True))

@@ -6,16 +6,20 @@ import pytest
 import tiny
 
 from rewardscope.explain.tokens import NEVER, Corpus, explain
-from rewardscope.scores.word_simulator import predict, read, words
+from rewardscope.scores.word_simulator import claimed, predict, words
 
 SENTENCE = 'Fires on "the", "don\'t", after "of", before "film", "x", in documents with "love", mostly within tokens 10 to 30.'
 
 
 def test_read():
-    assert read(SENTENCE) == {"on": {"the", "don't"}, "after": {"of"}, "before": {"film", "x"}, "documents": {"love"}, "within": (10, 30)}
-    assert read('Fires on "after", "before", mostly within tokens 0 to 10.') == {"on": {"after", "before"}, "within": (0, 10)}
-    assert read('Fires on punctuation, after "well-made", mostly within tokens 0 to 10.') == {"on": {""}, "after": {"well-made"}, "within": (0, 10)}
-    assert read("Fires on nothing.") == read("") == read("Opinions on films, after all.") == {}
+    assert claimed(SENTENCE) == {"on": {"the", "don't"}, "after": {"of"}, "before": {"film", "x"}, "documents": {"love"}, "within": (10, 30)}
+    assert claimed('Fires on "after", "before", mostly within tokens 0 to 10.') == {"on": {"after", "before"}, "within": (0, 10)}
+    assert claimed('Fires on punctuation, after "well-made", mostly within tokens 0 to 10.') == {
+        "on": {""},
+        "after": {"well-made"},
+        "within": (0, 10),
+    }
+    assert claimed("Fires on nothing.") == claimed("") == claimed("Opinions on films, after all.") == {}
 
 
 def test_it_reads_what_the_explainer_writes():
@@ -23,10 +27,10 @@ def test_it_reads_what_the_explainer_writes():
     corpus = Corpus(pd.DataFrame({"text": texts, "part": "fit"}), tiny.tokenizer(), 64)
     rows = [(d, p, 1.0 + p) for d, own in corpus.words.items() for p, word in enumerate(own) if word == "film" and p]
     line = explain(7, pd.DataFrame(rows, columns=["document", "position", "value"]), corpus, [], [], {"tokens": 50, "words": 8, "reviews": 5})
-    said = read(line["activates_on"])
+    said = claimed(line["activates_on"])
     assert "film" in said["on"] and said["within"][0] < said["within"][1]
     assert set().union(*(said[part] for part in said if part != "within")) == set(line["words"])
-    assert read(explain(7, NEVER, corpus, [], [], {"tokens": 50, "words": 8, "reviews": 5})["activates_on"]) == {}
+    assert claimed(explain(7, NEVER, corpus, [], [], {"tokens": 50, "words": 8, "reviews": 5})["activates_on"]) == {}
 
 
 def test_words_of_a_window():
@@ -50,4 +54,4 @@ def test_words_of_a_window():
 )
 def test_predictions_by_hand(sentence, expected):
     window = words([" of", " the", " fil", "m", ".", " ends"])
-    assert predict(read(sentence), window, np.arange(10, 16)).tolist() == pytest.approx(expected)
+    assert predict(claimed(sentence), window, np.arange(10, 16)).tolist() == pytest.approx(expected)

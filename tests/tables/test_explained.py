@@ -8,7 +8,7 @@ import pytest
 from explanation_lines import line, place
 
 from rewardscope.errors import UserError
-from rewardscope.tables.explained import controls, places, pooled, promoted, read, score, shared, spoken
+from rewardscope.tables.explained import controls, explanations, places, pooled, promoted, score, shared, spoken
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0, "made": 0.5, "fires": 100.0}
 
@@ -70,7 +70,7 @@ def test_read(tmp_path):
     lines = [line("good"), line("caf\N{LATIN SMALL LETTER E WITH ACUTE}")]
     file = tmp_path / "explanations.jsonl"
     file.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in lines), encoding="utf-8")
-    assert read(file) == lines
+    assert explanations(file) == lines
 
 
 def test_controls_of_every_run(tmp_path):
@@ -100,7 +100,7 @@ def test_explanations_cut_short(tmp_path):
     file = tmp_path / "seed1.sample1.jsonl"
     file.write_text('{"feature": 1, "activates_on": "a\u2028b"}\n{"feature": 2, "acti')
     with pytest.raises(UserError, match="line 2: not JSON .Unterminated string") as caught:
-        read(file)
+        explanations(file)
     assert str(caught.value).startswith(str(file))
     file.write_text('{"feature": 1, "activates_on": "a\u2028b"}\n')
-    assert read(file) == [{"feature": 1, "activates_on": "a\u2028b"}]
+    assert explanations(file) == [{"feature": 1, "activates_on": "a\u2028b"}]

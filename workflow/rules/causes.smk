@@ -27,7 +27,7 @@ rule causes:
         picks=CHOSEN,
         at=CONFIG.activations.at,
         reward=lambda w: source_of(true(w)),
-        reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
+        reward_on=lambda w: CONFIG.rlhf_of(tuned_on(w)).reward_on,
         settings=section(CONFIG.causes),
     script:
         "../scripts/causes.py"

@@ -156,13 +156,14 @@ def yardstick(reward):
     return CONFIG.rewards[reward].twin_of or reward
 
 
-def own(wildcards):
+def tuned_on(wildcards):
     """The reward that a pair is tuned on."""
     return parts(wildcards)["reward"]
 
 
 def true(wildcards):
-    return yardstick(own(wildcards))
+    """The reward that a pair is measured by: of a twin, its true one."""
+    return yardstick(tuned_on(wildcards))
 
 
 def classifier_of(wildcards):

@@ -6,7 +6,7 @@ rule completions:
         corpus=corpus_file("test"),
         reward=lambda w: reward_files(true(w)),
         stored=lambda w: stored(true(w)),
-        twin=lambda w: stored(own(w)) if own(w) != true(w) else [],
+        twin=lambda w: stored(tuned_on(w)) if tuned_on(w) != true(w) else [],
     output:
         base=at("{pair}/base/completions.parquet"),
         rlhf=at("{pair}/rlhf/completions.parquet"),
@@ -24,8 +24,8 @@ rule completions:
         seed=CONFIG.seed,
         device=CONFIG.device,
         reward=lambda w: source_of(true(w)),
-        own=lambda w: source_of(own(w)),
-        reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
+        own=lambda w: source_of(tuned_on(w)),
+        reward_on=lambda w: CONFIG.rlhf_of(tuned_on(w)).reward_on,
         settings=section(CONFIG.completions),
     script:
         "../scripts/completions.py"

@@ -139,7 +139,7 @@ rule findings:
         at=CONFIG.activations.at,
         top_k=CONFIG.features.top_k,  # what the report shows
         reward=lambda w: source_of(true(w)),
-        reward_on=lambda w: CONFIG.rlhf_of(own(w)).reward_on,
+        reward_on=lambda w: CONFIG.rlhf_of(tuned_on(w)).reward_on,
         settings={key: value for key, value in section(CONFIG.findings).items() if key != "threshold"},  # which is the table's
     script:
         "../scripts/findings.py"

@@ -234,7 +234,7 @@ def once(files):
 def how_tuned(pair):
     """In words; a folder of the user's is not named."""
     given = PAIRS[tuple(pair.split("/")[1:3])].rlhf
-    return f"tuned here on {own(AS_WILDCARDS[pair])}" if not given else f"checkpoint given {tuned_checkpoint(given).get('hub', '')}".strip()
+    return f"tuned here on {tuned_on(AS_WILDCARDS[pair])}" if not given else f"checkpoint given {tuned_checkpoint(given).get('hub', '')}".strip()
 
 
 # ---- of sweeps -------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # Of two checkpoints alone there is no reward to read off.
-JUDGED = {pair: here for pair, here in AS_WILDCARDS.items() if CONFIG.rewarded(own(here))}
+JUDGED = {pair: here for pair, here in AS_WILDCARDS.items() if CONFIG.rewarded(tuned_on(here))}
 
 
 rule probe:

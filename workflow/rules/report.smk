@@ -65,8 +65,8 @@ rule report:
         tokens=CONFIG.activations.tokens,
         scorers=SCORERS,
         words=WORDS,
-        rewards={pair: source_of(own(here)) | preferred(pair) for pair, here in AS_WILDCARDS.items()},
-        prompted=[pair for pair, here in AS_WILDCARDS.items() if CONFIG.rlhf_of(own(here)).reward_on == "both"],
+        rewards={pair: source_of(tuned_on(here)) | preferred(pair) for pair, here in AS_WILDCARDS.items()},
+        prompted=[pair for pair, here in AS_WILDCARDS.items() if CONFIG.rlhf_of(tuned_on(here)).reward_on == "both"],
         twins=TWINS,
     script:
         "../scripts/report.py"

@@ -21,9 +21,9 @@ rule rlhf:
     input:
         model=base_folder,
         train=corpus_file("train"),
-        reward=lambda w: reward_files(own(w)),
-        stored=lambda w: stored(own(w)),
-        preferences=lambda w: preference_files(own(w)),
+        reward=lambda w: reward_files(tuned_on(w)),
+        stored=lambda w: stored(tuned_on(w)),
+        preferences=lambda w: preference_files(tuned_on(w)),
     output:
         model=directory(at("{pair}/rlhf/model")),
         training=at("{pair}/rlhf/training.parquet"),
@@ -39,13 +39,13 @@ rule rlhf:
         "../../envs/rlhf.yaml"
     threads: threads_of("rlhf")
     params:
-        code=lambda w: code("rlhf", *function_files(own(w))),
+        code=lambda w: code("rlhf", *function_files(tuned_on(w))),
         torch_threads=threads_of("rlhf"),
         seed=CONFIG.seed,
         device=CONFIG.device,
-        reward=lambda w: source_of(own(w)),
+        reward=lambda w: source_of(tuned_on(w)),
         corpus=lambda w: parts(w)["corpus"],
-        settings=lambda w: CONFIG.rlhf_of(own(w)).settings(),
+        settings=lambda w: CONFIG.rlhf_of(tuned_on(w)).settings(),
     script:
         "../scripts/rlhf.py"
 

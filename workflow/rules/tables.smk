@@ -139,7 +139,7 @@ rule methods:
     params:
         code=code("methods"),
         pairs=TUNED_HERE,
-        rewards={pair: source_of(own(AS_WILDCARDS[pair])) for pair in TUNED_HERE},
+        rewards={pair: source_of(tuned_on(AS_WILDCARDS[pair])) for pair in TUNED_HERE},
     script:
         "../scripts/methods.py"
 

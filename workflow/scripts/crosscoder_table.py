@@ -23,7 +23,7 @@ for i, (pair, pick) in enumerate(params.places):
     place = dict(zip(names, (model, reward, params.twins.get(reward), run, layers[pair][pick]), strict=True))
     latents, null, metrics = pd.read_parquet(files.latents[i]), pd.read_parquet(files.null[i]), read_json(files.metrics[i])
     rows.append(place | crosscoder.counts(latents, null) | {key: metrics[key] for key in ("fvu", "l0")})
-    features = crosscoder.own(latents)
+    features = crosscoder.tuned_only(latents)
     if not len(features):
         continue
     documents, words = pd.read_parquet(files.corpora[i], columns=["text", "part"]), pd.read_parquet(files.vocabularies[i])

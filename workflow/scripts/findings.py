@@ -29,9 +29,9 @@ base, tuned = (models.load(folder, device=device) for folder in (files.base_mode
 tokenizer = models.load_tokenizer(files.base_model)
 corpus = pd.read_parquet(files.corpus, columns=["text", "part"])
 sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, derive(params.seed, "findings", snakemake.wildcards.pair))
-read = samples.read(base, tuned, sequences, settings["prefix"], sorted({layers[pick] for pick in params.picks}), params.at)
+sampled = samples.sampled(base, tuned, sequences, settings["prefix"], sorted({layers[pick] for pick in params.picks}), params.at)
 reward = rewards.load(params.reward, files.stored, device)
-gained, credit, problem = findings.credits(read, reward, tokenizer, params.reward_on)
+gained, credit, problem = findings.credits(sampled, reward, tokenizer, params.reward_on)
 places = []
 for p, pick in enumerate(params.picks):
     stored = files.saes[p * len(params.seeds) : (p + 1) * len(params.seeds)]
@@ -49,7 +49,7 @@ ranked = {
     for of, file in zip(seeds, files.features, strict=bool(files.features))
 }
 try:
-    run = findings.Run(base, tuned, read, side, samples.pieces(tokenizer, sequences), places)
+    run = findings.Run(base, tuned, sampled, side, samples.pieces(tokenizer, sequences), places)
     table = findings.find(run, credit, gained, settings["kept"])
     changes = findings.changed(run, ranked)
 except UserError as error:
@@ -65,4 +65,4 @@ with whole(snakemake.output.table) as file:
 with whole(snakemake.output.changes) as file:
     changes.to_parquet(file, index=False)
 with whole(snakemake.output.facts) as file:
-    file.write_text(json.dumps(findings.facts(read, side, gained, problem), indent=1) + "\n")
+    file.write_text(json.dumps(findings.facts(sampled, side, gained, problem), indent=1) + "\n")

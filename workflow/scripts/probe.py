@@ -24,7 +24,7 @@ for p, pair in enumerate(params.pairs):
         documents, held = parts.index.to_numpy(), (parts == "held").to_numpy()
         corpus = pd.read_parquet(files.corpus[p], columns=["text"])
         judge = rewards.load(params.rewards[pair], folders.get(pair))
-        y = probe.read(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, judge)
+        y = probe.document_rewards(corpus, documents, models.load_tokenizer(files.model[p]), params.tokens, judge)
         texts[model, reward] = documents, y, held, probe.text_scores(tokens, documents, y, held)
     documents, y, held, _ = texts[model, reward]
     layers = read_json(files.layers[p])

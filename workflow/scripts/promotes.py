@@ -34,7 +34,7 @@ for side in ("base", "rlhf"):
         rows = sae.get("w_dec", sae["w_enc"])
         for sample in range(params.samples):
             file = s * params.samples + sample
-            lines = explained.read(files[side][file])
+            lines = explained.explanations(files[side][file])
             features = [line["feature"] for line in lines]
             added = params.settings["multiple"] * promotes.means(fires[fires["document"].isin(fit)], features)
             changes = promotes.changes(model, layer, params.at, added[:, None] * rows[features], input_ids)

@@ -28,7 +28,7 @@ for side in ("base", "rlhf"):
         for sample in range(params.samples):
             file = s * params.samples + sample
             rng = derive(params.seed, here.scorer, side, here.pick, seed)  # the same windows for every sample
-            lines = explained.read(files[side][file])
+            lines = explained.explanations(files[side][file])
             cases.append(scores.cases(here.scorer, lines, fires, fit, held, params.windows, rng))
             outputs.append(snakemake.output[side][file])
 every = [case for of in cases for case in of]

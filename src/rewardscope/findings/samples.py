@@ -57,7 +57,7 @@ def write(base, tuned, tokenizer, corpus: pd.DataFrame, settings: dict, seed: in
     return sequences, torch.tensor(side)
 
 
-def read(base, tuned, sequences: list[list[int]], prompt: int, layers: list[int], at: str) -> Samples:
+def sampled(base, tuned, sequences: list[list[int]], prompt: int, layers: list[int], at: str) -> Samples:
     """What both models say of the completions `sequences`, the prompt's `prompt` tokens included."""
     sequence = torch.tensor([i for i, ids in enumerate(sequences) for _ in ids[prompt:]])
     place = torch.tensor([j for ids in sequences for j in range(len(ids) - prompt)])

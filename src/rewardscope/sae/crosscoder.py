@@ -100,7 +100,7 @@ def latents(sae: SAE, rows: Callable[[], Iterator[Float[Tensor, "n 2d"]]], min_f
     return table.loc[order].reset_index(drop=True)
 
 
-def own(table: pd.DataFrame) -> Int[np.ndarray, "n"]:
+def tuned_only(table: pd.DataFrame) -> Int[np.ndarray, "n"]:
     """The features that `latents` calls the tuned side's alone, at most LISTED, the largest relative norm first."""
     return table.loc[table["alone"] == "rlhf", "feature"].head(LISTED).to_numpy()
 

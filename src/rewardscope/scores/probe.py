@@ -26,7 +26,7 @@ PENALTIES = np.logspace(-4, 4, 33)  # of the ridge, a fit document
 VOCABULARY = 2000  # tokens in the bag, the most frequent ones: keeps it small where there are 50,000
 
 
-def read(corpus: pd.DataFrame, documents: Int[np.ndarray, "documents"], tokenizer, limit: int, reward: Reward) -> Float[np.ndarray, "documents"]:
+def document_rewards(corpus: pd.DataFrame, documents: Int[np.ndarray, "n"], tokenizer, limit: int, reward: Reward) -> Float[np.ndarray, "n"]:
     """Rewards of the text that features were read from: the first `limit` tokens of a document."""
     return np.array(reward(as_read(tokenizer, corpus["text"].iloc[documents].tolist(), limit)))
 

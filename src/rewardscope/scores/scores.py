@@ -131,7 +131,7 @@ def by_words(scorer: str, cases: list[Case], held: Windows, pieces: Callable[[in
         words = [word_simulator.words(window) for window in _texts(case, held, pieces)]
         predictions.append({})
         for explanation, line in zip(EXPLANATIONS, (case.line, case.other, EMPTY), strict=True):
-            claims = word_simulator.read(line["activates_on"])
+            claims = word_simulator.claimed(line["activates_on"])
             predicted = np.array([word_simulator.predict(claims, *window) for window in zip(words, positions, strict=True)])
             predictions[-1][explanation] = predicted if scorer == "simulation" else predicted.max(axis=1)
     return predictions

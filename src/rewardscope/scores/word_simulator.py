@@ -18,7 +18,7 @@ QUOTED = re.compile(r'"([^"]*)"')
 LIST = r'("[^"]*"(?:, "[^"]*")*)'
 
 
-def read(sentence: str) -> dict:
+def claimed(sentence: str) -> dict:
     """What an `activates_on` of the explainer `tokens` names: words by part, and `within`, the positions; empty of an empty text."""
     claims: dict = {}
     for part, start in PARTS.items():
@@ -39,7 +39,7 @@ def words(texts: list[str]) -> list[str]:
 
 
 def predict(claims: dict, words: list[str], positions: np.ndarray) -> np.ndarray:
-    """Predictions `[T]` from 0 to 10 for a window's tokens, given as `words` says; `claims`: as `read` says."""
+    """Predictions `[T]` from 0 to 10 for a window's tokens, given as `words` says; `claims`: as `claimed` says."""
     holds = {
         "on": lambda t: words[t] in claims["on"],
         "after": lambda t: word_before(words, t) in claims["after"],

@@ -16,7 +16,7 @@ from rewardscope.config.types import unusable
 from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.run.budget import gib
-from rewardscope.setup import checks, found
+from rewardscope.setup import checks, sources
 from rewardscope.text import plain
 from snakemake_logger_plugin_rewardscope.times import benchmark
 
@@ -32,9 +32,9 @@ class Asked(NamedTuple):
 
     base: str
     tuned: str
-    shape: found.Checkpoint  # of the base, or of the tuned model where only that could be read
+    shape: sources.Checkpoint  # of the base, or of the tuned model where only that could be read
     reward: dict[str, dict]  # name -> entry under `rewards:`, empty where config.yaml has it; without a reward nothing
-    documents: found.Documents | None  # None: config.yaml's corpus
+    documents: sources.Documents | None  # None: config.yaml's corpus
     names: dict[str, str]  # of model, pair and corpus
     notes: list[str]  # what could not be found out, or should be known
 
@@ -71,13 +71,13 @@ def _asked(given: dict, base: str | None, tuned: str, reward: str | None, corpus
     documents = None
     if corpus:
         try:
-            documents = found.corpus(corpus, text)
+            documents = sources.corpus(corpus, text)
         except UserError as error:
             if not _unseen(corpus[0], error):
                 raise
             at = tuned_checkpoint(corpus[0])
             name = {"name": at["hub"]} | ({"revision": at["revision"]} if at["revision"] else {})
-            documents = found.Documents({"hub": name, "text": text or "text"}, {}, [])
+            documents = sources.Documents({"hub": name, "text": text or "text"}, {}, [])
             notes.append(f"{corpus[0]} could not be looked at ({error}): the column of its texts is taken to be {text or 'text'}.")
     else:
         notes.append("No --corpus: the embedded film reviews are read. Documents like those that the pair was tuned on tell more.")
@@ -89,7 +89,7 @@ def _asked(given: dict, base: str | None, tuned: str, reward: str | None, corpus
     return Asked(base, tuned, shape, _reward(reward, given["rewards"]), documents, names, notes)
 
 
-def _models(base: str | None, tuned: str) -> tuple[str, found.Checkpoint, list[str]]:
+def _models(base: str | None, tuned: str) -> tuple[str, sources.Checkpoint, list[str]]:
     """The base's name, the shape of both models, and notes. Raises UserError where they cannot be of one shape, or neither can be read."""
     variant, unseen = _look(tuned)
     notes = [f"{tuned} could not be looked at ({unseen}): it must have the base's shape."] if unseen else []
@@ -118,10 +118,10 @@ def _models(base: str | None, tuned: str) -> tuple[str, found.Checkpoint, list[s
     return base, model or variant, notes
 
 
-def _look(name: str) -> tuple[found.Checkpoint | None, str]:
+def _look(name: str) -> tuple[sources.Checkpoint | None, str]:
     """What a checkpoint is, or why the hub could not be asked."""
     try:
-        return found.checkpoint(name), ""
+        return sources.checkpoint(name), ""
     except UserError as error:
         if not _unseen(name, error):
             raise
@@ -134,7 +134,7 @@ def _unseen(name: str, error: UserError) -> bool:
     return "hub" in tuned_checkpoint(name) and error.__cause__ is not None and not absent
 
 
-def _shaped(shape: found.Checkpoint) -> str:
+def _shaped(shape: sources.Checkpoint) -> str:
     return f"{shape.kind} with {shape.layers} layers of d_model {shape.d_model}"
 
 
@@ -239,11 +239,11 @@ def _reading(asked: Asked, default: Config) -> list[str]:
     shape, limit = asked.shape, asked.shape.context or TOKENS
     tokens, why = min(TOKENS, limit), "as many as config.yaml reads, or the context allows"
     if asked.documents and asked.documents.texts:
-        counts, counted = found.lengths(shape.folder, asked.documents.texts)
+        counts, counted = sources.lengths(shape.folder, asked.documents.texts)
         enough = sorted(counts)[ceil((1 - LONGER) * len(counts)) - 1]
         tokens = max(2, min(tokens, ceil(enough / 8) * 8))
         longer = sum(count > tokens for count in counts)
-        why = f"{longer} of {len(counts)} documents have more" + ("" if counted else f", at {found.CHARACTERS} characters a token")
+        why = f"{longer} of {len(counts)} documents have more" + ("" if counted else f", at {sources.CHARACTERS} characters a token")
     lines = [
         f"picks: {{top: 1}}  # of {shape.layers} layers the most divergent; each one more takes as much disk and time again (the paper: 5)",
         f"activations: {{tokens: {tokens}}}  # read of a document: {why}",

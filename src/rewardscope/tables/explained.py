@@ -19,7 +19,7 @@ COLUMNS = ["model", "reward", "m_base", "m_rlhf", "difference", "ci_low", "ci_hi
 TOP = 10  # features per layer: section 5.2; Table 5 and section 6.1 show these
 
 
-def read(file: str | Path) -> list[dict]:
+def explanations(file: str | Path) -> list[dict]:
     """The explanations of one place, seed and sample, the best matched feature first."""
     return read_json(file)
 
@@ -33,7 +33,7 @@ def places(keys: list[tuple], layers: dict[str, dict[str, int]], base: list[str]
     groups: dict[tuple[str, str], list[dict]] = {}
     for (pair, pick, seed, sample), *files in zip(keys, base, rlhf, strict=True):
         _, model, reward, run = pair.split("/")
-        sides = dict(zip(("base", "rlhf"), map(read, files), strict=True))
+        sides = dict(zip(("base", "rlhf"), map(explanations, files), strict=True))
         place = {"pair": pair, "run": run, "pick": pick, "layer": layers[pair][pick], "seed": seed, "sample": sample}
         groups.setdefault((model, reward), []).append({**place, **sides})
     of_one_explainer({line["explainer"] for group in groups.values() for place in group for side in ("base", "rlhf") for line in place[side]})
