@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rewardscope"
 ORDER = [
@@ -133,3 +134,10 @@ def test_no_two_test_files_have_one_name():
     """pytest imports them by it; where two have one, it collects nothing at all, which a run of some files does not show."""
     names = sorted(file.name for file in Path(__file__).parent.rglob("test_*.py"))
     assert [name for name, following in zip(names, names[1:], strict=False) if name == following] == []
+
+
+def test_every_system_test_has_its_minutes():
+    tests = Path(__file__).parent
+    minutes = yaml.safe_load((tests / "minutes.yaml").read_text(encoding="utf-8"))
+    assert [file.name for file in tests.glob("system/test_*.py") if f"system/{file.name}" not in minutes] == []
+    assert [name for name in minutes if not (tests / name).is_file()] == []
