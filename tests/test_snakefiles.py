@@ -5,8 +5,9 @@ import io
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from workflow_runs import ROOT, SMALL, planned
+from workflow_runs import ROOT, SMALL, planned, snakemake
 
 SNAKEFILES = [ROOT / "Snakefile", ROOT / "workflow/Snakefile"]
 RULES = sorted(ROOT.glob("workflow/rules/*.smk"))
@@ -35,6 +36,7 @@ module rewardscope:
 
 use rule * from rewardscope as rewardscope_*
 """
+HANDLERS = "".join(f"\n{name}:\n    rewardscope.{name}()\n" for name in ("onstart", "onsuccess", "onerror"))  # as docs/auditing.md says
 
 
 @pytest.fixture
@@ -48,14 +50,14 @@ def overlay(tmp_path, monkeypatch) -> Path:
     return tmp_path / "overlay.yaml"
 
 
-def jobs(snakefile: Path, *overlays: Path) -> dict[tuple, dict]:
-    """(rule, wildcards) -> inputs, outputs, log and benchmark, and params of every planned job."""
+def jobs(snakefile: Path, *overlays: Path, folder: Path | None = None) -> dict[tuple, dict]:
+    """(rule, wildcards) -> inputs, outputs, log and benchmark, and params of every planned job; `folder`: Snakemake's `--directory`."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)) as api:
-        experiment = api.workflow(ResourceSettings(cores=1), ConfigSettings(configfiles=[SMALL, *overlays]), snakefile=snakefile)
+        experiment = api.workflow(ResourceSettings(cores=1), ConfigSettings(configfiles=[SMALL, *overlays]), snakefile=snakefile, workdir=folder)
         with contextlib.redirect_stdout(io.StringIO()):
             experiment.dag(DAGSettings(forceall=True)).printd3dag()
         return {
@@ -111,11 +113,27 @@ def test_a_module_plans_the_same_jobs_below_its_prefix(overlay):
     assert {path for job in module.values() for path in job["input"]} >= GIVEN
 
 
-@pytest.mark.workflow
-def test_from_another_folder(served, tmp_path):
-    here = planned(served(ROOT, "--dry-run", "--directory", str(tmp_path), "--configfile", str(SMALL), snakefile=Path("workflow/Snakefile")))
+def test_from_another_folder(tmp_path, monkeypatch):
+    """From the root of the project with `--directory`, and in a folder that has nothing of it: the same jobs, digests among their params."""
+    monkeypatch.chdir(ROOT)
+    there = jobs(Path("workflow/Snakefile"), folder=tmp_path)
+    assert Path.cwd() == ROOT
     (tmp_path / "other").mkdir()
-    assert here == planned(served(tmp_path / "other", "--dry-run", "--configfile", str(SMALL))) and len(here) > 20
+    monkeypatch.chdir(tmp_path / "other")
+    assert jobs(SNAKEFILES[0]) == there and len(there) > 20
+
+
+@pytest.mark.workflow
+def test_a_module_runs_below_its_prefix_and_says_that_the_profile_is_not_read(served, tmp_path):
+    """One cheap target for real, and its dry run."""
+    (tmp_path / "Snakefile").write_text(MODULE + HANDLERS)
+    target = "x/results/corpora/reviews/train.parquet"
+    said = f"rewardscope: profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default"
+    plan = snakemake(tmp_path, "--dry-run", "--", target, snakefile=tmp_path / "Snakefile")
+    assert set(planned(plan)) == {"rewardscope_corpus"} and plan.stderr.splitlines().count(said) == 1
+    run = served(tmp_path, "--configfile", str(SMALL), "--", target, snakefile=tmp_path / "Snakefile")
+    assert run.returncode == 0 and run.stderr.splitlines().count(said) == 1, run.stderr
+    assert len(pd.read_parquet(tmp_path / target)) == 400 and not (tmp_path / "results").exists()
 
 
 @pytest.mark.workflow

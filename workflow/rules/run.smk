@@ -8,6 +8,9 @@ from rewardscope.run import adopt, budget
 from rewardscope.run import lock as run_lock
 from rewardscope.files import sweep
 
+if workflow.is_main_process and workflow.output_settings.dryrun:  # it calls no `onstart`, and has these settings only once the rules are read
+    atexit.register(lambda: say_profile())
+
 UNKNOWN = adopt.watch(lambda: results_folder()) if workflow.is_main_process else set()
 
 
@@ -36,14 +39,18 @@ def begin():
     # With a limit of jobs a second each started one has all ready ones looked at once a second, by timers that outlive the run
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
-    if workflow.execution_settings.lock:
-        tell(f"profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default")
+    say_profile()
     for reward in dict.fromkeys(yardstick(pair.reward) for pair in CONFIG.pairs):
         if function := CONFIG.rewards[reward].function:
             sums = ", ".join(f"{file} {checksums.checksum(file)}" for file in function_files(reward))
             tell(f"reward {reward} runs the code of {function} (SHA-256: {plain(sums)})")
     if CONFIG.explainer == "openai" and not os.environ.get("OPENAI_API_KEY"):
         tell(f"OPENAI_API_KEY is not set; only answers that are in {CONFIG.cache} can be had")
+
+
+def say_profile():
+    if workflow.execution_settings and workflow.execution_settings.lock:
+        tell(f"profiles/default was not read; with it: --workflow-profile {ROOT}/profiles/default")
 
 
 def tell(line):
