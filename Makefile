@@ -1,5 +1,6 @@
 # make demo: the default experiment, from nothing. make test: the tests. make test-system: the long ones, in tests/system.
-# make test-long, in tests/long: a dry run of Snakemake for every key, module and mutated config, tests/mutants.yaml (half an hour).
+# make test-long, in tests/long: a dry run of Snakemake for every key, module and mutated config, every command of ours in the docs,
+# tests/mutants.yaml (half an hour).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers, and whether SAELens and
 # we compute the same from each other's files; not part of CI.
 # make validate: rewards that were planted, found or not (docs/evidence.md; 90 minutes); make validate-quick: four of them.
