@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rewardscope.errors import UserError
 from rewardscope.run import code
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,18 @@ def test_every_form_of_import(tmp_path, package, line, module):
     assert code.closure(script) == {module, "numerics"}
 
 
+@pytest.mark.parametrize("line", ["from . import trigram", "from .trigram import Trigram", "def f():\n    from .. import stats"])
+def test_a_relative_import_in_the_package_is_refused(tmp_path, package, line):
+    (package / "models" / "novel.py").write_text(line + "\n")
+    script = tmp_path / "script.py"
+    script.write_text("from rewardscope.models import novel\n")
+    with pytest.raises(UserError, match=r"models/novel\.py: a relative import"):
+        code.closure(script)
+    reward = tmp_path / "reward.py"
+    reward.write_text("from .helper import score\n")  # one of the user's names another file of theirs, which is an input (`local_imports`)
+    assert code.closure(reward) == {"numerics"}
+
+
 def test_what_can_change_no_result_is_not_walked_through(tmp_path, package):
     script = tmp_path / "script.py"
     script.write_text("from rewardscope.run import job, provenance\nfrom rewardscope.files import whole\nfrom rewardscope import errors, checksums\n")
@@ -131,7 +144,7 @@ def test_what_a_reward_function_imports_counts(tmp_path, package):
     reward = tmp_path / "reward.py"
     reward.write_text("def score(texts):\n    from rewardscope.rewards import utility\n    return [0.0] * len(texts)\n")
     script = ROOT / "workflow" / "scripts" / "divergence.py"
-    assert code.closure(script, reward) - code.closure(script) == {"rewards.utility", "data.rows", "data.words"}
+    assert code.closure(script, reward) - code.closure(script) == {"rewards.utility", "data.rows", "data.words", "text"}
     assert code.digest(script, reward) != code.digest(script)
 
 

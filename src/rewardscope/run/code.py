@@ -44,8 +44,14 @@ def closure(*files: str | Path) -> set[str]:
 
 
 def _imports(file: Path) -> frozenset[str]:
-    """Package modules, OUTSIDE left out, named by the import statements anywhere in `file`, those in functions included."""
-    inside = {name.removeprefix("rewardscope.") for _, name in _imported(_read(file)) if name.startswith("rewardscope.")}
+    """Package modules, OUTSIDE left out, named by the import statements anywhere in `file`, those in functions included.
+
+    Raises UserError where one in the package is relative: what it names would be left out.
+    """
+    imported = _imported(_read(file))
+    if file.is_relative_to(PACKAGE) and any(level for level, _ in imported):
+        raise UserError(f"{file}: a relative import, which the digest of the code does not follow; write `from rewardscope... import`")
+    inside = {name.removeprefix("rewardscope.") for _, name in imported if name.startswith("rewardscope.")}
     return frozenset(module for name in inside if (module := _module(name)) and module.split(".")[0] not in OUTSIDE)
 
 
