@@ -8,11 +8,13 @@ import pytest
 import tiny
 import torch
 from tokenizers.processors import TemplateProcessing
+from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
 from rewardscope.models import models
 from rewardscope.models import perplexity as module
 from rewardscope.models.perplexity import beginning, compare, perplexity
 from rewardscope.models.pretrain import stream
+from rewardscope.models.trial import trial
 from rewardscope.models.trigram import Trigram
 
 
@@ -100,3 +102,17 @@ def test_compare():
         "parameters": sum(p.numel() for p in model.parameters()),
     }
     assert found["trigram"] < 60 < found["model"]  # the documents have structure; the model is random
+
+
+def test_of_a_model_of_texts_and_images():
+    """Its config has the vocabulary in a config of its own for texts."""
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
+    of_texts = {"num_hidden_layers": 3, "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 300, "pad_token_id": 1, **sizes}
+    of_images = {"num_hidden_layers": 1, "image_size": 28, "patch_size": 14, **sizes}
+    model = Gemma3ForConditionalGeneration(Gemma3Config(text_config=of_texts, vision_config=of_images, mm_tokens_per_image=4)).eval()
+    assert not hasattr(model.config, "vocab_size")
+    trial("it", model, "mlp", {})
+    train, test = list(tiny.texts()[:40]), list(tiny.texts()[40:])
+    found = compare(model, tiny.tokenizer(), train, test, 16)
+    assert found["trigram"] == Trigram(stream(tiny.tokenizer(), train).numpy(), 300).perplexity(stream(tiny.tokenizer(), test).numpy())
+    assert found["model"] == perplexity(model, stream(tiny.tokenizer(), test), 16)

@@ -42,7 +42,7 @@ def compare(model, tokenizer, train: list[str], test: list[str], length: int) ->
     known, unseen = stream(tokenizer, train), stream(tokenizer, test[:DOCUMENTS])
     return {
         "model": perplexity(model, unseen, length, begin=beginning(tokenizer)),
-        "trigram": Trigram(known.numpy(), model.config.vocab_size).perplexity(unseen.numpy()),
+        "trigram": Trigram(known.numpy(), model.get_input_embeddings().num_embeddings).perplexity(unseen.numpy()),
         "window": length,
         "test_tokens": len(unseen),
         "train_tokens": len(known),
