@@ -466,6 +466,16 @@ def test_other_architectures(tmp_path, kind):
     assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), loaded.parameters(), strict=True))
 
 
+def test_a_last_state_narrower_than_the_residual_stream(tmp_path):
+    """OPT-350m: a projection stands between the last block and the unembedding; the critic reads what is behind it."""
+    # without dropout: OPT's is a function of its layers, which TRL leaves on
+    tiny.changed("opt", word_embed_proj_dim=8, dropout=0.0).save_pretrained(tmp_path / "opt")
+    tiny.tokenizer().save_pretrained(tmp_path / "opt")
+    policy, rows = train(tmp_path / "work", folder=tmp_path / "opt", updates=1, ppo_epochs=1)
+    assert (models.d_model(policy), policy.get_output_embeddings().in_features) == (tiny.WIDTH, 8)
+    assert len(rows) == 1 and abs(rows["kl"][0]) < 1e-3
+
+
 @pytest.mark.parametrize(("pad", "rows"), [(None, 320), ("<|endoftext|>", 320), (None, 300), ("<|endoftext|>", 300)])
 def test_a_tokenizer_without_a_pad_token(tmp_path, pad, rows):
     """With embedding rows to spare and without."""

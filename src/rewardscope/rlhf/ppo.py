@@ -223,7 +223,7 @@ def _segment(folder, tokenizer, pad, reward, queries, settings, seed, before, wo
     updates = len(queries) // settings["batch"]
     policy, reference = (models.load(folder, whole=True) for _ in range(2))
     torch.manual_seed(seed)
-    critic = ValueModel(copy.deepcopy(reference.base_model), models.d_model(policy))
+    critic = ValueModel(copy.deepcopy(reference.base_model), policy.get_output_embeddings().weight.shape[1])  # of OPT-350m not d_model
     policy.generation_config.pad_token_id = pad
     named = {f"policy.{n}": p for n, p in policy.named_parameters()} | {f"value.{n}": p for n, p in critic.named_parameters()}
     optimizer = torch.optim.Adam(named.values(), lr=settings["learning_rate"], eps=settings["adam_epsilon"], fused=True)
