@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from transformers import (
     GPT2ForSequenceClassification,
     GPT2Model,
     GPTNeoXForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -272,14 +274,25 @@ def test_remote_code(tmp_path, copy, file):
     assert not (tmp_path / "run").exists()
 
 
+def test_quantised_weights_and_what_to_paste(tmp_path, copy, monkeypatch):
+    """The recipe is run on weights that are whole: to undo them needs bitsandbytes."""
+    theirs = copy()
+    whole = (theirs / "config.json").read_text()
+    change(theirs / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    said = complaint({"path": str(theirs)}, tmp_path)
+    assert said.startswith(f"{theirs}: its weights are quantised; name the checkpoint that they were made from or, ") and "\n" not in said
+    (theirs / "config.json").write_text(whole)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PreTrainedModel, "dequantize", lambda self: self)
+    python, option, recipe = shlex.split(said.split(" the folder new of: ")[1])
+    assert (python, option) == ("python", "-c")
+    exec(recipe, {})
+    assert fetch({"path": "new"}, tmp_path / "ours")["architecture"] == "GPT2LMHeadModel"
+
+
 def test_config_that_cannot_be_used(tmp_path, copy):
     theirs, entry = copy(), {"path": str(tmp_path / "theirs")}
-    change(theirs / "config.json", quantization_config={"bits": 4})
-    assert complaint(entry, tmp_path) == f"{theirs}: its weights are quantised; use the checkpoint that they were made from"
-    change(theirs / "config.json", quantization_config={}, model_type="novel")
-    content = json.loads((theirs / "config.json").read_text())
-    del content["quantization_config"]
-    (theirs / "config.json").write_text(json.dumps(content))
+    change(theirs / "config.json", model_type="novel")
     assert complaint(entry, tmp_path).startswith(
         f"{theirs}: config.json cannot be used (The checkpoint you are trying to load has model type `novel`"
     )

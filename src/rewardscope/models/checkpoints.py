@@ -36,6 +36,11 @@ CONVERT = (
     "convert them where you trust them: {auto}.from_pretrained(folder).save_pretrained(new) and "
     "AutoTokenizer.from_pretrained(folder).save_pretrained(new), then name the folder new"
 )
+DEQUANTISE = (  # tried with bitsandbytes 0.50.2, 4 and 8 bit; in the original format transformers would quantise again, which it cannot
+    'python -c "from transformers import {auto} as M, AutoTokenizer as T; '
+    "M.from_pretrained('{name}').dequantize().save_pretrained('new', save_original_format=False); "
+    "T.from_pretrained('{name}').save_pretrained('new')\""
+)
 
 
 class Kind(NamedTuple):
@@ -168,7 +173,11 @@ def _describe(name: str, here: Path, kind: Kind, base: Base | None) -> dict | No
         if "auto_map" in content:
             raise UserError(f"{name}: {file.name} asks for code of its own (auto_map), which is never run; use a checkpoint without it")
         if "quantization_config" in content:
-            raise UserError(f"{name}: its weights are quantised; use the checkpoint that they were made from")
+            recipe = DEQUANTISE.format(auto=kind.auto.__name__, name=name)
+            raise UserError(
+                f"{name}: its weights are quantised; name the checkpoint that they were made from or, for weights by bitsandbytes and where that "
+                f"is installed, the folder new of: {recipe}"
+            )
     try:
         config = AutoConfig.from_pretrained(here, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # each architecture checks its own
