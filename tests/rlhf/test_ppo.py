@@ -4,7 +4,9 @@ import copy
 import math
 import os
 import re
+import runpy
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,11 @@ import tiny
 import tiny_tokenizers
 import torch
 from safetensors.torch import load_file
+from workflow_runs import ROOT
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
-from rewardscope import states
+from rewardscope import checksums, states
 from rewardscope.errors import UserError
 from rewardscope.models import models
 from rewardscope.rlhf import ppo
@@ -464,6 +467,17 @@ def test_other_architectures(tmp_path, kind):
     policy.save_pretrained(tmp_path / "model")
     loaded = models.load(tmp_path / "model")
     assert all(torch.equal(a, b) for a, b in zip(policy.parameters(), loaded.parameters(), strict=True))
+
+
+def test_a_base_is_tried_as_the_config_now_is(tmp_path, monkeypatch):
+    """The script refuses what activations could not be read of before it tunes: `base_model` has tried another `activations.at`."""
+    folder = tmp_path / "results/models/tiny/model"
+    tiny.changed("opt").save_pretrained(folder)
+    checksums.write(folder)
+    monkeypatch.setattr("rewardscope.run.job.start", lambda snakemake: None)
+    job = SimpleNamespace(input=SimpleNamespace(model=str(folder)), params=SimpleNamespace(device="cpu"), config={"activations": {"at": "mlp"}})
+    with pytest.raises(UserError, match=rf"^{folder}: OPTDecoderLayer: cannot tell its MLP .*; set `activations.at: residual`"):
+        runpy.run_path(str(ROOT / "workflow/scripts/rlhf.py"), init_globals={"snakemake": job})
 
 
 def test_a_last_state_narrower_than_the_residual_stream(tmp_path):

@@ -21,7 +21,7 @@ with whole(snakemake.output.model) as folder:
         checkpoints.save(*pretrain.pretrain(texts, entry["pretrain"], seed, device, work), folder)
         source = {"pretrained": entry["pretrain"], "seed": seed}
     else:
-        asked = snakemake.config  # tried, and in nothing that is written: no reason to fetch it again, so no params
+        asked = snakemake.config  # tried, and in nothing that is written, so no params; what changes later `setup.checks` and `rlhf` try
         lengths = {"activations.tokens": asked["activations"]["tokens"]}
         lengths |= {f"{key}.prefix + {key}.new": asked[key]["prefix"] + asked[key]["new"] for key in ("completions", "findings")}
         source = checkpoints.fetch(entry, folder, snakemake.output.source, reads=(asked["activations"]["at"], lengths))

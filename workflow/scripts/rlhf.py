@@ -14,6 +14,7 @@ import pandas as pd
 from rewardscope import checksums
 from rewardscope.files import finished, resumable, whole
 from rewardscope.models import agreement, models
+from rewardscope.models.trial import trial
 from rewardscope.numerics import device_of
 from rewardscope.rewards import rewards
 from rewardscope.rlhf import dpo, online, ppo
@@ -24,6 +25,8 @@ SEEN = 200  # train documents that tell whether a reward is constant
 
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
+# Where activations will be read: in no params, as it changes no weight. `base_model` has tried it, unless it has changed since
+trial(str(files.model), models.load(files.model), snakemake.config["activations"]["at"], {})
 work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
 _, model, reward, run = snakemake.wildcards.pair.split("/")
 seed = derive(params.seed, "rlhf", model, reward, run)

@@ -148,10 +148,16 @@ class Config(Section):
             yield f"picks.top + picks.low is {n}, but model {pair.model} has {model.layers} layers"
         if (width := self.models[pair.model].sae.widths[1]) > WIDEST * model.d_model:
             yield f"models.{pair.model}.sae.widths[1] is {width}; it must be at most {WIDEST} times d_model ({model.d_model})"
+        for key, n in self.lengths(pair).items():
+            if n > model.context:
+                yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"
+
+    def lengths(self, pair: Pair) -> dict[str, int]:
+        """Config key -> tokens of the texts that it asks a pair's model to read, all of which must fit its context."""
         own = self.rewards[pair.reward]
         inherited = {"rlhf": self.rlhf} | ({f"rewards.{own.twin_of}": self.rewards[own.twin_of]} if own.twin_of else {})
         place = next((place for place, settings in inherited.items() if settings.episode == own.episode), f"rewards.{pair.reward}")
-        lengths = {
+        return {
             "activations.tokens": self.activations.tokens,
             "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
             "findings.prefix + findings.new": self.findings.prefix + self.findings.new,
@@ -159,9 +165,6 @@ class Config(Section):
             f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no tuning
             f"{place}.dpo.preferences.tokens": own.dpo.preferences.tokens if own.preferred and not pair.rlhf else 0,
         }
-        for key, n in lengths.items():
-            if n > model.context:
-                yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"
 
     def true_reward(self, name: str) -> Reward:
         """The reward by which tables measure: of a twin the one it is a placebo of, of any other itself."""
