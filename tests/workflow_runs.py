@@ -1,7 +1,9 @@
 """Runs of the real workflow on the test-size config, for the tests in this folder and in system/."""
 
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,12 @@ ROOT = Path(__file__).parent.parent
 SMALL = ROOT / "tests/small.yaml"
 PAIR = "results/pairs/tiny/utility/run1"
 SECRET = "sk-a-key-that-nobody-may-see"  # in the environment of every run; a test looks for it in what they wrote
+
+
+def legible(page: str) -> str:
+    """What a person reads of a report or a section of it: its text without scripts, styles and tags."""
+    text = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
 def environment_at(folder: Path) -> str:

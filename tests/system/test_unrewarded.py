@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from test_snakefiles import jobs
-from workflow_runs import ROOT, snakemake
+from workflow_runs import ROOT, legible, snakemake
 
 from rewardscope.__main__ import main
 from rewardscope.report import report
@@ -81,6 +81,18 @@ def test_the_report_says_that_no_reward_was_given(audited):
     assert "There is no list with the reward: no reward was given." in section["findings"]
     assert "<small>reward" not in section["completions"] and text.count("No row: nothing here has") == len(NO_ROWS)
     assert report.read(audited[0] / "results/report.html")["features"]
+
+
+def test_the_report_says_what_was_given_and_which_layers_changed_and_nothing_of_a_reward(audited):
+    text = (audited[0] / "results/report.html").read_text()
+    lead = text.split('<p class="lead">')[1].split("</p>")[0]
+    assert re.match(r"A tuned checkpoint (was )?given\b", lead)
+    moved = pd.read_csv(audited[0] / PAIR / "divergence.csv").groupby("layer")["distance"].sum()
+    chosen = json.loads((audited[0] / PAIR / "layers.json").read_text())
+    section = legible(text.split('<section id="divergence"')[1].split("</section>")[0])
+    assert (moved > 0).all() and f"layers looked into: {', '.join(str(layer) for layer in sorted(chosen.values()))}" in section
+    said = legible(text)
+    assert "what the reward pays for" not in said and "RLHF" not in said
 
 
 def test_nothing_is_left_to_do_and_every_result_has_its_origins(audited, monkeypatch):
