@@ -43,7 +43,7 @@ class Config(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(description="auto (CUDA when there is one), cpu or cuda")
     threads: Threads = Field(description="torch threads of a job; part of its params, as they change float sums")
     pairs: tuple[Pair, ...] = Field(strict=False, description="base model x reward x corpus")
-    runs: Count = Field(description="RLHF seeds per pair; with one, tables speak of that run only")
+    runs: Count = Field(description="tuning seeds per pair; with one, tables speak of that run only")
     picks: Picks = Field(description="layers: the n most divergent, and the n nearest the input")
     layers: tuple[NotNegative, ...] = Field(strict=False, description="or pin layer numbers (from 0); replaces `picks`, shares the base")
     recipe: RecipeName = Field(description="the SAE recipe that features, explanations and tables are made from")
