@@ -56,6 +56,7 @@ RANGES = [
     ("models: {tiny: {pretrain: {vocabulary: 200}}}", "models.tiny.pretrain.vocabulary is 200; it must be at least 258"),
     ("models: {tiny: {pretrain: {architecture: llama}}}", "models.tiny.pretrain.architecture is llama; known: gpt_neox"),
     ("models: {tiny: {pretrain: {learning_rate: -0.1}}}", "models.tiny.pretrain.learning_rate is -0.1; it must be more than 0"),
+    ("corpora: {reviews: {opinions: books}}", "corpora.reviews.opinions is books; known: films"),
     ("corpora: {reviews: {held: 0}}", "corpora.reviews.held is 0; it must be more than 0"),
     ("corpora: {reviews: {held: 1.0}}", "corpora.reviews.held is 1.0; it must be less than 1"),
     ("corpora: {reviews: {generate: {train: 0}}}", "corpora.reviews.generate.train is 0; it must be at least 1"),

@@ -65,6 +65,9 @@ def test_a_twin_is_explained_as_its_true_reward_is(tmp_path):
     )
     asked = {line.split()[0]: line.split(": ")[1].split()[0] for line in plan.requests(config)[:-1]}
     assert asked == {"table3": "21,600", "table5": "32,400", "section5.3": "21,600", "section6.1": "32,400"}
+    elsewhere = config.model_copy(update={"corpora": {**config.corpora, "imdb": config.corpora["imdb"].model_copy(update={"opinions": None})}})
+    del asked["section6.1"]
+    assert {line.split()[0]: line.split(": ")[1].split()[0] for line in plan.requests(elsewhere)[:-1]} == asked
 
 
 def test_what_scores_would_cost(tmp_path):

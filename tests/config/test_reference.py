@@ -34,7 +34,7 @@ def test_every_key_has_a_row():
     "row",
     [
         "| `seed` | whole number ≥ 0 | `1` | the one number from which every random state is derived |",
-        "| `runs` | whole number ≥ 1, ≤ 1000 | `3` | RLHF seeds per pair; with one, tables speak of that run only |",
+        "| `runs` | whole number ≥ 1, ≤ 1000 | `3` | tuning seeds per pair; with one, tables speak of that run only |",
         "| `device` | `auto`, `cpu`, `cuda` | `auto` | auto (CUDA when there is one), cpu or cuda |",
         "| `corpora.*.held` | number > 0, < 1 | `0.3` | share of test documents kept for scores and tables, by hash of the text |",
         "| `corpora.*.strip_breaks` | true or false | `true` | strip `<br />` |",  # config.yaml leaves it out

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from explanation_lines import place
 from scipy import stats
+from test_snakefiles import jobs
+from workflow_runs import ROOT
 
 from rewardscope.explain import tokens
 from rewardscope.tables.film_opinions import FILMS, OPINIONS, WORDS, about
@@ -146,3 +148,21 @@ def test_no_living_feature():
 def test_the_explainer_is_not_told_the_side():
     """Equal evidence gives an equal line: nothing that `explain` takes says which model it is from."""
     assert list(inspect.signature(tokens.explain).parameters) == ["feature", "fires", "corpus", "raised", "lowered", "settings"]
+
+
+def test_only_corpora_with_the_keyword_file_are_counted(tmp_path, monkeypatch):
+    """A corpus without has no row; where none has it nothing is made, though `targets` lists it, and the corpus itself is not made again."""
+    monkeypatch.chdir(tmp_path)
+    overlay = Path("own.yaml")
+    pair = "{{model: {}, reward: utility, corpus: {}}}"
+    library = "corpora: {news: {like: reviews, opinions: null}}\nmodels: {other: {like: tiny, pretrain: {corpus: news}}}\n"
+    overlay.write_text(f"{library}pairs: [{pair.format('other', 'news')}, {pair.format('tiny', 'reviews')}]\n")
+    both = jobs(ROOT / "Snakefile", overlay)
+    counted = both["section6_1", ()]
+    assert counted["params"]["pairs"] == "['pairs/tiny/utility/run1']" and not [file for file in counted["input"] if "other" in file]
+    assert both["report", ()]["params"]["pairs"] == "['pairs/other/utility/run1', 'pairs/tiny/utility/run1']"
+    news, reviews = (both["corpus", (("corpus", name),)]["params"]["entry"] for name in ("news", "reviews"))
+    assert news == reviews and "opinions" not in news
+    overlay.write_text(f"{library}pairs: [{pair.format('other', 'news')}]\n")
+    none = jobs(ROOT / "Snakefile", overlay)
+    assert ("section6_1", ()) not in none and not [file for file in none["report", ()]["input"] if "section6.1" in file]

@@ -13,6 +13,6 @@ rule corpus:
     params:
         code=code("corpus"),
         seed=CONFIG.seed,
-        entry=lambda w: section(CONFIG.corpora[w.corpus]),
+        entry=lambda w: {key: value for key, value in section(CONFIG.corpora[w.corpus]).items() if key != "opinions"},
     script:
         "../scripts/corpus.py"

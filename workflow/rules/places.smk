@@ -152,6 +152,7 @@ WORDS = {pair: words for pair in all_pairs() if (words := CONFIG.rewards[yardsti
 WORDED = list(WORDS)
 WORD_FILES = given(sorted(set(WORDS.values()) - {"vader"}))
 PLACES, EVERY_PLACE = places_of(WORDED), places_of(all_pairs())
+FILMED = [pair for pair in all_pairs() if CONFIG.corpora[PAIRS[tuple(pair.split("/")[1:3])].corpus].opinions]  # rows of section 6.1
 ALL_SITES = [(pair, side, pick) for pair in all_pairs() for side in ("base", "rlhf") for pick in CHOSEN]
 LAYERS = [at(f"{pair}/layers.json") for pair in all_pairs()]
 TUNED_HERE = [pair for pair in all_pairs() if not PAIRS[tuple(pair.split("/")[1:3])].rlhf]

@@ -1,5 +1,5 @@
 # report.html shows what the config's targets make, and what was made on the way to it: it asks for no further stage.
-MAKES = {name: set(CONFIG.targets) & set(targets) for name, targets in {
+MAKES = {name: {target for target in targets if target in CONFIG.targets and TARGETS[target]} for name, targets in {
     "explanations": ("table3", "section5.3", "table5", "section6.1", "scores", "export"),
     "every": ("table5", "section6.1", "scores", "export"),  # those explain every pair; the others the pairs whose reward has a word table
     "comparison": ("comparison", "step4"),

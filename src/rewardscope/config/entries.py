@@ -62,6 +62,7 @@ class Corpus(Entry):
     max_documents: MaxDocuments | None = Field(None, description="documents at most, of train and test")
     strip_breaks: bool = Field(True, description="strip `<br />`")
     held: Share = Field(0.3, description="share of test documents kept for scores and tables, by hash of the text")
+    opinions: Literal["films"] | None = Field(None, description="keyword file of section 6.1; texts without one have no row there")
 
     def misfits(self) -> Iterator[str]:
         yield from self._one_of("generate", "path", "hub")
@@ -120,9 +121,7 @@ class Preferences(Section):
     prompt: Plain | None = Field(None, description="column of the prompt; empty: what chosen and rejected begin with alike")
     chosen: Plain = Field("chosen", description="column of the better text, or list of messages (role, content)")
     rejected: Plain = Field("rejected", description="column of the worse one")
-    tokens: AtLeast2 = Field(
-        512, description="longest prompt with its completion, tokens; a longer completion is cut, a pair without room for one left out"
-    )
+    tokens: AtLeast2 = Field(512, description="longest prompt with its completion, tokens; a longer one is cut, a pair without room left out")
 
     def misfits(self) -> Iterator[str]:
         if bool(self.path) == bool(self.hub):

@@ -11,6 +11,7 @@ from rewardscope.run.budget import gib
 
 TOKENS_A_LINE = 4  # of a prompt: a line is a token of the model, a tab, a number; about what chat models' tokenizers make of it
 ASKING = ("table3", "table5", "section5.3", "section6.1", "section6.2", "scores", "export")  # targets that are made from explanations
+FILMS = "section6.1"  # only for corpora with `opinions`
 WORDED = {"table3", "section5.3", "section6.2"}  # those only for rewards with a word table
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -86,6 +87,7 @@ def requests(config: Config) -> list[str]:
 
     def sums(targets: set[str]) -> str:
         pairs = [pair for pair in config.pairs if not targets <= WORDED or config.true_reward(pair.reward).words]
+        pairs = [pair for pair in pairs if targets != {FILMS} or config.corpora[pair.corpus].opinions]
         runs = sum(1 if pair.rlhf else config.runs for pair in pairs)
         kinds = [asked[kind] for kind in asked if kind in prompts.EXPLAINING or "scores" in targets]
         count, read, written = (runs * sum(numbers) for numbers in zip(*kinds, strict=True))
@@ -93,7 +95,8 @@ def requests(config: Config) -> list[str]:
         tokens = f"about {read / 1e6:.1f} M tokens read and at most {written / 1e6:.1f} M written"
         return f"{count:,} requests, {tokens}, about ${dollars:,.2f}"
 
-    targets = [target for target in ASKING if target in config.targets]
+    filmed = any(config.corpora[pair.corpus].opinions for pair in config.pairs)
+    targets = [target for target in ASKING if target in config.targets and (filmed or target != FILMS)]
     lines = [f"{target} by {settings['model']}: {sums({target})}" for target in targets]
     had = client.spent(Path(config.cache))
     used = f", of which ${had:,.2f} is spent" if had else ""
