@@ -11,7 +11,7 @@ import torch
 
 from rewardscope.errors import UserError
 from rewardscope.models import models
-from rewardscope.rlhf import dpo, online, preferences, trainers
+from rewardscope.rlhf import dpo, online, ppo, preferences, trainers
 from rewardscope.rlhf.ppo import prompts
 from rewardscope.rlhf.preferences import Pair
 
@@ -169,6 +169,37 @@ def test_samples_end_with_the_end_token_and_leave_the_random_state():
     assert len(said) == 300 and {len(row) for row in said} > {6} and all(0 not in row[:-1] for row in said)
     assert all(row[-1] == 0 for row in said if len(row) < 6)
     assert said == trainers.sample(model, asked, settings, 1, 0, 7) != trainers.sample(model, asked, settings, 1, 0, 8)
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory) -> Path:
+    """A model whose config.json ends texts with every other token, and whose tokenizer has no end token."""
+    folder, model, tokenizer = tmp_path_factory.mktemp("endless"), tiny.build("gpt_neox"), copy.deepcopy(tiny.tokenizer())
+    tokenizer.eos_token = None
+    model.config.eos_token_id = model.generation_config.eos_token_id = list(range(2, tiny.VOCABULARY, 2))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_no_sample_ends_early_where_the_tokenizer_has_no_end(endless):
+    """Whatever config.json says; and what is made into preferences has no padding."""
+    model, tokenizer = models.load(endless), models.load_tokenizer(endless)
+    assert tokenizer.eos_token_id is None and len(model.generation_config.eos_token_id) == 149
+    draw = lambda count: prompts(list(tiny.texts()), tokenizer, count, SETTINGS, 2)
+    said = trainers.sample(model, draw(20), SETTINGS, 1, None, 7)
+    assert all(len(row) == 6 and 1 not in row for row in said)
+    pairs = preferences.made(model, tokenizer, draw, 8, letters, SETTINGS, 1, 3)
+    assert all(len(side) == 6 and 1 not in side for pair in pairs for side in pair[1:])
+
+
+@pytest.mark.parametrize("method", [*METHODS, "ppo"])
+def test_no_response_ends_early_where_the_tokenizer_has_no_end(method, endless, tmp_path):
+    own = {"ppo_epochs": 1, "kl": 0.05, "kl_target": 6.0, "kl_horizon": 1000} if method == "ppo" else {}
+    settings, seen = {**SETTINGS, "method": method, "updates": 1, **own}, Recorder()
+    _, rows = {**METHODS, "ppo": ppo.train}[method](endless, list(tiny.texts()), seen, settings, 1, 5, tmp_path, CPU)
+    assert rows["tokens"].tolist() == [8 * 6]
+    assert all(len(models.load_tokenizer(endless)(text)["input_ids"]) > 2 for texts in seen.texts for text in texts)
 
 
 def test_padding_on_the_left_moves_no_position():
