@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tiny
 import torch
@@ -259,9 +261,11 @@ def test_pairs_of_files(tmp_path):
     [
         (
             "no_rejected.jsonl",
-            "FILE, row 2: has no rejected; a pair has the columns prompt, chosen, rejected (rlhf.dpo.preferences names them)",
+            "FILE, line 2: no column rejected; it has prompt, chosen; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)",
         ),
         ("number.jsonl", "FILE, row 1: rejected is 3; it must be text, or a list of messages with role and content"),
+        ("twice.jsonl", "FILE, line 3: the key chosen is given twice in one object; remove one of them"),
+        ("half_a_surrogate_pair.jsonl", "FILE, row 2 holds half of a surrogate pair, \\ud83d; remove it"),
         ("equal.jsonl", "FILE: none of its 1 pairs has a prompt and two responses that differ within 40 tokens"),
     ],
 )
@@ -275,12 +279,21 @@ def test_files_without_pairs(name, line):
 def test_messages_without_a_template_and_files_that_are_no_parquet(tmp_path):
     with pytest.raises(UserError, match="row 1: messages need a chat template, and the model's tokenizer has none; give texts$"):
         preferences.read({**COLUMNS, "path": str(INPUTS / "messages.jsonl")}, tiny.tokenizer())
-    (tmp_path / "x.parquet").write_text("no")
-    pd.DataFrame({"chosen": ["a"]}).to_parquet(tmp_path / "y.parquet")
-    for name in ("x", "y"):
+    (tmp_path / "cut.parquet").write_text("no")
+    pq.write_table(pa.table({"chosen": ["a"]}), tmp_path / "one.parquet")
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["chosen", "rejected", "chosen"]), tmp_path / "twice.parquet")
+    broken = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
+    pq.write_table(pa.table({"chosen": broken, "rejected": ["b", "c"]}), tmp_path / "latin1.parquet")
+    said = {
+        "cut": ": cannot be read (",
+        "one": ": no column rejected; it has chosen; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)",
+        "twice": ": 2 columns are named chosen; rename or remove all but one",
+        "latin1": ", row 2: not UTF-8; write the file again as UTF-8",
+    }
+    for name, line in said.items():
         with pytest.raises(UserError) as caught:
-            preferences.read({**COLUMNS, "path": str(tmp_path / f"{name}.parquet")}, tiny.tokenizer())
-        assert "cannot be read as Parquet with the columns chosen, rejected (rlhf.dpo" in str(caught.value) and "\n" not in str(caught.value)
+            preferences.read({**COLUMNS, "path": (file := str(tmp_path / f"{name}.parquet"))}, tiny.tokenizer())
+        assert str(caught.value).startswith(file + line) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("method", ["grpo", "dpo"])
