@@ -24,7 +24,7 @@ ORDER = [
     "export",
     "report",
 ]  # of the picture
-FOUNDATIONS = {"errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import
+FOUNDATIONS = {"errors", "files", "checksums", "seeds", "stats", "numerics", "states", "asked"}  # what any room may import
 SERVES_ALL = {"run", "config", "setup"}
 MAY = {  # room -> what else it may import, and why
     "numerics": {"errors"},
