@@ -1,14 +1,23 @@
 """Text from data and servers, as a terminal, a log or a page may see it."""
 
 import io
+import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import tiny
+import yaml
 
+from rewardscope import checksums
 from rewardscope.__main__ import main, show
 from rewardscope.config.config import ConfigError
 from rewardscope.errors import UserError, brief
+from rewardscope.export import saelens
+from rewardscope.rlhf import preferences
 from rewardscope.run import job
+from rewardscope.setup import doctor
 from rewardscope.text import plain
 from snakemake_logger_plugin_rewardscope.terminal import LogHandler
 
@@ -63,6 +72,94 @@ def test_a_wide_table_is_folded_and_json_is_read(tmp_path, capsys):
         (tmp_path / "a.json").write_text(text)
         with pytest.raises(UserError, match="cannot be read as a table"):
             main(["show", str(tmp_path / "a.json")])
+
+
+DEEP = ('{"a":' * 10**5, "[" * 10**5)
+
+
+@pytest.mark.parametrize("text", DEEP, ids=["maps", "lists"])
+def test_json_nested_too_deep_is_one_line(tmp_path, text):
+    """Wherever JSON is read that may be a user's or damaged."""
+    for name in ("a.json", saelens.CFG, checksums.NAME, saelens.SAELENS):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "rows.jsonl").write_text(f"{text}\n")
+    readers = {
+        "a.json": lambda file: main(["show", file]),
+        saelens.CFG: lambda file: saelens._json(Path(file)),
+        checksums.NAME: lambda file: saelens.load_sae(Path(file).parent),
+        "rows.jsonl": lambda file: preferences._rows(file, ["prompt"]),
+    }
+    for name, read in readers.items():
+        with pytest.raises(UserError, match=r"^[^\n]*recursion[^\n]*$") as caught:
+            read(str(tmp_path / name))
+        assert str(tmp_path / name) in str(caught.value) and len(str(caught.value)) < 500
+
+
+def hostile_findings(folder: Path) -> tuple[list[str], list[Path]]:
+    """`show findings` of a table whose every text is hostile, counts too."""
+    one = {
+        "model": HOSTILE,
+        "reward": HOSTILE,
+        "method": HOSTILE,
+        "mode": HOSTILE,
+        "problem": HOSTILE,
+        "sentence": HOSTILE,
+        "score": 2.5,
+        "threshold": 1.5,
+    }
+    table = pd.DataFrame([one | {"contexts": "features", "rank": HOSTILE, "runs": HOSTILE, "of_runs": HOSTILE, "shown": True}])
+    table.map(lambda value: value.replace("\r", "") if isinstance(value, str) else value).to_csv(folder / "findings.csv", index=False)
+    return ["show", "findings", str(folder / "findings.csv")], []
+
+
+def hostile_init(folder: Path) -> tuple[list[str], list[Path]]:
+    """`init` of checkpoints and documents that name things so, and what it writes."""
+    for name in ("base", "tuned"):
+        shutil.copytree(tiny.checkpoint("llama"), folder / name, ignore=shutil.ignore_patterns("*.safetensors"))
+        config = json.loads((folder / name / "config.json").read_text())
+        (folder / name / "config.json").write_text(json.dumps(config | {"architectures": [HOSTILE]}))
+    pd.DataFrame({"text": tiny.texts(), HOSTILE: 1}).to_parquet(folder / "a\u202eb.parquet")
+    return ["init", "--base", "base", "--tuned", "tuned", "--corpus", "a\u202eb.parquet", "--to", "mine.yaml"], [folder / "mine.yaml"]
+
+
+def hostile_doctor(folder: Path) -> tuple[list[str], list[Path]]:
+    """`doctor` of a config by such a name, and of a machine that says such things."""
+    (folder / f"{HOSTILE}.yaml").write_text("seed: 1\n")
+    return ["doctor", "--configfile", str(folder / f"{HOSTILE}.yaml")], []
+
+
+def hostile_lineage(folder: Path) -> tuple[list[str], list[Path]]:
+    """`lineage` of a result with such a name, from a record of such a rule, made of files with such names, one of which is gone."""
+    name, given = f"tables/{HOSTILE}.csv", f"../{HOSTILE}"
+    record = {
+        "rule": HOSTILE, "started": HOSTILE, "seconds": 1.0, "params": {"code": HOSTILE}, "git": {"commit": HOSTILE, "clean": True},
+        "inputs": {given: HOSTILE}, "outputs": {name: {"sha256": HOSTILE}},
+    }  # fmt: skip
+    for file, text in ((name, "x"), (f"provenance/{name}.json", json.dumps(record))):
+        (folder / "results" / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "results" / file).write_text(text)
+    return ["lineage", str(folder / "results" / name)], []
+
+
+@pytest.mark.parametrize("asked", [hostile_findings, hostile_init, hostile_doctor, hostile_lineage])
+def test_no_command_lets_text_act_on_the_terminal(asked, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(doctor, "CHECKS", {"a": (lambda _config: [doctor.Line("a", doctor.OK, HOSTILE)], 1.0)})
+    arguments, written = asked(tmp_path)
+    main(arguments)
+    said = capsys.readouterr()
+    texts = [said.out, said.err, *(file.read_text() for file in written)]
+    assert "[31mred" in said.out + "".join(texts[2:]) and all(text.replace("\n", "").isprintable() for text in texts)
+    for file in written:
+        assert yaml.safe_load(file.read_text())["corpora"]["a-b"]["path"] == dict.fromkeys(("train", "test"), "a\u202eb.parquet")  # not another name
+
+
+def test_a_table_of_findings_whose_numbers_are_none(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "contexts,model,reward,mode,problem,method,rank,sentence,score,threshold,runs,of_runs,shown\nfeatures,m,r,x,,ppo,1,s,a,b,1,1,True\n"
+    )
+    with pytest.raises(UserError, match="cannot be read as the table of findings"):
+        main(["show", "findings", str(tmp_path / "a.csv")])
 
 
 def test_a_log_and_a_job_s_warning(tmp_path, capsys):

@@ -5,7 +5,8 @@ import os
 import pytest
 import torch
 
-from rewardscope.numerics import gpu_memory, precision_of, settle
+from rewardscope.errors import UserError
+from rewardscope.numerics import device_of, gpu_memory, precision_of, settle
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -29,6 +30,15 @@ def test_auto_on_a_gpu(capability, found, monkeypatch):
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_what_is_named_is_taken(name, device):
     assert precision_of(name, device) == getattr(torch, name)
+
+
+def test_devices_with_and_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_of("auto") == device_of("cpu") == CPU
+    with pytest.raises(UserError, match="^device is cuda, but torch sees no CUDA device; set `device: cpu` or `auto`$"):
+        device_of("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert device_of("auto") == device_of("cuda") == GPU and device_of("cpu") == CPU
 
 
 def test_memory_of_a_gpu(monkeypatch):

@@ -123,6 +123,14 @@ def changed(kind: str, seed: int = 3, **further) -> PreTrainedModel:
     return model
 
 
+LINEAR = {  # every other layer attends linearly
+    "layer_types": ["linear_attention", "full_attention", "linear_attention"], "linear_conv_kernel_dim": 2,
+    "linear_key_head_dim": 4, "linear_value_head_dim": 4, "linear_num_key_heads": 1, "linear_num_value_heads": 2,
+}  # fmt: skip
+EXPERTS = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 8, "shared_expert_intermediate_size": 8}
+MIXED: dict[str, dict] = {"qwen3_next": {**LINEAR, **EXPERTS}, "qwen3_5_text": LINEAR}
+
+
 @cache
 def normed(kind: str, **further) -> PreTrainedModel:
     """A random model of any architecture, its norms' weights far from those of a new one; not to be changed."""
@@ -132,7 +140,7 @@ def normed(kind: str, **further) -> PreTrainedModel:
         sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "intermediate_size": 2 * WIDTH, "vocab_size": VOCABULARY}
         heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": CONTEXT}
         torch.manual_seed(3)
-        config = CONFIG_MAPPING[kind](**sizes, **heads, pad_token_id=1, bos_token_id=0, eos_token_id=0, **further)
+        config = CONFIG_MAPPING[kind](**sizes, **heads, **MIXED.get(kind, {}), pad_token_id=1, bos_token_id=0, eos_token_id=0, **further)
         model = AutoModelForCausalLM.from_config(config).float().eval()
     torch.manual_seed(4)
     with torch.no_grad():

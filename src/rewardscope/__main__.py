@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, brief
 from rewardscope.text import plain
 
 if TYPE_CHECKING:  # its import takes half a second, which most commands are spared
@@ -27,8 +27,8 @@ def read(file: str) -> "pd.DataFrame":
             return pd.read_csv(file)
         held = json.loads(Path(file).read_text(encoding="utf-8"))
         return pd.json_normalize(held if isinstance(held, list) else [held])
-    except (OSError, ValueError, TypeError, NotImplementedError, AttributeError) as error:
-        raise UserError(f"{file}: cannot be read as a table ({error})") from error
+    except (OSError, ValueError, TypeError, NotImplementedError, AttributeError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read as a table ({brief(error)})") from error
 
 
 def show(file: str, width: int | None = None) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from rewardscope.errors import UserError
+from rewardscope.errors import UserError, brief
 from rewardscope.files import whole
 
 NAME = "checksums.json"
@@ -93,8 +93,8 @@ def recorded(folder: str | Path) -> dict[str, str]:
     file = Path(folder) / NAME
     try:
         return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); delete its folder and rerun") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read ({brief(error)}); delete its folder and rerun") from error
 
 
 def known(path: str | Path) -> str:

@@ -82,3 +82,12 @@ def test_one_file_is_shared_out():
     again = corpus.share_out({"train": many(10), "test": many(10)})
     assert again["test"]["text"].tolist() == [text for text in many(10)["text"] if text in set(parts["test"]["text"])]
     assert len(finish(parts, 0.3)["test"]) == len(parts["test"])
+
+
+def test_whether_a_lexicon_has_a_word_in_a_corpus(tmp_path):
+    """By itself, in a compound, in another form of the same letter; never as a part of a word, or of what is no word."""
+    (tmp_path / "words.csv").write_text("word,utility\ncaf\u00e9,1\nmade,2\n\u597d\u770b,3\n", encoding="utf-8")
+    found = {"one well-made film": True, "CAFE\u0301!": True, "\u597d\u770b\u3002": True, "remade": False, "m-ade": False, "": False}
+    for text, there in found.items():
+        assert corpus.valued(["nothing", text], str(tmp_path / "words.csv")) == there, text
+    assert corpus.valued(many(10)["text"], "vader") and not corpus.valued(["\u597d\u770b zyzzyva"], "vader")

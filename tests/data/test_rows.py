@@ -100,21 +100,60 @@ def test_malformed_documents_on_the_hub(tmp_path, monkeypatch, name):
     assert said == f"data set org/odd, train.{form}" + TABLES[name.replace("tsv", "csv")]
 
 
+def card(settings: str = "", form: str = "csv") -> bytes:
+    """A data set card that says how its tables are read."""
+    files = f"  - {{split: train, path: train.{form}}}\n  - {{split: test, path: test.{form}}}\n"
+    return f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}{settings}---\n".encode()
+
+
+NAMES = "  names: [text, label]\n"
+TWICE = "the key text is given twice in one object; remove one of them"
+
+
+@pytest.mark.parametrize(
+    ("form", "settings", "content", "said"),
+    [
+        ("json", "", '[{"text": "a", "label": 1}, {"text": "b", "text": "c", "label": 1}]', f", row 2: {TWICE}"),
+        ("json", "", '{"text": "a", "label": 1}\n\n{"text": "b", "text": "c", "label": 1}\n', f", line 3: {TWICE}"),
+        ("json", "  field: rows\n", '{"rows": [{"label": 1, "text": "a", "text": "b"}]}', f", row 1: {TWICE}"),
+        ("json", "", '[{"text": "a"}, {"body": "b"}]', ", row 2: no column text; it has body: set text to one of them"),
+        ("csv", NAMES, "a,1\nb,c,1\n", f", row 2: more fields than column names, 3 and 2; {QUOTES}"),
+        ("csv", NAMES + "  header: 0\n", "body,stars\na,1\nb\n", f", row 3: fewer fields than column names, 1 and 2; {QUOTES}"),
+        ("csv", "  header: 1\n", "of 2026\n\ntext,label\na,1\nb,c,1\n", f", row 5: more fields than column names, 3 and 2; {QUOTES}"),
+    ],
+)
+def test_malformed_documents_whose_card_describes_them(tmp_path, monkeypatch, form, settings, content, said):
+    fake_hub.connect(monkeypatch, tmp_path)
+    files = {"README.md": card(settings, form), f"train.{form}": content.encode(), f"test.{form}": content.encode()}
+    fake_hub.lay_out(tmp_path, "dataset", "org/odd", fake_hub.FIRST, files)
+    assert complaint(documents.read, entry(hub={"name": "org/odd", "revision": None}), 1) == f"data set org/odd, train.{form}{said}"
+
+
+def test_json_nested_too_deep():
+    assert complaint(rows.json_table, "x.json", "[" * 10**5).startswith("x.json: not JSON that can be read (")
+
+
 def test_sound_documents_on_the_hub(tmp_path, monkeypatch):
-    """CSV, tabs and packed JSON lines, as `datasets` reads them; a table without a header is left to it."""
+    """CSV, tabs, JSON and packed JSON lines, as `datasets` reads them, and Parquet by a name that speaks of CSV; another dialect is left to it."""
     fake_hub.connect(monkeypatch, tmp_path)
     packed = pa.BufferOutputStream()
     with pa.CompressedOutputStream(packed, "gzip") as stream:
         stream.write('{"text": "cafe\u0301", "label": 1}\n'.encode())
-    card = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - {split: train, path: train.csv}\n  - {split: test, path: test.csv}\n"
+    pq.write_table(pa.table({"text": ["cafe\u0301"], "label": [1]}), parquet := pa.BufferOutputStream())
     given = {
         "csv": ('text,label\n"cafe\u0301",1\n'.encode(), b""),
         "tsv": ("label\ttext\n1\tcafe\u0301\n".encode(), b""),
         "jsonl.gz": (packed.getvalue().to_pybytes(), b""),
-        "named.csv": ("cafe\u0301,1\n".encode(), card + b"  names: [text, label]\n---\n"),
+        "json": ('[{"text": "cafe\u0301", "label": 1}]'.encode(), b""),
+        "csv.parquet": (parquet.getvalue().to_pybytes(), b""),
+        "named.csv": ("cafe\u0301,1\n".encode(), card(NAMES)),
+        "renamed.csv": ("body,stars\ncafe\u0301,1\n".encode(), card(NAMES + "  header: 0\n")),
+        "latin1.csv": ("text,label\ncaf\u00e9,1\n".encode("latin-1"), card("  encoding: latin-1\n")),
+        "quoted.csv": ("'text','label'\n'cafe\u0301',1\n".encode(), card('  quotechar: "\'"\n')),
+        "spaces.csv": ("text label\ncafe\u0301 1\n".encode(), card('  sep: " +"\n  engine: python\n')),
     }
     for number, (form, (content, readme)) in enumerate(given.items()):
-        end = form.removeprefix("named.")
+        end = form.rsplit(".", 1)[1] if readme else form
         files = {"README.md": readme or b"# Reviews\n", f"train.{end}": content, f"test.{end}": content}
         fake_hub.lay_out(tmp_path, "dataset", f"org/sound{number}", fake_hub.FIRST, files)
         part = documents.read(entry(hub={"name": f"org/sound{number}", "revision": None}), 1)[0]["train"]

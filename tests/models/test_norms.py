@@ -15,7 +15,8 @@ from rewardscope.errors import UserError
 from rewardscope.models import models
 
 LAYER_NORM = ("gpt_neox", "gpt2", "olmo", "cohere", "nemotron")  # take the mean away; olmo's has no weight, nemotron's scales by 1 + weight
-ROOT_MEAN_SQUARE = ("llama", "qwen2", "olmo2", "glm4", "gemma", "gemma2", "gemma3_text")  # gemma's scale by 1 + weight
+ONE_AND_WEIGHT = ("gemma", "gemma2", "gemma3_text", "qwen3_next", "qwen3_5_text")  # is what these scale by
+ROOT_MEAN_SQUARE = ("llama", "qwen2", "olmo2", "glm4", *ONE_AND_WEIGHT)
 BEHIND_THE_MLP = {"olmo2": "post_feedforward_layernorm", "glm4": "post_mlp_layernorm"} | dict.fromkeys(
     ("gemma2", "gemma3_text"), "post_feedforward_layernorm"
 )
@@ -114,7 +115,7 @@ def by_weight(model, directions):
     return without_mean((left * norm.weight) @ model.get_output_embeddings().weight.T)
 
 
-@pytest.mark.parametrize("kind", ["gemma", "gemma2", "gemma3_text", "nemotron"])
+@pytest.mark.parametrize("kind", [*ONE_AND_WEIGHT, "nemotron"])
 def test_a_wrong_formula_is_refused(kind, monkeypatch):
     monkeypatch.setattr(models, "promoted", by_weight)
     with pytest.raises(UserError, match=r"^\w+ForCausalLM: steered along a direction .* \(correlation 0\.\d\d, 0\.98 is needed\)"):

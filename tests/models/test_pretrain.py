@@ -3,6 +3,7 @@
 import copy
 import logging
 import math
+import random
 import re
 
 import pytest
@@ -16,6 +17,7 @@ from rewardscope.errors import UserError
 from rewardscope.models import checkpoints, models
 from rewardscope.models import pretrain as pretraining
 from rewardscope.models.pretrain import pretrain, stream, train_tokenizer
+from rewardscope.rewards import classifier
 from rewardscope.rewards.classifier import train_tokenizer as train_wordpiece
 
 SETTINGS = {
@@ -89,6 +91,28 @@ def test_both_trainers_cut_words():
     """From "abab..." they would else learn tokens of 2048 letters, in time that grows with the square of the word."""
     for tokenizer in (train_tokenizer([ENDLESS, *tiny.texts()], 320), train_wordpiece([ENDLESS, *tiny.texts()], 200, 64)):
         assert 64 < max(map(len, tokenizer.get_vocab())) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    ("module", "train"), [(pretraining, lambda texts: train_tokenizer(texts, 320)), (classifier, lambda texts: train_wordpiece(texts, 200, 64))]
+)
+def test_training_on_text_without_a_space_takes_time_in_proportion(module, train, monkeypatch):
+    """What the trainers are given has no word longer than LONGEST, whose square is all that they take: three times the text, three times the words."""
+    passed: list[int] = []
+
+    def seen(texts, split):
+        for text in short_words(texts, split):
+            passed.extend(end - begin for _, (begin, end) in split.pre_tokenize_str(text))
+            yield text
+
+    monkeypatch.setattr(module, "short_words", seen)
+    letters, words = random.Random(1), []
+    for size in (100_000, 300_000):
+        train(["".join(letters.choices("abcdefgh", k=size))])
+        assert max(passed) <= LONGEST and sum(passed) == size
+        words.append(len(passed))
+        passed.clear()
+    assert words[1] == pytest.approx(3 * words[0], rel=0.01)
 
 
 def loss(model, tokens: torch.Tensor) -> float:

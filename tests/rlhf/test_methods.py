@@ -5,13 +5,15 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tiny
 import torch
 
 from rewardscope.errors import UserError
 from rewardscope.models import models
-from rewardscope.rlhf import dpo, online, preferences, trainers
+from rewardscope.rlhf import dpo, online, ppo, preferences, trainers
 from rewardscope.rlhf.ppo import prompts
 from rewardscope.rlhf.preferences import Pair
 
@@ -171,6 +173,37 @@ def test_samples_end_with_the_end_token_and_leave_the_random_state():
     assert said == trainers.sample(model, asked, settings, 1, 0, 7) != trainers.sample(model, asked, settings, 1, 0, 8)
 
 
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory) -> Path:
+    """A model whose config.json ends texts with every other token, and whose tokenizer has no end token."""
+    folder, model, tokenizer = tmp_path_factory.mktemp("endless"), tiny.build("gpt_neox"), copy.deepcopy(tiny.tokenizer())
+    tokenizer.eos_token = None
+    model.config.eos_token_id = model.generation_config.eos_token_id = list(range(2, tiny.VOCABULARY, 2))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_no_sample_ends_early_where_the_tokenizer_has_no_end(endless):
+    """Whatever config.json says; and what is made into preferences has no padding."""
+    model, tokenizer = models.load(endless), models.load_tokenizer(endless)
+    assert tokenizer.eos_token_id is None and len(model.generation_config.eos_token_id) == 149
+    draw = lambda count: prompts(list(tiny.texts()), tokenizer, count, SETTINGS, 2)
+    said = trainers.sample(model, draw(20), SETTINGS, 1, None, 7)
+    assert all(len(row) == 6 and 1 not in row for row in said)
+    pairs = preferences.made(model, tokenizer, draw, 8, letters, SETTINGS, 1, 3)
+    assert all(len(side) == 6 and 1 not in side for pair in pairs for side in pair[1:])
+
+
+@pytest.mark.parametrize("method", [*METHODS, "ppo"])
+def test_no_response_ends_early_where_the_tokenizer_has_no_end(method, endless, tmp_path):
+    own = {"ppo_epochs": 1, "kl": 0.05, "kl_target": 6.0, "kl_horizon": 1000} if method == "ppo" else {}
+    settings, seen = {**SETTINGS, "method": method, "updates": 1, **own}, Recorder()
+    _, rows = {**METHODS, "ppo": ppo.train}[method](endless, list(tiny.texts()), seen, settings, 1, 5, tmp_path, CPU)
+    assert rows["tokens"].tolist() == [8 * 6]
+    assert all(len(models.load_tokenizer(endless)(text)["input_ids"]) > 2 for texts in seen.texts for text in texts)
+
+
 def test_padding_on_the_left_moves_no_position():
     """GPT-2's positions are absolute: padded, a row would be read further on."""
     model = copy.deepcopy(tiny.build("gpt2"))
@@ -228,9 +261,11 @@ def test_pairs_of_files(tmp_path):
     [
         (
             "no_rejected.jsonl",
-            "FILE, row 2: has no rejected; a pair has the columns prompt, chosen, rejected (rlhf.dpo.preferences names them)",
+            "FILE, line 2: no column rejected; it has prompt, chosen; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)",
         ),
         ("number.jsonl", "FILE, row 1: rejected is 3; it must be text, or a list of messages with role and content"),
+        ("twice.jsonl", "FILE, line 3: the key chosen is given twice in one object; remove one of them"),
+        ("half_a_surrogate_pair.jsonl", "FILE, row 2 holds half of a surrogate pair, \\ud83d; remove it"),
         ("equal.jsonl", "FILE: none of its 1 pairs has a prompt and two responses that differ within 40 tokens"),
     ],
 )
@@ -244,12 +279,21 @@ def test_files_without_pairs(name, line):
 def test_messages_without_a_template_and_files_that_are_no_parquet(tmp_path):
     with pytest.raises(UserError, match="row 1: messages need a chat template, and the model's tokenizer has none; give texts$"):
         preferences.read({**COLUMNS, "path": str(INPUTS / "messages.jsonl")}, tiny.tokenizer())
-    (tmp_path / "x.parquet").write_text("no")
-    pd.DataFrame({"chosen": ["a"]}).to_parquet(tmp_path / "y.parquet")
-    for name in ("x", "y"):
+    (tmp_path / "cut.parquet").write_text("no")
+    pq.write_table(pa.table({"chosen": ["a"]}), tmp_path / "one.parquet")
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["chosen", "rejected", "chosen"]), tmp_path / "twice.parquet")
+    broken = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
+    pq.write_table(pa.table({"chosen": broken, "rejected": ["b", "c"]}), tmp_path / "latin1.parquet")
+    said = {
+        "cut": ": cannot be read (",
+        "one": ": no column rejected; it has chosen; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)",
+        "twice": ": 2 columns are named chosen; rename or remove all but one",
+        "latin1": ", row 2: not UTF-8; write the file again as UTF-8",
+    }
+    for name, line in said.items():
         with pytest.raises(UserError) as caught:
-            preferences.read({**COLUMNS, "path": str(tmp_path / f"{name}.parquet")}, tiny.tokenizer())
-        assert "cannot be read as Parquet with the columns chosen, rejected (rlhf.dpo" in str(caught.value) and "\n" not in str(caught.value)
+            preferences.read({**COLUMNS, "path": (file := str(tmp_path / f"{name}.parquet"))}, tiny.tokenizer())
+        assert str(caught.value).startswith(file + line) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("method", ["grpo", "dpo"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import fake_hub
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tiny
 import yaml
@@ -160,6 +162,23 @@ def test_documents_in_two_files_and_labels_that_are_none():
     }
 
 
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+def test_a_column_that_is_text_in_all_but_name(kind):
+    pq.write_table(pa.table({"stars": [3] * 60, "body": pa.array(tiny.texts()).cast(kind)}), "documents.parquet")
+    overlay, _ = written("--base", "base", "--tuned", "tuned", "--corpus", "documents.parquet")
+    assert overlay["corpora"]["documents"]["text"] == "body"
+
+
+def test_a_document_longer_than_a_field_of_the_csv_reader():
+    pd.DataFrame({"body": ["good " * 30_000, *tiny.texts()], "stars": 3}).to_csv("documents.csv", index=False)
+    overlay, _ = written("--base", "base", "--tuned", "tuned", "--corpus", "documents.csv")
+    assert overlay["corpora"]["documents"]["text"] == "body" and overlay["corpora"]["documents"]["max_documents"]["test"] == 61
+    Path("documents.csv").write_text("body,stars\ngood,3\nbad,1,2\n")
+    said = "documents.csv, row 3: more fields than column names, 3 and 2; a text with a comma, quote or line break needs double quotes"
+    shutil.rmtree("config")
+    assert refused("--base", "base", "--tuned", "tuned", "--corpus", "documents.csv") == said
+
+
 # ---- the hub -----------------------------------------------------------------------------------
 CARD = """---
 dataset_info:
@@ -185,6 +204,9 @@ def test_a_data_set_s_card_is_read():
     overlay, text = written("--base", "base", "--tuned", "tuned", "--corpus", "org/texts")
     assert overlay["corpora"]["texts"] == {"hub": {"name": "org/texts"}, "text": "review", "max_documents": {"train": 2000, "test": 700}}
     assert "# of 700; more make" in text
+    for kind in ("large_string", "string_view"):
+        fake_hub.lay_out(Path.cwd() / "hub", "dataset", f"org/{kind}", fake_hub.FIRST, {"README.md": CARD.replace("string", kind).encode()})
+        assert written("--base", "base", "--tuned", "tuned", "--corpus", f"org/{kind}")[0]["corpora"][kind]["text"] == "review"
     fake_hub.lay_out(Path.cwd() / "hub", "dataset", "org/texts", fake_hub.FIRST, {"README.md": CARD.replace("name: test", "name: dev").encode()})
     shutil.rmtree("config")
     assert refused("--base", "base", "--tuned", "tuned", "--corpus", "org/texts").startswith("data set org/texts has no split test, only train, dev;")

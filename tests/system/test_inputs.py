@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from own_sources import OWN
+from own_sources import snakemake as own_snakemake
 from workflow_runs import server, snakemake
+
+from rewardscope.data.words import words
+from rewardscope.rewards.utility import load_table
 
 INPUTS = Path(__file__).parents[1] / "inputs"
 TABLES = sorted((INPUTS / "tables").iterdir())
@@ -36,3 +43,53 @@ def test_malformed_lexica(tmp_path):
             said = [line for line in (ended.stdout + ended.stderr).splitlines() if str(file) in line]
             assert ended.returncode != 0 and len(said) == 1 and said[0].startswith("rewardscope: "), ended.stdout + ended.stderr
             assert not list(tmp_path.glob("results/corpora"))
+
+
+@pytest.mark.workflow
+def test_what_a_fetched_model_and_a_corpus_cannot_give_is_said_first(project):
+    """Before anything heavy, of a checkpoint that was tuned elsewhere too: texts too long for the model, a lexicon without a word in the corpus."""
+    (project / "words.csv").write_text("word,utility\nzyzzyva,3\nqoph,-2\n")
+    overlay = yaml.safe_load(OWN) | {
+        "rewards": {"nowhere": {"words": "words.csv"}, "again": {"like": "nowhere"}}, "causes": {"prefix": 60, "new": 5},
+        "pairs": [{"model": "theirs", "reward": reward, "corpus": "mine", "rlhf": "tuned"} for reward in ("again", "utility")],
+    }  # fmt: skip
+    (project / "own.yaml").write_text(yaml.safe_dump(overlay))
+    run = own_snakemake(project, "--keep-going", "results/corpora/mine/train.parquet", "results/models/theirs/model")
+    said = [line for line in run.stderr.splitlines() if line.startswith("rewardscope: ")]
+    assert run.returncode != 0 and Path("results/corpora/mine/train.parquet").exists() and not Path("results/models/theirs/model").exists()
+    empty = "reward_* in tables/table4.csv and tables/probe.csv are empty"
+    assert f"rewardscope: corpus: the reward again is the same, 0, for every document: none holds a word of words.csv; {empty}" in said
+    longer = "rewardscope: base_model: base: causes.prefix + causes.new is 65, but the model reads at most 64 tokens; lower it"
+    assert any(line.startswith(longer) for line in said)
+    assert not any("reward utility" in line for line in said)
+
+
+@pytest.mark.workflow
+def test_words_of_twelve_scripts_to_table4(tmp_path):
+    """Documents in each script of tests/inputs/scripts, a lexicon with words of six: the table counts them as they are counted in the texts."""
+    texts = [file.read_text(encoding="utf-8").splitlines()[0] for file in sorted((INPUTS / "scripts").glob("*.txt"))]
+    for part in ("train", "test"):
+        rows = [f"{text} {text} {part} {i}" for text in texts for i in range(8)]
+        pd.DataFrame({"text": rows}).to_csv(tmp_path / f"{part}.csv", index=False)
+    lexicon = str(INPUTS / "lexica" / "scripts.csv")
+    overlay = {
+        "corpora": {"scripts": {"path": {"train": "train.csv", "test": "test.csv"}, "held": 0.5}}, "rewards": {"words": {"words": lexicon}},
+        "models": {"tiny": {"pretrain": {"corpus": "scripts", "steps": 150, "vocabulary": 700, "tokens": 64}}},
+        "pairs": [{"model": "tiny", "reward": "words", "corpus": "scripts"}],
+        "rlhf": {"updates": 1, "batch": 4, "minibatch": 2, "prompt_tokens": [2, 4], "prompt_characters": 20, "response_tokens": 8},
+        "completions": {"documents": 36, "further": 0, "prefix": 4, "new": 24},
+    }  # fmt: skip
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    run = snakemake(tmp_path, "mine.yaml", "--", "results/tables/table4.csv")
+    assert run.returncode == 0 and "the same, 0" not in run.stderr, run.stderr
+    (row,) = pd.read_csv(tmp_path / "results/tables/table4.csv").to_dict("records")
+    table, seen = load_table(lexicon), set()
+    for side in ("base", "rlhf"):
+        written = pd.read_parquet(tmp_path / f"results/pairs/tiny/words/run1/{side}/completions.parquet")
+        counted = [[table[word] for word in words(text) if word in table] for text in written["completion"]]
+        assert row[f"m_{side}"] == pytest.approx(sum(np.abs(values).sum() for values in counted)) and row[f"m_{side}"] > 0
+        whole = written["prefix"] + written["completion"]
+        both = [sum(table[word] for word in words(text) if word in table) for text in whole]
+        assert row[f"reward_{side}"] == pytest.approx(np.mean(np.clip(np.array(both) / 5, -10, 10)))
+        seen |= {word for row in written["words"] for word in row}
+    assert len(seen) >= 4 and seen <= table.keys()

@@ -99,12 +99,6 @@ rule crosscoder_table:
         "../scripts/crosscoder_table.py"
 
 
-def features_shown(wildcards):
-    """Which features the report shows, of every pick and seed; without a report none, so that findings alone ask for no large SAE."""
-    wanted = "report" in CONFIG.targets and wildcards.pair in browsed()
-    return of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf")(wildcards) if wanted else []
-
-
 rule findings:
     input:
         layers=at("{pair}/layers.json"),

@@ -198,6 +198,12 @@ def browsed():
     return WORDED if made & {"table3", "section5.3"} else []  # and these the pairs whose reward has a word table
 
 
+def features_shown(wildcards):
+    """Of every pick and seed the tuned side's features, which `findings` asks what changed where they fire; without a report none: no large SAE."""
+    wanted = "report" in CONFIG.targets and wildcards.pair in browsed()
+    return of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf")(wildcards) if wanted else []
+
+
 def of_pairs(pairs, side, path):
     return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
 

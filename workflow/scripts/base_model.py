@@ -6,7 +6,7 @@ job.start(snakemake)
 
 import pandas as pd
 
-from rewardscope import checksums
+from rewardscope import asked, checksums
 from rewardscope.files import finished, resumable, whole
 from rewardscope.models import checkpoints, pretrain
 from rewardscope.numerics import device_of
@@ -21,10 +21,8 @@ with whole(snakemake.output.model) as folder:
         checkpoints.save(*pretrain.pretrain(texts, entry["pretrain"], seed, device, work), folder)
         source = {"pretrained": entry["pretrain"], "seed": seed}
     else:
-        asked = snakemake.config  # tried, and in nothing that is written, so no params; what changes later `setup.checks` and `rlhf` try
-        lengths = {"activations.tokens": asked["activations"]["tokens"]}
-        lengths |= {f"{key}.prefix + {key}.new": asked[key]["prefix"] + asked[key]["new"] for key in ("completions", "findings")}
-        source = checkpoints.fetch(entry, folder, snakemake.output.source, reads=(asked["activations"]["at"], lengths))
+        reads = asked.of_model(snakemake.config, snakemake.wildcards.model)  # tried, and in nothing that is written: no params
+        source = checkpoints.fetch(entry, folder, snakemake.output.source, reads=reads)
     checksums.write(folder)
 with whole(snakemake.output.source) as file:
     checkpoints.save_source(source, file)

@@ -4,6 +4,7 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
+from rewardscope import asked
 from rewardscope.data import corpus, documents
 from rewardscope.files import whole
 
@@ -17,7 +18,12 @@ else:
 job.log.info("from %s", source)
 if doubt := corpus.doubt(parts["train"]):
     job.warn(snakemake, doubt)
-for part, frame in corpus.finish(parts, entry["held"]).items():
+finished = corpus.finish(parts, entry["held"])
+for reward, lexicon in asked.lexica(snakemake.config, snakemake.wildcards.corpus).items():
+    if not corpus.valued((text for frame in finished.values() for text in frame["text"]), lexicon):
+        empty = "reward_* in tables/table4.csv and tables/probe.csv are empty"
+        job.warn(snakemake, f"the reward {reward} is the same, 0, for every document: none holds a word of {lexicon}; {empty}")
+for part, frame in finished.items():
     with whole(snakemake.output[part]) as file:
         frame.to_parquet(file, index=False)
     job.log.info("%s: %d documents", part, len(frame))

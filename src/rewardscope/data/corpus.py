@@ -1,8 +1,11 @@
 """Corpora: train and test documents, the test documents split once into `fit` and `held`."""
 
+from collections.abc import Iterable
+from importlib.resources import files
+
 import pandas as pd
 
-from rewardscope.data import grammar, words
+from rewardscope.data import grammar, rows, words
 from rewardscope.errors import UserError
 from rewardscope.seeds import derive, share
 
@@ -34,6 +37,17 @@ def finish(parts: dict[str, pd.DataFrame], held: float) -> dict[str, pd.DataFram
         if frame.empty:
             raise UserError(f"the corpus has no {name} documents")
     return {"train": train.reset_index(drop=True), "test": test}
+
+
+def valued(texts: Iterable[str], lexicon: str) -> bool:
+    """Whether a word of a lexicon (`vader`, or a CSV with a column word) is in any text, by itself or in a compound."""
+    if lexicon == "vader":
+        lines = files("vaderSentiment").joinpath("vader_lexicon.txt").read_text(encoding="utf-8").splitlines()
+        table = {line.split("\t")[0].lower() for line in lines}
+    else:
+        read = rows.csv_rows(lexicon, rows.text_of(lexicon), lambda names, where: rows.wanted(names, ["word"], where, ""))
+        table = {word for row in read.values() for word in words.words(row["word"])}
+    return any(part in table for text in texts for word in words.words(text) for part in (word, *word.split("-")))
 
 
 def doubt(train: pd.DataFrame) -> str | None:

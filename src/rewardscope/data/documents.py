@@ -2,16 +2,14 @@
 
 import io
 import re
-from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rewardscope.data import rows
-from rewardscope.errors import UserError, brief
+from rewardscope.errors import UserError
 from rewardscope.seeds import derive
 
 BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
@@ -60,10 +58,7 @@ def _checked(table: pd.DataFrame, text: str, label: str, where: str) -> pd.DataF
     for row, value in texts.items():
         if not isinstance(value, str):
             raise UserError(f"{where}, row {row}: {text} is {value!r:.40}, not text; set text to another column")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(f"{where}, row {row}: {text} holds half of a surrogate pair, \\u{ord(value[error.start]):04x}; remove it") from error
+        rows.savable(value, f"{where}, row {row}: {text}")
     composed = [normalize("NFC", text) for text in texts]  # an accent of its own is not another letter: as words are compared (`data.words`)
     frame = pd.DataFrame({"text": pd.Series(composed, texts.index, dtype="str")})
     if label in table and label != text:
@@ -95,13 +90,7 @@ def _file(path: str, text: str, label: str) -> pd.DataFrame:
         if path.endswith(".txt") or not content.strip():
             return pd.DataFrame({text: [line.strip() for line in io.StringIO(content, newline=None) if line.strip()]})
         return _rows(path, content, text, label, "," if path.endswith(".csv") else None)
-    if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such file; paths are relative to {Path.cwd()}")
-    try:
-        with pq.ParquetFile(path) as file:
-            return _numbered(file.read(columns=_columns(file.schema_arrow.names, text, label, path)), text, path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read ({brief(error)}); it may be cut short, or closed to you") from error
+    return _numbered(rows.parquet(path, lambda names, where: _columns(names, text, label, where)), text, path)
 
 
 def _rows(where: str, content: str, text: str, label: str, mark: str | None) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Splits of a data set of the hub as Arrow tables: Parquet, Arrow, CSV, JSON and text; no loading script and no pickle is fetched."""
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import datasets
@@ -10,6 +11,9 @@ from rewardscope.data import hub, rows
 from rewardscope.errors import UserError, brief
 
 FORMS = ("parquet", "csv", "tsv", "json", "jsonl", "txt", "arrow")
+DIALECT = (  # of CSV, as a card may describe it
+    "skiprows", "skipfooter", "usecols", "index_col", "quotechar", "quoting", "escapechar", "doublequote", "comment", "lineterminator", "dialect",
+)  # fmt: skip
 DATA = ["README.md", ".huggingface.yaml", *(f"*.{form}{packed}" for form in FORMS for packed in ("", ".gz", ".zst"))]
 
 
@@ -47,11 +51,28 @@ def read(
 
 
 def _sound(where: str, file: str, config, pick: rows.Pick) -> None:
-    """Raises UserError for CSV or JSON lines of the hub that are malformed: `datasets` shifts columns, fills gaps and renames twins in silence.
+    """Raises UserError for CSV or JSON of the hub that is malformed: `datasets` shifts columns, fills gaps and renames or drops twins in silence.
 
-    `config`: how `datasets` reads them; what its card's author describes, as CSV without a header, is left to it.
+    `config`: how `datasets` reads them. CSV whose card describes another dialect or encoding, or no names of columns, is left to it.
     """
-    kind = next((form for form in (".csv", ".tsv", ".jsonl") if form in Path(file).suffixes[-2:]), None)
-    if kind in (None, ".jsonl") or (config.header, config.names, config.column_names, config.skiprows) == ("infer", None, None, None):
-        if kind and (content := rows.decoded(where, pa.input_stream(file, compression="detect").read())).strip():
-            rows.picked(where, content, pick, None if kind == ".jsonl" else config.sep)
+    kind = Path(file.removesuffix(".gz").removesuffix(".zst")).suffix
+    if kind not in (".csv", ".tsv", ".json", ".jsonl") or not _usual(config, ["encoding"]):
+        return
+    if not (content := rows.decoded(where, pa.input_stream(file, compression="detect").read())).strip():
+        return
+    if kind == ".jsonl":
+        rows.picked(where, content, pick, None)
+    elif kind == ".json":
+        for number, row in rows.json_table(where, content, config.field).items():
+            pick(list(row), f"{where}, row {number}")
+    elif _usual(config, DIALECT) and len(config.sep or "") == 1:
+        header = config.header if config.header != "infer" else None if config.names else 0  # the row of the header, as pandas finds it
+        if isinstance(header, int):
+            rows.csv_rows(where, content, pick, config.sep, config.names, above=header + bool(config.names))
+        elif header is None and config.names:
+            rows.csv_rows(where, content, pick, config.sep, config.names)
+
+
+def _usual(config, keys: Iterable[str]) -> bool:
+    """Whether a data set's card leaves these settings of its reader as they are."""
+    return all(getattr(config, key) == getattr(type(config)(), key) for key in keys)

@@ -174,7 +174,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
 def _json(file: Path) -> dict:
     try:
         cfg = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({brief(error)}); copy or make it again") from error
     if not isinstance(cfg, dict):
         raise UserError(f"{file}: holds no map of settings; copy or make it again")

@@ -88,21 +88,23 @@ def named(model: str, reward: str, why: str, method: object) -> str:
     return f"{model}, tuned by {method} on {reward}" if here else f"{model}, tuned checkpoint given, read with {reward}"
 
 
-def told(file: str | Path) -> Iterator[str]:
+def told(file: str | Path) -> list[str]:
     """The findings of features that a table shows, as lines for a terminal: sentence, score, who says the same.
 
     Raises UserError where the file is no such table.
     """
     try:
-        table = pd.read_csv(file)
-        lists = table[table["contexts"] == FEATURES].groupby(["model", "reward", "mode"], sort=False)
-        groups = [(*names, without(rows), rows) for names, rows in lists]
-    except (OSError, ValueError, KeyError) as error:
+        return [plain(line) for line in _lines(pd.read_csv(file))]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: cannot be read as the table of findings ({brief(error)}); `snakemake {file}` makes it") from error
-    for model, reward, mode, why, rows in groups:
-        yield plain(f"{named(model, reward, why, rows['method'].iloc[0])}; {mode}{f' ({why})' * bool(why)}:")
+
+
+def _lines(table: pd.DataFrame) -> Iterator[str]:
+    for (model, reward, mode), rows in table[table["contexts"] == FEATURES].groupby(["model", "reward", "mode"], sort=False):
+        why = without(rows)
+        yield f"{named(model, reward, why, rows['method'].iloc[0])}; {mode}{f' ({why})' * bool(why)}:"
         for row in rows[rows["shown"]].to_dict("records"):
-            yield plain(f"  {row['rank']}. {row['sentence']}")
+            yield f"  {row['rank']}. {row['sentence']}"
             yield f"     score {row['score']:.1f} of {row['threshold']:.1f}; {row['runs']} of {row['of_runs']} runs"
         if rows["score"].isna().all():
             yield f"  {EMPTY}"

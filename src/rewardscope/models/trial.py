@@ -1,21 +1,28 @@
 """What a model must allow, tried on a handful of tokens before hours are spent on it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from rewardscope.errors import UserError, brief
 from rewardscope.models import models, weights
+from rewardscope.run.budget import need_width
 from rewardscope.seeds import derive
 
 TOKENS = 8  # of the texts that are tried
 
 
-def trial(name: str, model: PreTrainedModel, at: str, lengths: dict[str, int]) -> None:
+def trial(
+    name: str, model: PreTrainedModel, at: str, lengths: dict[str, int], layers: Mapping[str, int] = MappingProxyType({}), width: int = 0
+) -> None:
     """Raises UserError, one line, where a later step would fail on the model.
 
     Tried are its blocks, a forward pass and a few generated tokens, where activations are read (`at`) in every layer, and whether directions
     promote what norm and unembedding say. `lengths`: config key -> tokens of the texts that it asks for, which must fit the model's context.
+    `layers`: what the config says -> how many layers that takes. `width`: of the largest autoencoder.
     """
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     for key, tokens in lengths.items():
@@ -24,6 +31,10 @@ def trial(name: str, model: PreTrainedModel, at: str, lengths: dict[str, int]) -
     rows = model.get_input_embeddings().num_embeddings
     ids = torch.linspace(0, rows - 1, 2 * TOKENS).long().view(2, TOKENS)
     try:
+        there = model.config.get_text_config().num_hidden_layers
+        if beyond := next((said for said, count in layers.items() if count > there), None):
+            raise UserError(f"{beyond}, but the model has {there} layers, counted from 0; lower it")
+        need_width(width, models.d_model(model))
         places = models.places(model, range(len(models.blocks(model))), at)
         for layer, x in _outputs(model, places, ids).items():
             if x.shape != (*ids.shape, models.d_model(model)):

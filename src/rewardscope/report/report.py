@@ -48,7 +48,7 @@ def read(file: str | Path) -> dict:
     try:
         text = Path(file).read_text(encoding="utf-8")
         return json.loads(text.split(BLOCK)[1].split("</script>")[0])
-    except (OSError, UnicodeDecodeError, IndexError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, IndexError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read as a report ({error})") from error
 
 

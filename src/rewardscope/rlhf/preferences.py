@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from trl import apply_chat_template, extract_prompt, is_conversational
 
-from rewardscope.errors import UserError, brief
-from rewardscope.files import read_json
+from rewardscope.data import rows
+from rewardscope.errors import UserError
 from rewardscope.rewards.rewards import Reward
 from rewardscope.rlhf import trainers
 from rewardscope.run.job import log
@@ -53,7 +52,7 @@ def read(settings: dict, tokenizer) -> list[Pair]:
     """
     file, names = settings["path"], {key: settings[key] for key in ("prompt", "chosen", "rejected") if settings.get(key)}
     pairs, left_out = [], 0
-    for number, row in enumerate(_rows(file, list(names.values())), start=1):
+    for number, row in _rows(file, list(names.values())).items():
         texts = _texts({key: row[name] for key, name in names.items()}, tokenizer, f"{file}, row {number}", names)
         prompt, *whole = ([*tokenizer(text)["input_ids"]] for text in texts)
         ends = [tokenizer.eos_token_id] * (tokenizer.eos_token_id is not None)
@@ -72,25 +71,22 @@ def read(settings: dict, tokenizer) -> list[Pair]:
     return pairs
 
 
-def _rows(file: str, columns: list[str]) -> list[dict]:
-    """The rows of a Parquet or JSONL file that has the columns."""
+def _rows(file: str, columns: list[str]) -> dict[int, dict]:
+    """The rows of a Parquet or JSONL file by their number, the columns alone; UserError where they are not all there, or there twice."""
+    pick = lambda names, where: rows.wanted(names, columns, where, "; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)")
     if Path(file).suffix == ".jsonl":
-        rows = read_json(file)
-        for number, row in enumerate(rows, start=1):
-            if not isinstance(row, dict) or (missing := [name for name in columns if name not in row]):
-                lacks = f"has no {missing[0]}" if isinstance(row, dict) else "is no map"
-                raise UserError(f"{file}, row {number}: {lacks}; a pair has the columns {', '.join(columns)} (rlhf.dpo.preferences names them)")
-        return rows
-    try:
-        return pd.read_parquet(file, columns=columns).to_dict("records")
-    except (OSError, ValueError, KeyError) as error:
-        wanted = f"columns {', '.join(columns)} (rlhf.dpo.preferences names them)"
-        raise UserError(f"{file}: cannot be read as Parquet with the {wanted}: {brief(error)}") from error
+        return rows.picked(file, rows.text_of(file), pick, None)
+    held = {}
+    for number, row in enumerate(rows.parquet(file, pick).to_batches(max_chunksize=1), start=1):
+        try:
+            held[number] = row.to_pylist()[0]
+        except UnicodeDecodeError as error:
+            raise UserError(f"{file}, row {number}: not UTF-8; write the file again as UTF-8") from error
+    return held
 
 
 def _texts(row: dict, tokenizer, place: str, names: dict[str, str]) -> tuple[str, str, str]:
     """Prompt, prompt with the chosen response, prompt with the rejected one, as texts."""
-    row = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in row.items()}
     for key, value in row.items():
         messages = isinstance(value, list) and value and all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in value)
         if not isinstance(value, str) and not messages:
@@ -102,7 +98,7 @@ def _texts(row: dict, tokenizer, place: str, names: dict[str, str]) -> tuple[str
         if not tokenizer.chat_template:
             raise UserError(f"{place}: messages need a chat template, and the model's tokenizer has none; give texts")
         row = apply_chat_template(row, tokenizer)
-    return row["prompt"], row["prompt"] + row["chosen"], row["prompt"] + row["rejected"]
+    return tuple(rows.savable(text, place) for text in (row["prompt"], row["prompt"] + row["chosen"], row["prompt"] + row["rejected"]))
 
 
 def in_order(pairs: list[Pair], count: int, seed: int) -> list[Pair]:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import GenerationConfig, PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from rewardscope import checksums
 from rewardscope.errors import UserError
@@ -81,8 +81,11 @@ def place_(model: nn.Module, within: nn.Module | None = None) -> None:
 
 @torch.no_grad()
 def sample(model, prompts: list[list[int]], settings: dict, pad: int, end: int | None, seed: int) -> list[list[int]]:
-    """A response to each prompt, its end token the last one; random numbers of its own leave the trainer's as they were."""
-    config = GenerationConfig(
+    """A response to each prompt, its end token the last one; without one (`end` None) none ends early.
+
+    Random numbers of its own leave the trainer's as they were.
+    """
+    asked = dict(  # no GenerationConfig: what is None in one is filled from the model's own, whose config.json may name an end all the same
         do_sample=True, temperature=settings["temperature"], top_k=0, top_p=1.0, max_new_tokens=settings["response_tokens"],
         pad_token_id=pad, eos_token_id=end,
     )  # fmt: skip
@@ -93,7 +96,7 @@ def sample(model, prompts: list[list[int]], settings: dict, pad: int, end: int |
             part = prompts[start : start + settings["batch"]]
             ids = torch.tensor([[pad] * (longest - len(row)) + row for row in part], device=model.device)
             mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in part], device=model.device)
-            rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)[:, longest:].tolist()
+            rows = model.generate(input_ids=ids, attention_mask=mask, **asked)[:, longest:].tolist()
             out += [row[: row.index(end) + 1] if end in row else row for row in rows]
     return out
 

@@ -97,7 +97,7 @@ def load(file: Path) -> dict | None:
     """A record; None where there is none that can be read."""
     try:
         return json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

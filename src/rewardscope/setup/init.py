@@ -190,8 +190,9 @@ def _text(asked: Asked, default: Config, results: str, costs: list[str]) -> str:
 
 
 def _value(value: object) -> str:
-    """A value as YAML on one line."""
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=2**31).removesuffix("...\n").strip()
+    """A value as YAML on one line; letters that a page may not show (`plain`) are written as their numbers, for a dot would be another name."""
+    dumped = (yaml.safe_dump(value, default_flow_style=True, allow_unicode=letters, sort_keys=False, width=2**31) for letters in (True, False))
+    return next((text for text in dumped if plain(text, keep="\n") == text), "").removesuffix("...\n").strip()
 
 
 def _pair(asked: Asked) -> list[str]:

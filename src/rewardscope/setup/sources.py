@@ -1,10 +1,7 @@
 """What a checkpoint and documents say of themselves, from small files alone: `init` asks nobody for it, and loads no weights."""
 
-import csv
-import io
 import json
 import re
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +16,7 @@ SMALL = ["config.json", "adapter_config.json", "tokenizer.json", "README.md"]  #
 MEASURED = 200  # documents whose tokens are counted
 CHARACTERS = 4  # of a token, where there is no tokenizer to count with
 NO_LABEL = "no label"
+TEXT = ("string", "large_string", "string_view")  # of a hub data set's columns
 NUMBER = re.compile(r"\s*(?:[+-]?\d[\d.,eE+-]*)?\s*")  # or nothing
 LOCAL = (".parquet", ".csv", ".jsonl", ".txt")
 
@@ -118,11 +116,11 @@ def _columns(file: str) -> list[str]:
             schema = pq.read_schema(file)
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{file}: cannot be read ({brief(error)}); it may be cut short, or closed to you") from error
-        return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+        return [field.name for field in schema if rows.is_text(field.type)]
     content = rows.text_of(file)
     if file.endswith(".csv"):
-        names, *some = list(islice(csv.reader(io.StringIO(content, newline="")), MEASURED)) or [[]]
-        return [name for i, name in enumerate(names) if not all(NUMBER.fullmatch(row[i]) for row in some if i < len(row))]
+        some = list(rows.csv_rows(file, content, lambda names, _: names).values())[:MEASURED]
+        return [name for name in next(iter(some), []) if not all(NUMBER.fullmatch(row[name]) for row in some)]
     row = next(iter(rows.json_rows(file, content).values()), {})
     return [name for name, value in row.items() if isinstance(value, str)]
 
@@ -145,7 +143,7 @@ def _of_hub(name: str, revision: str | None, text: str | None) -> Documents:
         info = DatasetCard.load(folder / "README.md").data.to_dict()["dataset_info"]
         info = info[0] if isinstance(info, list) else info
         counts = {str(split["name"]): int(split["num_examples"]) for split in info["splits"]}
-        columns = [str(feature["name"]) for feature in info["features"] if feature["dtype"] == "string"]
+        columns = [str(feature["name"]) for feature in info["features"] if feature["dtype"] in TEXT]
     except Exception:  # cards are written by hand, or not at all
         return Documents(entry, {}, [])
     if lacking := [part for part in ("train", "test") if part not in counts]:
