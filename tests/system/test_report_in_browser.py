@@ -145,7 +145,7 @@ CONTRAST = """(() => {
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1440, 1024, 390, 320])
 def test_nothing_is_wider_than_the_window_and_text_has_contrast(opened, width, dark, tmp_path):
     opened.look(width, 844, dark)
     try:
