@@ -27,6 +27,7 @@ runs: 1
 sae_seeds: 1
 crosscoder:     # none: the plan has no hypothesis on it
 targets: [findings]
+findings: {{ranked: false}}
 rlhf: {{kl: {kl}, stop_kl: {strong}}}
 """
 BASES_HEAD = """\
@@ -83,7 +84,7 @@ def real() -> str:
     """Kinds on the model of real reviews: config/imdb-small.yaml with other pairs, in the same results folder, so that they share its base model."""
     overlay = yaml.safe_load((ROOT / "config/imdb-small.yaml").read_text(encoding="utf-8"))
     del overlay["picks"]
-    overlay |= {"layers": [5], "sae_seeds": 1, "targets": ["findings"]}
+    overlay |= {"layers": [5], "sae_seeds": 1, "targets": ["findings"], "findings": {"ranked": False}}
     overlay["rewards"] = {kind: {"function": f"{FOLDER}/{of}.py:{kind}"} for kind, of in REAL.items()}
     overlay["rlhf"] = {**overlay.get("rlhf", {}), "kl": KL, "stop_kl": STRONG}
     overlay["pairs"] = [{"model": "reviewer", "reward": kind, "corpus": "imdb"} for kind in REAL]

@@ -47,21 +47,23 @@ def test_malformed_lexica(tmp_path):
 
 @pytest.mark.workflow
 def test_what_a_fetched_model_and_a_corpus_cannot_give_is_said_first(project):
-    """Before anything heavy, of a checkpoint that was tuned elsewhere too: texts too long for the model, a lexicon without a word in the corpus."""
+    """Before anything heavy, of a checkpoint that was tuned elsewhere too: a lexicon without a word in the corpus; texts too long for the model."""
     (project / "words.csv").write_text("word,utility\nzyzzyva,3\nqoph,-2\n")
     overlay = yaml.safe_load(OWN) | {
-        "rewards": {"nowhere": {"words": "words.csv"}, "again": {"like": "nowhere"}}, "causes": {"prefix": 60, "new": 5},
+        "rewards": {"nowhere": {"words": "words.csv"}, "again": {"like": "nowhere"}},
         "pairs": [{"model": "theirs", "reward": reward, "corpus": "mine", "rlhf": "tuned"} for reward in ("again", "utility")],
     }  # fmt: skip
     (project / "own.yaml").write_text(yaml.safe_dump(overlay))
-    run = own_snakemake(project, "--keep-going", "results/corpora/mine/train.parquet", "results/models/theirs/model")
+    run = own_snakemake(project, "results/corpora/mine/train.parquet")
     said = [line for line in run.stderr.splitlines() if line.startswith("rewardscope: ")]
-    assert run.returncode != 0 and Path("results/corpora/mine/train.parquet").exists() and not Path("results/models/theirs/model").exists()
+    assert run.returncode == 0 and Path("results/corpora/mine/train.parquet").exists()
     empty = "reward_* in tables/table4.csv and tables/probe.csv are empty"
     assert f"rewardscope: corpus: the reward again is the same, 0, for every document: none holds a word of words.csv; {empty}" in said
-    longer = "rewardscope: base_model: base: causes.prefix + causes.new is 65, but the model reads at most 64 tokens; lower it"
-    assert any(line.startswith(longer) for line in said)
     assert not any("reward utility" in line for line in said)
+    (project / "own.yaml").write_text(yaml.safe_dump(overlay | {"causes": {"prefix": 60, "new": 5}}))
+    run = own_snakemake(project, "results/models/theirs/model")
+    longer = "rewardscope: base: causes.prefix + causes.new is 65, but the model reads at most 64 tokens; lower it"
+    assert run.returncode != 0 and longer in run.stderr and not Path("results/models/theirs/model").exists()
 
 
 @pytest.mark.workflow

@@ -107,7 +107,7 @@ rule findings:
         beside=beside_tuned,
         corpus=corpus_file("test"),
         saes=small_of_every_pick("rlhf"),
-        features=features_shown,
+        features=of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf") if CONFIG.findings.ranked else [],
         moments=of_every_pick("{site}/activations/{pick}.moments.safetensors", "rlhf"),
         joint=joint_files,
         crosscoders=lambda w: [crosscoder_file(pair, pick, "sae.safetensors") for pair, pick in CROSSCODED if pair == w.pair],
@@ -134,7 +134,7 @@ rule findings:
         top_k=CONFIG.features.top_k,  # what the report shows
         reward=lambda w: source_of(true(w)),
         reward_on=lambda w: CONFIG.rlhf_of(tuned_on(w)).reward_on,
-        settings={key: value for key, value in section(CONFIG.findings).items() if key != "threshold"},  # which is the table's
+        settings={key: value for key, value in section(CONFIG.findings).items() if key not in ("threshold", "ranked")},  # which is the table's
     script:
         "../scripts/findings.py"
 

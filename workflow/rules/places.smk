@@ -190,20 +190,6 @@ def of_every_run(files):
     return lambda wildcards: [file for pair in runs_of(wildcards) for file in files(AS_WILDCARDS[pair])]
 
 
-def browsed():
-    """Pairs whose features report.html shows. Asked once all targets are known."""
-    made = {name for name in CONFIG.targets if TARGETS.get(name)}
-    if made & {"table5", "section6.1", "scores", "export"}:  # these explain every pair
-        return all_pairs()
-    return WORDED if made & {"table3", "section5.3"} else []  # and these the pairs whose reward has a word table
-
-
-def features_shown(wildcards):
-    """Of every pick and seed the tuned side's features, which `findings` asks what changed where they fire; without a report none: no large SAE."""
-    wanted = "report" in CONFIG.targets and wildcards.pair in browsed()
-    return of_every_pick("{site}/features/{recipe}/{pick}/seed{seed}.parquet", "rlhf")(wildcards) if wanted else []
-
-
 def of_pairs(pairs, side, path):
     return [at(f"{site_of(pair, side)}/{path}") for pair in pairs]
 

@@ -1,5 +1,7 @@
 # report.html shows what the config's targets make, and what was made on the way to it: it asks for no further stage.
 MAKES = {name: {target for target in targets if target in CONFIG.targets and TARGETS[target]} for name, targets in {
+    "explanations": ("table3", "section5.3", "table5", "section6.1", "scores", "export"),
+    "every": ("table5", "section6.1", "scores", "export"),  # those explain every pair; the others the pairs whose reward has a word table
     "comparison": ("comparison", "step4"),
     "quality": ("quality",),
     "completions": ("table4",),
@@ -8,7 +10,7 @@ MAKES = {name: {target for target in targets if target in CONFIG.targets and TAR
 WANTED = [file for name in CONFIG.targets for file in TARGETS.get(name, ())]
 REPORTED = [file for file in WANTED if file.endswith((".csv", "perplexity.json", "metrics.json")) and not file.startswith(at("figures/"))]
 DRAWN = [file for name in ("figure4", "table6", "section6.2") if name in CONFIG.targets for file in TARGETS[name] if file.endswith(".svg")]
-BROWSED = browsed()
+BROWSED = (all_pairs() if MAKES["every"] else WORDED) if MAKES["explanations"] else []
 SEEDS_SHOWN = SEEDS[: max(1, CONFIG.report.features // max(1, 2 * len(BROWSED) * len(CHOSEN) * CONFIG.features.top_k))]
 BROWSED_PLACES = [(pair, pick, seed, SAMPLES[0]) for pair in BROWSED for pick in CHOSEN for seed in SEEDS_SHOWN]
 

@@ -118,6 +118,9 @@ class Findings(Section):
     prefix: Count = Field(description="tokens of their prompts: openings of fit test documents")
     new: AtLeast2 = Field(description="tokens generated")
     kept: Count = Field(description="findings of each kind of context")
+    ranked: bool = Field(
+        description="whether the report also shows what tuning changed where each ranked feature fires, which asks for both dictionaries"
+    )
     threshold: Positive = Field(description="score from which a finding is shown, unless a twin reaches more")
 
 
