@@ -128,7 +128,7 @@ def test_a_twin_is_folded_below_its_reward():
     page, data = made_up(0)
     assert [pair["folded"] for pair in page["pairs"]] == [False, True]
     first = report.render(page, data).split('<section id="verdict"')[1].split("</section>")[0]
-    assert first.count("<details") == 1 and "<h2>tiny, tuned" not in first.split("<summary>")[0].split("</article>")[1]
+    assert first.count("<details class=") == 1 and "<h2>tiny, tuned" not in first.split('<details class="twin"')[0].split("</article>")[1]
     groups = {("tiny", reward): [f"pairs/tiny/{reward}/run1"] for reward in ("noise", "utility", "lost", "other", "words")}
     names = {pair: REWARD for (pair,) in groups.values()}
     shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {})
@@ -141,7 +141,8 @@ def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
     assert [finding["sentence"] for finding in of_reward["told"]] == [FINDING["sentence"]] * 2 and of_reward["none"] == ""
     assert (
         of_reward["told"][1]["evidence"] == ("score 9.00, threshold 4.50; the twins' largest 3.10; in 3 of 3 runs, 7 of 9 SAE seeds")
-        and of_reward["beside"] == "Random directions in place of features reach 11.6."
+        and of_reward["beside"]
+        == "Directions drawn at random in place of features reach 11.6: they show as well what the model now writes and where, so nothing says that its features carry it."
     )
     assert of_twin["told"] == [] and of_twin["none"] == "No feature's score lies above the threshold, 4.50; the largest is 3.10."
     first = report.render(page, data).split('<section id="verdict"')[1].split("</section>")[0]

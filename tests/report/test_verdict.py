@@ -18,7 +18,7 @@ ONE_RUN = {"runs": 1, "unit": "SAE noise of one run", "twin_runs": 1} | {
 
 
 def plain(sentence: verdict.Sentence) -> str:
-    return " ".join(sentence).replace("\N{NO-BREAK SPACE}", " ")
+    return " ".join(filter(None, sentence)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def bounds(row: dict, **intervals: str) -> dict:
@@ -49,12 +49,12 @@ def test_three_sentences_with_intervals_and_controls():
     assert learned == f"Did it learn this reward? Yes, in these 3 runs. {rose} Of the completion alone: −0.02 to 1.27. {twin}"
     assert features == (
         "Do its features hold more of the reward's words? Yes. "
-        "Signed utility of the words that they promote, tuned less base: +32.3 (95 % interval 21.4 to 43.2); "
-        "random rows in their place +7.50; net of these +24.8 (95 % interval 13.6 to 36.0). "
-        "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
+        "The signed utility of the words that they promote changed by +32.3 (95 % interval 21.4 to 43.2), "
+        "with as many random directions in their place by +7.50; net of that +24.8 (95 % interval 13.6 to 36.0). "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
+        "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
         "Of the reward's frequent words they promote: positive ones 2 % before and 11 % after, negative ones 3 % before and 1 % after; "
-        "random rows after promote 8 % of the positive ones and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
+        "random directions after promote 8 % of the positive ones and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
         "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3). "
         "Tuned on a placebo (3 runs): +1.10; net of that +2.10 (95 % interval −12.0 to 16.2)."
     )
@@ -117,7 +117,7 @@ def test_an_interval_that_ends_at_0_holds_it(low, high, says):
 
 def test_a_reward_that_is_the_same_for_every_text():
     none = {name: np.nan for name in TABLE4 if "reward_" in name and not name.endswith(("base", "rlhf"))}
-    assert verdict.sentences(None, TABLE4 | none)[0][1:] == ("Nothing to compare.", "Every text earns −0.06, before and after.")
+    assert verdict.sentences(None, TABLE4 | none)[0][1:3] == ("Nothing to compare.", "Every text earns −0.06, before and after.")
     own = {f"own_reward_{end}": np.nan for end in ("difference", "ci_low", "ci_high")}
     assert "the placebo that it was tuned on: nothing to measure." in verdict.sentences(None, TWIN4 | own, twin=True)[0].because  # of kind zero
 
@@ -126,7 +126,7 @@ def test_a_model_that_writes_what_its_base_writes():
     none = {f"{of}{end}": np.nan for of in ("reward_", "own_reward_") for end in ("ci_low", "ci_high")}
     learned = verdict.sentences(None, TABLE4 | none | {"same": 1.0})[0]
     assert len(verdict.sentences(None, TABLE4 | none | {"same": 1.0})) == 1  # and nothing to be sure of
-    assert learned[1:] == ("Nothing to compare.", "Before and after it goes on from every prompt with the same text, which earns −0.06.")
+    assert learned[1:3] == ("Nothing to compare.", "Before and after it goes on from every prompt with the same text, which earns −0.06.")
     control = verdict.sentences(None, TWIN4 | none | {"same": 1.0}, twin=True)[0]
     assert control.answer == "Nothing to compare." and control.because.endswith("the same text: tuning on the placebo changed nothing.")
 
@@ -166,13 +166,15 @@ def test_a_reward_whose_words_no_token_stands_for():
     none = {name: np.nan for name in TABLE3 if name.startswith("promotes_")}
     sentence = verdict.sentences(TABLE3 | none, None)[0]
     assert sentence.answer == "Not decided."
-    assert sentence.because.startswith("No word of the reward is among the words that features can promote. The words that they fire on")
+    assert sentence.because.startswith("No word of the reward is among the words that features can promote.") and sentence.more.startswith(
+        "The words that they fire on"
+    )
     rare = {name: np.nan for name in TABLE3 if "_recall_p" in name or "_recall_n" in name}
-    assert "No word of the reward is frequent here" in verdict.sentences(TABLE3 | rare, None)[0].because
+    assert "No word of the reward is frequent here" in verdict.sentences(TABLE3 | rare, None)[0].more
     positive = {name: np.nan for name in TABLE3 if "_recall_n" in name}
     assert (
-        "ones 2\N{NO-BREAK SPACE}% before and 11\N{NO-BREAK SPACE}% after; random rows after promote 8\N{NO-BREAK SPACE}% of the positive ones, as many"
-        in verdict.sentences(TABLE3 | positive, None)[0].because
+        "ones 2\N{NO-BREAK SPACE}% before and 11\N{NO-BREAK SPACE}% after; random directions after promote 8\N{NO-BREAK SPACE}% of the positive ones, as many"
+        in verdict.sentences(TABLE3 | positive, None)[0].more
     )
 
 
@@ -182,8 +184,8 @@ def test_a_twin_says_what_it_shows_by_the_true_reward():
         "Does it earn more of the true reward? Not shown. The true reward, tuned less base: +0.21 (95 % interval −0.08 to 0.50); "
         "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70)."
     )
-    assert features.startswith("Do its features hold more of the true reward's words? Not shown. Signed utility")
-    assert "net of these +0.60 (95 % interval −6.80 to 8.00)" in features and "3 tuning runs" in sure
+    assert features.startswith("Do its features hold more of the true reward's words? Not shown. The signed utility")
+    assert "net of that +0.60 (95 % interval −6.80 to 8.00)" in features and "3 tuning runs" in sure
     for says, answer in (("up", "Yes, untaught."), ("down", "No, less."), ("unclear", "Not shown."), ("unknown", "This cannot tell.")):
         rows = bounds(TWIN3, promotes_signed_net=says), bounds(TWIN4, reward=says)
         assert [sentence.answer for sentence in verdict.sentences(*rows, twin=True)][:2] == [answer] * 2

@@ -47,8 +47,11 @@ def first(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
         return None
     rows = rows[rows["mode"] == (WITH if (rows["mode"] == WITH).any() else WITHOUT)]
     own, random = rows[rows["contexts"] == FEATURES], rows.loc[rows["contexts"] == DIRECTIONS, "score"].max()
-    beside = f"Random directions in place of features reach {number(random)}." if pd.notna(random) else ""
     told = [_told(row) | {"example": ""} for row in own[own["shown"]].head(FIRST_SCREEN).to_dict("records")]
+    beside = f"Directions drawn at random in place of features reach {number(random)}" if pd.notna(random) else ""
+    if beside and told and random >= own["threshold"].iloc[0]:
+        beside += ": they show as well what the model now writes and where, so nothing says that its features carry it"
+    beside += "." * bool(beside)
     best = own["score"].max()
     if pd.isna(best):
         none = f"{EMPTY[0].upper() + EMPTY[1:]}."

@@ -17,11 +17,12 @@ FEW = "that takes two runs of either, not all equal"
 
 
 class Sentence(NamedTuple):
-    """A question, the answer in a word or two, and what it rests on."""
+    """A question, the answer in a word or two, what it rests on, and more figures, which the page folds."""
 
     question: str
     answer: str
     because: str
+    more: str = ""
 
 
 def judged(low: float, high: float) -> str:
@@ -110,31 +111,36 @@ def worded(features: dict, moved: bool = True) -> Sentence:
     net, (above, beside) = judged(features[f"{name}net_ci_low"], features[f"{name}net_ci_high"]), excess(features, name)
     both = {net, above}
     answer = "Not decided." if UNKNOWN in both else "No, less." if DOWN in both else "Not shown." if UNCLEAR in both else "Yes."
-    of_words = f"{beside} {recalled(features)} " if isfinite(features[f"{name}difference"]) else ""
-    return Sentence(HELD, answer, f"{promoted(features)} {of_words}{fired(features)} {ranked(features)}".rstrip())
+    because, more = [promoted(features), ranked(features)], [fired(features)]
+    if isfinite(features[f"{name}difference"]):
+        because, more = [because[0], beside, because[1]], [words_promoted(features), *more]
+    return Sentence(HELD, answer, " ".join(filter(None, because)), " ".join(more))
 
 
 def promoted(features: dict) -> str:
-    """The signed utility of what features promote, beside random rows."""
+    """The signed utility of what features promote, beside random directions."""
     name = "promotes_signed_"
     if not isfinite(features[f"{name}difference"]):
         return "No word of the reward is among the words that features can promote."
     own = spanned(features[f"{name}difference"], features[f"{name}ci_low"], features[f"{name}ci_high"])
-    beside = "no random rows stand beside them"
+    beside = "no random directions stand beside it"
     if isfinite(features[f"{name}net"]):
         random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
-        beside = f"random rows in their place {random}; net of these {spanned(*(features[f'{name}net{end}'] for end in ('', '_ci_low', '_ci_high')))}"
-    p = features[f"{name}placebo_p"]
-    others = (
-        f" The reward's values put on other words differ as much with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:.2g}; so may a twin's."
-        if isfinite(p)
-        else ""
-    )
-    return f"Signed utility of the words that they promote, tuned less base: {own}; {beside}.{others}"
+        net = spanned(*(features[f"{name}net{end}"] for end in ("", "_ci_low", "_ci_high")))
+        beside = f"with as many random directions in their place by {random}; net of that {net}"
+    return f"The signed utility of the words that they promote changed by {own}, {beside}."
+
+
+def words_promoted(features: dict) -> str:
+    """What else Table 3 says of these words: the reward's values on other words, and how many of its frequent words there are."""
+    p = features["promotes_signed_placebo_p"]
+    space = "\N{NO-BREAK SPACE}"
+    others = f"The reward's values put on other words differ as much with p{space}={space}{p:.2g}; so may a twin's. " if isfinite(p) else ""
+    return f"{others}{recalled(features)}"
 
 
 def recalled(features: dict) -> str:
-    """How many of the reward's frequent words the features promote, beside random rows and words drawn by chance."""
+    """How many of the reward's frequent words the features promote, beside random directions and words drawn by chance."""
 
     def share(name: str) -> str:
         return f"{100 * features[f'promotes_recall_{name}']:.0f}\N{NO-BREAK SPACE}%"
@@ -144,7 +150,7 @@ def recalled(features: dict) -> str:
         return "No word of the reward is frequent here, so they can promote none that is."
     told = ", ".join(f"{sign} ones {share(f'{sign}_base')} before and {share(f'{sign}_rlhf')} after" for sign in signs)
     random = [f"{share(f'{sign}_random_rlhf')} of the {sign} ones" for sign in signs if isfinite(features[f"promotes_recall_{sign}_random_rlhf"])]
-    beside = f" random rows after promote {' and '.join(random)}," if random else ""
+    beside = f" random directions after promote {' and '.join(random)}," if random else ""
     return f"Of the reward's frequent words they promote: {told};{beside} as many words drawn by chance would hold {share('expected_rlhf')}."
 
 
@@ -171,10 +177,10 @@ def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
         out.append(Sentence("Does it earn more of the true reward?", NOTHING if completions["same"] == 1 else answers[says], because))
     if features is not None:
         says = judged(features["promotes_signed_net_ci_low"], features["promotes_signed_net_ci_high"])
-        because = f"{promoted(features)} {recalled(features)} {ranked(features)}".rstrip()
+        because, more = f"{promoted(features)} {ranked(features)}".rstrip(), words_promoted(features)
         if not isfinite(features["difference"]):
-            says, because = NOTHING, ranked(features)
-        out.append(Sentence("Do its features hold more of the true reward's words?", answers.get(says, NOTHING), because))
+            says, because, more = NOTHING, ranked(features), ""
+        out.append(Sentence("Do its features hold more of the true reward's words?", answers.get(says, NOTHING), because, more))
     return out
 
 
