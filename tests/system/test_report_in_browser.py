@@ -7,7 +7,7 @@ from report_pages import HOSTILE, feature, html, made_up
 from rewardscope.report import report
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium here")
-COUNT = 2000
+COUNT = 5000
 SAID = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
 SHOWN = "[...document.querySelectorAll('#list button')].map(b => b.dataset.id.split('/').pop())"
 
