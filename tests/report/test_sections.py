@@ -93,7 +93,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     assert "<small>reward" in report.render(*made_up(0)) and "raise the reward" in report.render(*made_up(0))
     assert verdict.compared([False], [], [False]).endswith("1 tuning run, no reward given.")
     assert verdict.compared([False, True, False], [], [True, True, False]).endswith(
-        "3 tuning runs, 1 of them on a placebo, 1 of them with no reward given."
+        "3 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them with no reward given."
     )
 
 
@@ -110,7 +110,7 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     assert [pair["sentences"][0].question for pair in page["pairs"]] == ["Did it learn this reward?", "Does it earn more of the true reward?"]
     assert (
         page["compared"].startswith("RLHF tunes")
-        and "2 tuning runs, 1 of them on a placebo, 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
+        and "2 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
     )
     shown = report.render(page, data)
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown

@@ -266,7 +266,7 @@ def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkp
         f"{how} Here the model before (base) and after (tuned) reads and continues the same texts; "
         f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {counted(len(placebos), 'tuning run')}"
     )
-    text += f", {sum(placebos)} of them on a placebo" * any(placebos)
+    text += f", {sum(placebos)} of them on a placebo (twins of the reward)" * any(placebos)
     text += f", {checkpoints} of them a tuned checkpoint given" * (0 < checkpoints < len(placebos))
     if not all(given):
         text += f", {given.count(False)} of them with no reward given" if any(given) else ", no reward given"
