@@ -157,7 +157,9 @@ class _Output:
             with suppress(Exception) if error else nullcontext():  # what is being written is kept, and the first error told
                 self._wait()
             if error is None:
-                list(self.pool.map(Writer.close, self.writers.values()))
+                list(self.pool.map(lambda writer: writer.write(writer.take()), self.writers.values()))
+                for writer in self.writers.values():  # now that all shards are there: none looks finished where another's failed
+                    writer.close()
 
     def sum(self, rows: dict[int, Float[Tensor, "rows d_model"]], documents: int) -> None:
         """Add to the moments of each layer its rows of so many fit documents."""
