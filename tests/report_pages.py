@@ -1,5 +1,6 @@
 """Reports of made-up results, with hostile text in every place that text comes from."""
 
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,6 +56,21 @@ TWIN4 = TABLE4 | ALONE | {
     "m_rlhf": 160.0, "difference": 49.0, "ci_low": 12.0, "ci_high": 86.0, "reward_rlhf": 0.15, "reward_difference": 0.21, "reward_ci_low": -0.08,
     "reward_ci_high": 0.5, "reward_alone_rlhf": 0.19, "own_reward_difference": 1.41, "own_reward_ci_low": 1.12, "own_reward_ci_high": 1.7,
 }  # fmt: skip
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text that is shown."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags, self.text = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, text):
+        self.text.append(text)
 
 
 def completions(words: list[str], reward: float, hostile: str = "") -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What could run foreign code is nowhere in the package and the workflow; tests/models/test_checkpoints.py has pickles and remote code."""
+"""What could run foreign code is nowhere in the package and the workflow; tests/models/test_checkpoints_refused.py has pickles and remote code."""
 
 import ast
 import re

@@ -1,15 +1,13 @@
 """DPO, GRPO and RLOO on a tiny model: what they learn, what their tables say, and that a killed run ends as an undisturbed one."""
 
 import copy
-import json
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import tiny
 import torch
+from ppo_runs import CPU, Recorder, letters, same
 
 from rewardscope.errors import UserError
 from rewardscope.models import models
@@ -17,9 +15,6 @@ from rewardscope.rlhf import dpo, online, ppo, preferences, trainers
 from rewardscope.rlhf.ppo import prompts
 from rewardscope.rlhf.preferences import Pair
 
-INPUTS = Path(__file__).parents[1] / "inputs" / "preferences"
-COLUMNS = {"path": "", "chosen": "chosen", "rejected": "rejected", "tokens": 40}
-CPU = torch.device("cpu")
 SETTINGS = {
     "updates": 4, "batch": 8, "minibatch": 4, "epochs": 2, "learning_rate": 1e-3, "adam_epsilon": 1e-5, "max_grad_norm": 1.0, "max_kl": 100.0,
     "temperature": 0.7, "prompt_tokens": [2, 9], "prompt_characters": 40, "response_tokens": 6, "reward_on": "completion", "segment": 2,
@@ -28,34 +23,9 @@ SETTINGS = {
 METHODS = {"dpo": dpo.train, "grpo": online.train, "rloo": online.train}
 
 
-def letters(texts: list[str]) -> list[float]:
-    return [float(text.count("e")) for text in texts]
-
-
-class Recorder:
-    """A reward that keeps what it was asked, and fails at its n-th call."""
-
-    def __init__(self, fails_at: int | None = None):
-        self.fails_at, self.texts, self.values = fails_at, [], []
-
-    def __call__(self, texts: list[str]) -> list[float]:
-        if len(self.texts) + 1 == self.fails_at:
-            raise KeyboardInterrupt
-        self.texts.append(texts)
-        self.values.append(letters(texts))
-        return self.values[-1]
-
-
 def train(method: str, work: Path, reward=letters, kind: str = "gpt_neox", **settings):
     settings = {**SETTINGS, "method": method, **settings}
     return METHODS[method](tiny.checkpoint(kind), list(tiny.texts()), reward, settings, 1, 5, work, CPU)
-
-
-def same(one, two) -> bool:
-    """Two results of `train`, bit for bit."""
-    (policy, rows), (other, other_rows) = one, two
-    ours, theirs = policy.state_dict(), other.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[n], theirs[n]) for n in ours) and rows.equals(other_rows)
 
 
 def log_probability(model, prompt: list[int], response: list[int]) -> float:
@@ -123,7 +93,8 @@ def test_beta_holds_the_policy_at_the_base_model(tmp_path):
 
 def test_dpo_raises_the_chosen_s_log_ratio(tmp_path):
     """On pairs of a file, against their log-probabilities computed a row at a time."""
-    file = {**COLUMNS, "path": str(INPUTS / "pairs.jsonl"), "prompt": "prompt"}
+    path = Path(__file__).parents[1] / "inputs/preferences/pairs.jsonl"
+    file = {"path": str(path), "prompt": "prompt", "chosen": "chosen", "rejected": "rejected", "tokens": 40}
     policy, rows = train("dpo", tmp_path, updates=6, minibatch=8, learning_rate=1e-2, beta=0.1, preferences=file)
     base = models.load(tiny.checkpoint("gpt_neox"))
     pairs = preferences.read(file, tiny.tokenizer())
@@ -234,66 +205,6 @@ def test_in_order():
     pairs = [Pair([i], [1], [2]) for i in range(5)]
     found = [pair.prompt[0] for pair in preferences.in_order(pairs, 12, 1)]
     assert sorted(found[:5]) == sorted(found[5:10]) == [0, 1, 2, 3, 4] and len(found) == 12 and found[:5] != found[5:10]
-
-
-def test_pairs_of_files(tmp_path):
-    tokenizer = tiny.tokenizer()
-    names = {"chosen": "yes", "rejected": "no", "tokens": 40}
-    file = str(INPUTS / "whole.jsonl")
-    (pair,) = preferences.read({"path": file, **names}, tokenizer)  # the second one's responses are equal
-    assert tokenizer.decode(pair.prompt + pair.chosen) == "the film was lovely<|endoftext|>"
-    assert tokenizer.decode(pair.prompt + pair.rejected) == "the film was dull<|endoftext|>"
-    assert tokenizer.decode(pair.prompt) == "the film was"
-    parquet = tmp_path / "whole.parquet"
-    pd.DataFrame([json.loads(line) for line in Path(file).read_text().splitlines()]).to_parquet(parquet)
-    assert preferences.read({"path": str(parquet), **names}, tokenizer) == [pair]
-    short = preferences.read({"path": file, **names, "tokens": len(pair.prompt) + 1}, tokenizer)
-    assert short == [Pair(pair.prompt, pair.chosen[:1], pair.rejected[:1])]  # and no end token
-    talking = copy.deepcopy(tokenizer)
-    talking.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
-    (told,) = preferences.read({**COLUMNS, "path": str(INPUTS / "messages.jsonl")}, talking)
-    assert talking.decode(told.prompt) == "user: film?\nassistant: "
-    assert talking.decode(told.chosen) == "lovely\n<|endoftext|>" and talking.decode(told.rejected) == "dull\n<|endoftext|>"
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        (
-            "no_rejected.jsonl",
-            "FILE, line 2: no column rejected; it has prompt, chosen; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)",
-        ),
-        ("number.jsonl", "FILE, row 1: rejected is 3; it must be text, or a list of messages with role and content"),
-        ("twice.jsonl", "FILE, line 3: the key chosen is given twice in one object; remove one of them"),
-        ("half_a_surrogate_pair.jsonl", "FILE, row 2 holds half of a surrogate pair, \\ud83d; remove it"),
-        ("equal.jsonl", "FILE: none of its 1 pairs has a prompt and two responses that differ within 40 tokens"),
-    ],
-)
-def test_files_without_pairs(name, line):
-    file = str(INPUTS / name)
-    with pytest.raises(UserError) as caught:
-        preferences.read({**COLUMNS, "path": file, "prompt": "prompt"}, tiny.tokenizer())
-    assert str(caught.value).replace(file, "FILE") == line
-
-
-def test_messages_without_a_template_and_files_that_are_no_parquet(tmp_path):
-    with pytest.raises(UserError, match="row 1: messages need a chat template, and the model's tokenizer has none; give texts$"):
-        preferences.read({**COLUMNS, "path": str(INPUTS / "messages.jsonl")}, tiny.tokenizer())
-    (tmp_path / "cut.parquet").write_text("no")
-    pq.write_table(pa.table({"chosen": ["a"]}), tmp_path / "one.parquet")
-    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["chosen", "rejected", "chosen"]), tmp_path / "twice.parquet")
-    broken = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
-    pq.write_table(pa.table({"chosen": broken, "rejected": ["b", "c"]}), tmp_path / "latin1.parquet")
-    said = {
-        "cut": ": cannot be read (",
-        "one": ": no column rejected; it has chosen; rlhf.dpo.preferences names its columns (prompt, chosen, rejected)",
-        "twice": ": 2 columns are named chosen; rename or remove all but one",
-        "latin1": ", row 2: not UTF-8; write the file again as UTF-8",
-    }
-    for name, line in said.items():
-        with pytest.raises(UserError) as caught:
-            preferences.read({**COLUMNS, "path": (file := str(tmp_path / f"{name}.parquet"))}, tiny.tokenizer())
-        assert str(caught.value).startswith(file + line) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("method", ["grpo", "dpo"])
