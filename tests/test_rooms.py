@@ -138,6 +138,9 @@ def test_no_two_test_files_have_one_name():
 
 def test_every_system_test_has_its_minutes():
     tests = Path(__file__).parent
-    minutes = yaml.safe_load((tests / "minutes.yaml").read_text(encoding="utf-8"))
+    text = (tests / "minutes.yaml").read_text(encoding="utf-8")
+    minutes = yaml.safe_load(text)
     assert [file.name for file in tests.glob("system/test_*.py") if f"system/{file.name}" not in minutes] == []
     assert [name for name in minutes if not (tests / name).is_file()] == []
+    system = sum(spent for name, spent in minutes.items() if name.startswith("system/"))
+    assert f"make test add up to {sum(minutes.values()) - system:.1f}, those of tests/system to {system:.1f}" in text
