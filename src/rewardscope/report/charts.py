@@ -118,11 +118,11 @@ def dots(
     return _svg(width, height + 38, label, body)
 
 
-def change(base: float, rlhf: float, difference: float, low: float, high: float, label: str, width: float = 320) -> Markup:
+def change(base: float, rlhf: float, difference: float, low: float, high: float, label: str) -> Markup:
     """Base and RLHF as bars from 0 and, on the same scale below them, the difference with its interval."""
     values = [v for v in (0.0, base, rlhf, difference, low, high) if isfinite(v)]
     at = ticks(min(values), max(values), 4)
-    left, right = 78.0, width - 50
+    width, left, right = 320.0, 78.0, 270.0
 
     def x(value: float) -> float:
         return left + (value - at[0]) / (at[-1] - at[0]) * (right - left)

@@ -19,8 +19,8 @@ class Figure(NamedTuple):
     columns: tuple[str, str, str]
 
 
-def _ends(prefix: str, estimate: str = "difference") -> tuple[str, str, str]:
-    return f"{prefix}{estimate}", f"{prefix}ci_low", f"{prefix}ci_high"
+def _ends(prefix: str) -> tuple[str, str, str]:
+    return f"{prefix}difference", f"{prefix}ci_low", f"{prefix}ci_high"
 
 
 STEP4 = {"layer": "total", "change": "found", "kept_at": "chance", "among": "top"}
