@@ -1,6 +1,7 @@
 """Text from data, servers and libraries, made safe to show."""
 
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 JOINERS = "\u200c\u200d"  # they belong to words of Persian and Hindi, and turn nothing
 
@@ -16,3 +17,10 @@ def plain(text: str, keep: str = "") -> str:
     return "".join(
         c if c.isprintable() or c in keep or c in JOINERS or unicodedata.category(c) == "Zs" else " " if c.isspace() else "·" for c in text
     )
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown's pipes."""
+    lines = [head, ["---"] * len(head), *rows]
+    escaped = [[plain(str(cell)).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from rewardscope.errors import UserError
-from rewardscope.report.page import markdown, table, write
+from rewardscope.report.page import table, write
+from rewardscope.text import markdown
 
 
 @pytest.fixture

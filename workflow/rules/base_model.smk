@@ -19,6 +19,7 @@ rule base_model:
         seed=CONFIG.seed,
         device=CONFIG.device,
         entry=lambda w: {key: value for key, value in section(CONFIG.models[w.model]).items() if key != "sae"},
+        asks=lambda w, threads: CONFIG.asks(w.model),  # tried, and in nothing that is written: UNSEEN in places.smk says how
     script:
         "../scripts/base_model.py"
 

@@ -14,5 +14,6 @@ rule corpus:
         code=code("corpus"),
         seed=CONFIG.seed,
         entry=lambda w: {key: value for key, value in section(CONFIG.corpora[w.corpus]).items() if key != "opinions"},
+        lexica=lambda w, threads: CONFIG.lexica(w.corpus),  # told of, and in nothing that is written
     script:
         "../scripts/corpus.py"

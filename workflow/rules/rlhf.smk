@@ -46,6 +46,7 @@ rule rlhf:
         reward=lambda w: source_of(tuned_on(w)),
         corpus=lambda w: parts(w)["corpus"],
         settings=lambda w: CONFIG.rlhf_of(tuned_on(w)).settings(),
+        at=lambda w, threads: CONFIG.activations.at,  # tried, and changes no weight
     script:
         "../scripts/rlhf.py"
 

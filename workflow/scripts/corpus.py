@@ -4,7 +4,6 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-from rewardscope import asked
 from rewardscope.data import corpus, documents
 from rewardscope.files import whole
 
@@ -19,7 +18,7 @@ job.log.info("from %s", source)
 if doubt := corpus.doubt(parts["train"]):
     job.warn(snakemake, doubt)
 finished = corpus.finish(parts, entry["held"])
-for reward, lexicon in asked.lexica(snakemake.config, snakemake.wildcards.corpus).items():
+for reward, lexicon in snakemake.params.lexica.items():
     if not corpus.valued((text for frame in finished.values() for text in frame["text"]), lexicon):
         empty = "reward_* in tables/table4.csv and tables/probe.csv are empty"
         job.warn(snakemake, f"the reward {reward} is the same, 0, for every document: none holds a word of {lexicon}; {empty}")

@@ -25,9 +25,9 @@ SEEN = 200  # train documents that tell whether a reward is constant
 
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
-# Where activations will be read: in no params, as it changes no weight. `base_model` has tried it, unless it has changed since
-trial(str(files.model), models.load(files.model), snakemake.config["activations"]["at"], {})
-work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=dict(params.items()), device=str(device))
+trial(str(files.model), models.load(files.model), params.at, {})  # `base_model` has tried it, unless it has changed since
+trained = {name: value for name, value in params.items() if name != "at"}
+work = resumable(job.work(snakemake), inputs=[checksums.known(file) for file in files], params=trained, device=str(device))
 _, model, reward, run = snakemake.wildcards.pair.split("/")
 seed = derive(params.seed, "rlhf", model, reward, run)
 prompts = derive(params.seed, "prompts", model, params.corpus, run)  # without the reward: a twin gets the same ones

@@ -4,9 +4,9 @@
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError
 
@@ -141,30 +141,50 @@ class Config(Section):
         """What asks for more layers or longer sequences than a pair's model has."""
         if not (model := self.models[pair.model].pretrain):  # the size of others is known only once they are here
             return
-        for i, layer in enumerate(self.layers):
-            if layer >= model.layers:
-                yield f"layers[{i}] is {layer}, but model {pair.model} has {model.layers} layers, counted from 0"
-        if not self.layers and (n := self.picks.top + self.picks.low) > model.layers:  # some may be both: Table 7 says how many
-            yield f"picks.top + picks.low is {n}, but model {pair.model} has {model.layers} layers"
+        for setting, count in self.depths().items():
+            if count > model.layers:
+                yield f"{setting}, but model {pair.model} has {model.layers} layers" + ", counted from 0" * bool(self.layers)
         if (width := self.models[pair.model].sae.widths[1]) > WIDEST * model.d_model:
             yield f"models.{pair.model}.sae.widths[1] is {width}; it must be at most {WIDEST} times d_model ({model.d_model})"
         for key, n in self.lengths(pair).items():
             if n > model.context:
                 yield f"{key} is {n}, but model {pair.model} reads at most {model.context} tokens"
 
+    def asks(self, model: str) -> dict[str, Any]:
+        """What is asked of a model whose size is known only once it is here, as `models.trial` takes it."""
+        lengths = {key: tokens for pair in self.pairs if pair.model == model for key, tokens in self.lengths(pair).items()}
+        return {"at": self.activations.at, "lengths": lengths, "layers": self.depths(), "width": self.models[model].sae.widths[1]}
+
+    def depths(self) -> dict[str, int]:
+        """What the config says of layers -> how many a model must have for it; of picks some may be both, and Table 7 says how many."""
+        pinned = {f"layers[{i}] is {layer}": layer + 1 for i, layer in enumerate(self.layers)}
+        n = self.picks.top + self.picks.low
+        return pinned or {f"picks.top + picks.low is {n}": n}
+
     def lengths(self, pair: Pair) -> dict[str, int]:
         """Config key -> tokens of the texts that it asks a pair's model to read, all of which must fit its context."""
-        own = self.rewards[pair.reward]
-        inherited = {"rlhf": self.rlhf} | ({f"rewards.{own.twin_of}": self.rewards[own.twin_of]} if own.twin_of else {})
-        place = next((place for place, settings in inherited.items() if settings.episode == own.episode), f"rewards.{pair.reward}")
-        return {
-            "activations.tokens": self.activations.tokens,
-            "completions.prefix + completions.new": self.completions.prefix + self.completions.new,
-            "findings.prefix + findings.new": self.findings.prefix + self.findings.new,
-            "causes.prefix + causes.new": self.causes.prefix + self.causes.new,
-            f"{place}.prompt_tokens[1] + {place}.response_tokens": 0 if pair.rlhf else own.episode,  # a tuned checkpoint needs no tuning
-            f"{place}.dpo.preferences.tokens": own.dpo.preferences.tokens if own.preferred and not pair.rlhf else 0,
+        lengths = {"activations.tokens": self.activations.tokens} | {
+            f"{key}.prefix + {key}.new": section.prefix + section.new
+            for key, section in (("completions", self.completions), ("findings", self.findings), ("causes", self.causes))
         }
+        if pair.rlhf:  # a tuned checkpoint needs no tuning
+            return lengths
+        own, place = self.rewards[pair.reward], self._place(pair.reward, lambda settings: settings.episode)
+        lengths[f"{place}.prompt_tokens[1] + {place}.response_tokens"] = own.episode
+        if own.preferred:
+            lengths[f"{self._place(pair.reward, lambda settings: settings.dpo.preferences)}.dpo.preferences.tokens"] = own.dpo.preferences.tokens
+        return lengths
+
+    def _place(self, reward: str, setting: Callable[[Rlhf], object]) -> str:
+        """Where a reward's setting stands in the config: under `rlhf`, the reward that it is a twin of, or itself."""
+        true = self.rewards[reward].twin_of
+        places = {"rlhf": self.rlhf} | ({f"rewards.{true}": self.rewards[true]} if true else {})
+        return next((place for place, settings in places.items() if setting(settings) == setting(self.rewards[reward])), f"rewards.{reward}")
+
+    def lexica(self, corpus: str) -> dict[str, str]:
+        """Rewards by which the pairs that read a corpus are measured (of a twin the true one) -> the word table of each that has one."""
+        true = [self.rewards[pair.reward].twin_of or pair.reward for pair in self.pairs if pair.corpus == corpus]
+        return {name: words for name in true if (words := self.rewards[name].words)}
 
     def true_reward(self, name: str) -> Reward:
         """The reward by which tables measure: of a twin the one it is a placebo of, of any other itself."""

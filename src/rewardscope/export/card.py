@@ -4,7 +4,7 @@ import pandas as pd
 import yaml
 
 from rewardscope.export.frames import TABLES
-from rewardscope.text import plain
+from rewardscope.text import markdown
 
 OF = {
     "saes": "A row an autoencoder: where it is from, how good it is.",
@@ -58,22 +58,18 @@ def card(saes: pd.DataFrame, tuned: dict[str, str], hub: list[str], at: str) -> 
     medians = saes.groupby(["model", "side", "recipe", "width"], as_index=False)[["fvu", "l0", "dead"]].median()
     medians.insert(4, "autoencoders", saes.groupby(["model", "side", "recipe", "width"]).size().to_numpy())
     text = _TEXT.format(
-        models=_rows(["pair", "tuned model"], [[pair.removeprefix("pairs/"), how] for pair, how in tuned.items()]),
+        models=markdown(["pair", "tuned model"], [[pair.removeprefix("pairs/"), how] for pair, how in tuned.items()]),
         at={"mlp": "what a block's MLP adds to the residual stream", "residual": "the residual stream behind a block"}[at],
         count=len(saes),
         given=_GIVEN.format(", ".join(given)) if (given := saes.loc[saes["given"], "recipe"].unique().tolist()) else "",
         example=saes["path"].iloc[0],
-        quality=_rows(list(medians), [[f"{v:.3g}" if isinstance(v, float) else v for v in row] for row in medians.to_numpy(dtype=object).tolist()]),
+        quality=markdown(
+            list(medians), [[f"{v:.3g}" if isinstance(v, float) else v for v in row] for row in medians.to_numpy(dtype=object).tolist()]
+        ),
     )
     return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n{text}\n" + "\n".join(_dictionary(table) for table in TABLES)
 
 
 def _dictionary(table: str) -> str:
     rows = [[f"`{name}`", f"`{kind}`", meaning] for name, (kind, meaning) in TABLES[table].items()]
-    return f"### `{table}.parquet`\n\n{OF[table]}\n\n{_rows(['column', 'type', 'meaning'], rows)}\n"
-
-
-def _rows(head: list[str], rows: list[list[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(plain(str(cell)).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return f"### `{table}.parquet`\n\n{OF[table]}\n\n{markdown(['column', 'type', 'meaning'], rows)}\n"

@@ -68,19 +68,19 @@ class Base(NamedTuple):
     source: dict  # its source.json
 
 
-def fetch(entry: dict, folder: str | Path, record: str | Path | None = None, base: Base | None = None, reads: tuple | None = None) -> dict:
+def fetch(entry: dict, folder: str | Path, record: str | Path | None = None, base: Base | None = None, asks: dict | None = None) -> dict:
     """Save the language model of an entry (`hub:` and `revision:`, or `path:`) in `folder`; returns its `source.json`.
 
     `record` is an earlier source.json: another commit of the same hub id and revision is refused. So is, as a
     UserError of one line, what is not a causal language model in safetensors with a tokenizer that fits it. Where there is a
     `base`, the entry may be an adapter: saved is what it makes of that; and what is saved shares the base's vocabulary and tokenizer.
-    `reads`: what will be asked of it (`asked.of_model`), for `trial`.
+    `asks`: what will be asked of it (`Config.asks`), for `trial`.
     """
     name = entry.get("path") or entry["hub"]
     model, tokenizer, source, files = read(entry, LANGUAGE_MODEL, record, base)
     _causal(name, model, tokenizer)
-    if reads:
-        trial(name, model, *reads)
+    if asks:
+        trial(name, model, **asks)
     if base:
         tokenizer, changed = agreement.adapt(name, model, tokenizer, base.folder)
         files = [] if changed else files

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from rewardscope.errors import UserError, brief
 from rewardscope.models import models, weights
-from rewardscope.run.budget import need_width
+from rewardscope.run.budget import need_context, need_width
 from rewardscope.seeds import derive
 
 TOKENS = 8  # of the texts that are tried
@@ -24,10 +24,7 @@ def trial(
     promote what norm and unembedding say. `lengths`: config key -> tokens of the texts that it asks for, which must fit the model's context.
     `layers`: what the config says -> how many layers that takes. `width`: of the largest autoencoder.
     """
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    for key, tokens in lengths.items():
-        if context and tokens > context:
-            raise UserError(f"{name}: {key} is {tokens}, but the model reads at most {context} tokens; lower it")
+    need_context(name, lengths, getattr(model.config.get_text_config(), "max_position_embeddings", None))
     rows = model.get_input_embeddings().num_embeddings
     ids = torch.linspace(0, rows - 1, 2 * TOKENS).long().view(2, TOKENS)
     try:

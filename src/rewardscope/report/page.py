@@ -13,7 +13,7 @@ import yaml
 from rewardscope.errors import UserError
 from rewardscope.files import whole
 from rewardscope.tables.paper import VALUES
-from rewardscope.text import plain
+from rewardscope.text import markdown
 
 KEYS = ["model", "reward"]
 REPLICATES = ["runs", "twin_runs"]
@@ -89,13 +89,6 @@ def theirs(name: str) -> list[str]:
     columns = list(dict.fromkeys(key for line in flat.values() for key in line))
     rows = [[model, *(_number(line.get(c)) for c in columns)] for model, line in flat.items()]
     return ["", "The paper:", "", markdown(["model", *columns], rows)]
-
-
-def markdown(head: list[str], rows: list) -> str:
-    """A table in Markdown's pipes."""
-    lines = [head, ["---"] * len(head), *rows]
-    escaped = [[plain(str(cell)).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
 
 def _cell(row: dict, column: str) -> str:

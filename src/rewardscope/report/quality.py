@@ -1,7 +1,7 @@
 """The report's section on autoencoders: may what is read in them be trusted?"""
 
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, nan
 
 import pandas as pd
 
@@ -14,23 +14,22 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
     rows, lines = [], []
     for line in table.to_dict("records"):
         name = f"{line['model']} {line['reward']} {line['run'].replace('run', 'run ')} " * several + f"layer {line['layer']}, {SIDES[line['side']]}"
+        covariance, gaussian = (line.get(f"null_{kind}_mmcs_top_k", nan) for kind in ("covariance", "gaussian"))
         marks = [
-            charts.Dot("null: random rows of the activations' covariance", "null-covariance", line.get("null_covariance_mmcs_top_k", float("nan")))
+            charts.Dot("null: random rows of the activations' covariance", "null-covariance", covariance),
+            charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian),
+            charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]),
         ]
-        gaussian = line.get("null_gaussian_mmcs_top_k", float("nan"))
-        marks.append(charts.Dot("null: autoencoders of Gaussian vectors", "null-gaussian", gaussian))
-        marks.append(charts.Dot("MMCS, best matched features", line["side"], line["mmcs_top_k"]))
         rows.append((name, marks))
         ends = f"{charts.number(line['mmcs_ci_low'])} to {charts.number(line['mmcs_ci_high'])}" if isfinite(line["mmcs_ci_low"]) else "no interval"
         lines.append(
             {"name": name, **line, "matched": f"{charts.number(line['mmcs'])} ({ends})" if isfinite(line["mmcs"]) else "no feature is ranked"}
         )
     label = "; ".join(f"{name}: " + ", ".join(f"{mark.name} {charts.number(mark.x)}" for mark in reversed(marks)) for name, marks in rows)
-    gaussian = any(isfinite(line.get("null_gaussian_mmcs_top_k", float("nan"))) for line in lines)  # not of dictionaries that were given
     return {
         "svg": charts.dots(rows, "mean max cosine similarity of the best matched features", label),
         "rows": lines,
-        "gaussian": gaussian,
+        "gaussian": any(isfinite(gaussian.x) for _, (_, gaussian, _) in rows),  # not of dictionaries that were given
         "doubts": list(doubts(rows)),
     }
 

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,13 @@ def need_width(width: int, d_model: int) -> None:
     """Raise UserError where an autoencoder would be beyond reason; of a model made here the config has said so."""
     if width > WIDEST * d_model:
         raise UserError(f"an autoencoder of width {width} is more than {WIDEST} times as wide as the model ({d_model}); lower its model's sae.widths")
+
+
+def need_context(name: str, lengths: Mapping[str, int], context: int | None) -> None:
+    """Raise UserError where a text is longer than the model `name` reads. `lengths`: config key -> tokens; `context`: None where it says none."""
+    for key, tokens in lengths.items():
+        if context and tokens > context:
+            raise UserError(f"{name}: {key} is {tokens}, but the model reads at most {context} tokens; lower it")
 
 
 def available_memory() -> float:

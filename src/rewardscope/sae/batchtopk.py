@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rewardscope.sae.codes import hold
+from rewardscope.sae.codes import hold, pre_activations
 from rewardscope.sae.model import SAE, backward
 
 RATE = 0.01  # of the running mean of the smallest kept activation, a step
@@ -102,7 +102,7 @@ class BatchTopK:
             if not len(dead):
                 continue
             most = max(1, d // 2)
-            pre = x[s] @ sae.w_enc[s, dead].T + sae.b_enc[s, dead]
+            pre = pre_activations(x[s : s + 1], sae.w_enc[s : s + 1, dead], sae.b_enc[s : s + 1, dead])[0]
             chosen = torch.ones_like(pre) if len(dead) <= most else torch.zeros_like(pre).scatter_(1, pre.topk(most, sorted=False).indices, 1)
             short = (pre * chosen) @ sae.w_dec[s, dead] + error[s]
             weight = min(len(dead) / most, 1.0)

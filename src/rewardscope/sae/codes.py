@@ -18,6 +18,11 @@ SPARSE = 1 / 8  # share of active features below which `Sparse` is the faster on
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 
+def pre_activations(x: Float[Tensor, "S B d"], w_enc: Float[Tensor, "S F d"], b_enc: Float[Tensor, "S F"]) -> Float[Tensor, "S B F"]:
+    """x W_enc^T + b_enc: what the encoder gives before its ReLU."""
+    return torch.baddbmm(b_enc[:, None, :], x, w_enc.mT)
+
+
 def hold(f: Float[Tensor, "S B F"], x: Float[Tensor, "S B d"], w_enc: Float[Tensor, "S F d"], b_enc: Float[Tensor, "S F"]) -> "Codes":
     """Feature activations `f` of `x`, held in the way that the next products are fastest in.
 
@@ -86,7 +91,7 @@ class Sparse:
         self.row, self.replicate, self.feature, self.rows, self.by, self.row_by, self.features = tensors
         if f.dtype == x.dtype:
             self.values = f.view(-1).index_select(0, torch.from_numpy(places))
-        else:
+        else:  # `pre_activations` at the list's places alone: the whole product in x's dtype is what the lower precision saves
             self.values = self._products(x, w_enc).add_(b_enc.view(-1).index_select(0, self.feature)).relu_()
         self.active = self.values > 0
 

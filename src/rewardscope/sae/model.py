@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rewardscope.sae.codes import Codes, hold
+from rewardscope.sae.codes import Codes, hold, pre_activations
 
 
 @dataclass
@@ -38,7 +38,7 @@ class SAE:
     def encode(self, x: Float[Tensor, "S B d"], precision: torch.dtype | None = None) -> Float[Tensor, "S B F"]:
         """Feature activations; the product multiplies, and gives, numbers of `precision` (None: x's own)."""
         like = precision or x.dtype
-        f = torch.baddbmm(self.b_enc[:, None, :].to(like), x.to(like), self.w_enc.to(like).mT).relu_()
+        f = pre_activations(x.to(like), self.w_enc.to(like), self.b_enc.to(like)).relu_()
         return f if self.threshold is None else f.mul_(f > self.threshold[:, None, :])
 
     def codes(self, x: Float[Tensor, "S B d"], precision: torch.dtype | None = None) -> Codes:

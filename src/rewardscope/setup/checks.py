@@ -13,6 +13,7 @@ from rewardscope.errors import UserError, brief
 from rewardscope.explain import prompts
 from rewardscope.rewards.functions import check_function
 from rewardscope.rewards.utility import load_table
+from rewardscope.run.budget import need_context
 
 ROOT = Path(__file__).parents[3]  # of the project
 
@@ -57,10 +58,7 @@ def ready(config: Config) -> None:
 def _fits(config: Config, pair: Pair) -> None:
     """Refuse lengths beyond the context of a pair's model: `base_model` tries them too, but once, as it is not run again when they change."""
     entry = config.models[pair.model]
-    context = _context(entry, Path(config.results) / "models" / pair.model)
-    for key, tokens in config.lengths(pair).items() if context else ():
-        if tokens > context:
-            raise UserError(f"{entry.path or entry.hub}: {key} is {tokens}, but the model reads at most {context} tokens; lower it")
+    need_context(entry.path or entry.hub, config.lengths(pair), _context(entry, Path(config.results) / "models" / pair.model))
 
 
 def _context(entry: Model, made: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""What a config asks of a model that others made and of a corpus: as the config says it of a model that is trained here, through `like` and all."""
+"""What a config asks of a model that others made and of a corpus: as it is said of a model that is trained here, through `like` and all."""
 
 import copy
 from pathlib import Path
@@ -8,12 +8,11 @@ import tiny
 import yaml
 from snakemake.utils import update_config
 
-from rewardscope import asked
 from rewardscope.config.config import load
 from rewardscope.errors import UserError
 from rewardscope.models.trial import trial
 
-DEFAULT = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text())
+DEFAULT = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 OURS = {"corpus": "reviews", "layers": 3, "d_model": 16, "heads": 2, "context": 64, "tokens": 64}
 OVERLAY = {
     "models": {"theirs": {"like": "first"}, "first": {"hub": "org/base", "sae": {"widths": [16, 32], "l1": 0.01}}},
@@ -31,15 +30,25 @@ def config(*overlays: dict) -> dict:
 
 
 def test_what_fits():
-    raw = config()
-    load(raw)
-    at, lengths, layers, width = asked.of_model(raw, "theirs")
-    assert (at, layers, width) == (DEFAULT["activations"]["at"], {"picks.top + picks.low is 1": 1}, 32)
-    assert lengths == {
+    asks = load(config()).asks("theirs")
+    lengths = {
         "activations.tokens": 64, "completions.prefix + completions.new": 16, "findings.prefix + findings.new": 16, "causes.prefix + causes.new": 16,
         "rewards.short.prompt_tokens[1] + rewards.short.response_tokens": 29,
     }  # fmt: skip
-    trial("it", tiny.build("llama"), at, lengths, layers, width)
+    assert asks == {"at": DEFAULT["activations"]["at"], "lengths": lengths, "layers": {"picks.top + picks.low is 1": 1}, "width": 32}
+    trial("it", tiny.build("llama"), **asks)
+
+
+def test_what_tuning_reads_is_asked_under_the_key_that_sets_it():
+    """A pair that is tuned elsewhere asks nothing for it, and takes nothing back of what another one does."""
+    preferred = {"like": "utility", "method": "dpo", "dpo": {"preferences": {"path": "pairs.jsonl", "tokens": 40}}}
+    of = {"model": "theirs", "corpus": "reviews"}
+    pairs = [{"reward": "preferred"}, {"reward": "utility"}, {"reward": "sentiment", "rlhf": "tuned"}, {"name": "none", "rlhf": "tuned"}]
+    raw = config({"rewards": {"preferred": preferred}, "pairs": [of | pair for pair in pairs]})
+    lengths = load(raw).asks("theirs")["lengths"]
+    assert {key: tokens for key, tokens in lengths.items() if "rlhf" in key or "rewards" in key} == {
+        "rlhf.prompt_tokens[1] + rlhf.response_tokens": load(raw).rlhf.episode, "rewards.preferred.dpo.preferences.tokens": 40,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -54,10 +63,9 @@ def test_what_fits():
     ],
 )
 def test_what_a_fetched_model_cannot_give_is_refused_as_of_a_model_made_here(overlay, said):
-    raw = config(overlay)
-    load(raw)  # nobody knows the model's size yet
+    asks = load(config(overlay)).asks("theirs")  # nobody knows the model's size yet
     with pytest.raises(UserError) as caught:
-        trial("it", tiny.build("llama"), *asked.of_model(raw, "theirs"))
+        trial("it", tiny.build("llama"), **asks)
     made = config(overlay, {"models": {"first": {"hub": None, "pretrain": {**DEFAULT["models"]["tiny"]["pretrain"], **OURS}}}})
     made["pairs"] = made["pairs"][1:]
     with pytest.raises(UserError) as refused:
@@ -67,16 +75,15 @@ def test_what_a_fetched_model_cannot_give_is_refused_as_of_a_model_made_here(ove
 
 
 def test_an_autoencoder_beyond_reason():
-    raw = config({"models": {"theirs": {"sae": {"widths": [16, 1025]}}}})
-    load(raw)
+    asks = load(config({"models": {"theirs": {"sae": {"widths": [16, 1025]}}}})).asks("theirs")
     with pytest.raises(UserError, match="^it: an autoencoder of width 1025 is more than 64 times as wide as the model"):
-        trial("it", tiny.build("llama"), *asked.of_model(raw, "theirs"))
+        trial("it", tiny.build("llama"), **asks)
 
 
 def test_lexica():
     raw = config({"rewards": {"mine": {"words": "mine.csv"}, "own": {"function": "own.py:score"}, "other": {"like": "mine", "kl": 0.1}}})
-    assert asked.lexica(raw, "reviews") == {"short": "vader"}
+    assert load(raw).lexica("reviews") == {"short": "vader"}
     raw["pairs"] = [
         {"model": "tiny", "corpus": "reviews", "rlhf": "tuned", **of} for of in ({"reward": "other"}, {"reward": "own"}, {"name": "none"})
     ]
-    assert asked.lexica(raw, "reviews") == {"other": "mine.csv"} and asked.lexica(raw, "imdb") == {}
+    assert load(raw).lexica("reviews") == {"other": "mine.csv"} and load(raw).lexica("imdb") == {}
