@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import (
 from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
-from rewardscope.files import link
+from rewardscope.files import Twice, link, once
 from rewardscope.models import adapters, agreement, models, weights
 from rewardscope.models.trial import trial
 from rewardscope.run.job import log
@@ -191,9 +191,11 @@ def _describe(name: str, here: Path, kind: Kind, base: Base | None) -> dict | No
 
 
 def _json(name: str, file: Path) -> dict:
-    """A JSON map; what it is not is refused by its name."""
+    """A JSON map, each key given once; what it is not is refused by its name."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=once)
+    except Twice as error:
+        raise UserError(f"{name}: {file.name}: {brief(error)}") from error
     except (OSError, ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else brief(error)
         raise UserError(f"{name}: {file.name} is not JSON ({why}); copy it again") from error
