@@ -244,8 +244,11 @@ def _load(name: str, here: Path, files: list[Path], kind: Kind) -> tuple[PreTrai
         raise UserError(f"{name}: {len(lost)} tensors of {type(model).__name__} are not in its weights, {lost[0]} first; use a whole checkpoint")
     if more := sorted(report["unexpected_keys"]):
         log.warning("%s: %d tensors are no part of the model and are left out, %s first", name, len(more), more[0])
-    if broken := [key for file in files for key in weights.names(file) if not weights.read(file, key).isfinite().all()]:
-        raise UserError(f"{name}: {len(broken)} tensors hold numbers that are not finite, {broken[0]} first; the checkpoint is damaged: use another")
+    if broken := [(key, file.name) for file in files for key in weights.names(file) if not weights.read(file, key).isfinite().all()]:
+        key, where = broken[0]
+        raise UserError(
+            f"{name}: {len(broken)} tensors hold numbers that are not finite, {key} in {where} first; the checkpoint is damaged: use another"
+        )
     return model.eval(), _tokenizer(name, here)
 
 
