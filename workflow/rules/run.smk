@@ -64,7 +64,8 @@ def end(well):
         if well:
             sweep(f"{results_folder()}/.work")
         else:
-            failed = without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
+            # with jobs still running it was interrupted
+            failed = [] if workflow.scheduler.running else without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
             atexit.register(without.go_on, failed, workflow.dag_settings, sys.argv[1:])  # when this run has let go of everything
         run_lock.release()
 
