@@ -36,6 +36,7 @@ rule table4:
         base=[at(f"{pair}/base/completions.parquet") for pair in all_pairs()],
         rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs()],
         words=WORD_FILES,
+        spread=list(SPREADS),
     output:
         table=report(at("tables/table4.csv"), "../report/table4.rst", "Tables", labels={"table": "4: completions"}),
     log:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
+from rewardscope.files import read_json
+
 ROWS = 60  # of a table
 TITLES = {
     "table1": "Table 1: settings of tuning beside the paper's", "table2": "Table 2: settings of the autoencoders beside the paper's",
@@ -30,7 +32,7 @@ PICTURES = {
 
 def read_table(file: str | Path) -> pd.DataFrame:
     """A table of the workflow: CSV, or JSON with one value a field."""
-    return pd.read_json(file, typ="series").to_frame().T if Path(file).suffix == ".json" else pd.read_csv(file)
+    return pd.DataFrame([read_json(file)]) if Path(file).suffix == ".json" else pd.read_csv(file)
 
 
 def pictured(file: str | Path) -> dict:
