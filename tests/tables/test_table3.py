@@ -151,7 +151,7 @@ def test_placebos_are_drawn_by_what_the_tuned_model_writes():
     controls = control("random", "base", "good")
     own, none, other = (measured(places, TABLE, 30, vocabulary, controls, *last).placebo for last in ((written, 3), (Counter(), 3), (written, 4)))
     yardstick = promoted.Yardstick(vocabulary, TABLE)
-    assert own == promoted.placebo_p(promoted.by_features(places, yardstick, 30), yardstick, written, 3)
+    assert own == promoted.placebo_p(promoted.by_features(places, yardstick, 30), promoted.placebos(yardstick, written, 3))
     assert len({own[0], none[0], other[0]}) == 3
 
 

@@ -54,7 +54,7 @@ def measured(
         named = [f"promotes_{name}" for name in promoted.MEASURES]
         by_kind = by_kind.rename(columns=dict(zip(promoted.MEASURES, named, strict=True)))
         random, crossed = (per_seed(by_kind[by_kind["kind"] == kind], named) for kind in ("random", "feature"))
-        placebo = promoted.placebo_p(features, yardstick, written or Counter(), seed)
+        placebo = promoted.placebo_p(features, promoted.placebos(yardstick, written or Counter(), seed))
     return Measured(rows, per_seed(rows, values), random, crossed, placebo)
 
 
@@ -97,7 +97,7 @@ def row(
         for columns in (
             against(this.seeds, value),
             net_of_random(this.seeds, value, this.random),
-            through(this.crossed, value),
+            promoted.through(this.crossed, value),
             over_twins(this.seeds, value, [twin.seeds for twin in twins]),
         ):
             out |= {f"{value}_{key}": number for key, number in columns.items()}
@@ -108,12 +108,6 @@ def row(
         for name in ("m", "promotes_signed"):
             out |= {f"{recipe}_{name}_{key}": value for key, value in against(other.seeds, name).items()}
     return out | {"twin_runs": sum(twin.rows["run"].nunique() for twin in twins)}
-
-
-def through(crossed: pd.DataFrame | None, value: str) -> dict[str, float]:
-    """Each side's features through the other side's unembedding: `base_through_rlhf`, `rlhf_through_base`."""
-    sides = {"base_through_rlhf": "base", "rlhf_through_base": "rlhf"}
-    return {key: np.nan if crossed is None or crossed.empty else crossed[value][side].mean() for key, side in sides.items()}
 
 
 def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dict]:
