@@ -25,7 +25,7 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
 }  # fmt: skip
 STEP4 = {
     "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "threshold": 0.83, "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
-    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "tuning run", "runs": 3, "random": 57.2, "twin": 4.9,
+    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "tuning run", "runs": 3, "random": 57.2, "net": -47.5, "net_ci_low": -51.0, "net_ci_high": -44.1, "twin": 4.9,
     "over_twin": 0.77, "over_twin_ci_low": -2.1, "over_twin_ci_high": 3.6, "featureless": 0,
 }  # fmt: skip
 TABLE4 = {

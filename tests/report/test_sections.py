@@ -180,6 +180,7 @@ def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
     names = {"model": "tiny", "reward": "utility"}
     (chart,) = report_sections.step4(pd.DataFrame([names | STEP4, names | moved]), several=False)
     assert [(row["says"], row["above"]) for row in chart["rows"]] == [("+5.67 (3.12 to 8.21)", "+0.77 (−2.10 to 3.60), not shown"), ("–", "–")]
+    assert [row["less"] for row in chart["rows"]] == ["−47.5 (−51.0 to −44.1)", "–"]
     assert "mean over 3 tuning runs" in chart["svg"]
     none = STEP4 | dict.fromkeys([key for key in STEP4 if isinstance(STEP4[key], float)], np.nan) | {"featureless": 18}
     (empty,) = report_sections.step4(pd.DataFrame([names | none]), several=False)

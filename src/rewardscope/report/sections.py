@@ -229,7 +229,9 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
         for row in rows.to_dict("records"):
             over = {"difference": row["over_twin"], "ci_low": row["over_twin_ci_low"], "ci_high": row["over_twin_ci_high"]}
             told = says(row) if isfinite(row["null"]) or not isfinite(row["count"]) else "–"  # a count without a null: of what moved, of one seed
-            lines.append({"name": named[row["change"]], **row, "says": told, "above": says(over) if isfinite(row["twin"]) else "–"})
+            net = {"difference": row["net"], "ci_low": row["net_ci_low"], "ci_high": row["net_ci_high"]}
+            less = says(net) if isfinite(row["random"]) else "–"
+            lines.append({"name": named[row["change"]], **row, "says": told, "less": less, "above": says(over) if isfinite(row["twin"]) else "–"})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("tuned", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
