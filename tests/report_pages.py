@@ -32,7 +32,8 @@ TABLE4 = {
     "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 3, "reward_base": -0.06,
     "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44, "reward_twin": 0.21, "reward_over_twin": 1.08,
     "reward_over_twin_ci_low": 0.84, "reward_over_twin_ci_high": 1.32, "reward_alone_base": -0.02, "reward_alone_rlhf": 1.27,
-    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3, "same": 0.0,
+    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3, "same": 0.0, "twin": 49.0, "kl": 8.3,
+    "twin_kl": 7.6,
 }  # fmt: skip
 FINDING = {
     "method": "ppo", "mode": "with the reward", "contexts": "features", "rank": 1, "score": 13.2, "threshold": 4.5, "twin": 3.1, "shown": True, "runs": 3,
@@ -52,6 +53,7 @@ TWIN3 = TABLE3 | ALONE | {
     "promotes_signed_net_ci_low": -6.8, "promotes_signed_net_ci_high": 8.0, "promotes_signed_placebo_p": 0.61,
 }  # fmt: skip
 TWIN4 = TABLE4 | ALONE | {
+    "kl": 7.6, "twin_kl": NONE,
     "m_rlhf": 160.0, "difference": 49.0, "ci_low": 12.0, "ci_high": 86.0, "reward_rlhf": 0.15, "reward_difference": 0.21, "reward_ci_low": -0.08,
     "reward_ci_high": 0.5, "reward_alone_rlhf": 0.19, "own_reward_difference": 1.41, "own_reward_ci_low": 1.12, "own_reward_ci_high": 1.7,
 }  # fmt: skip

@@ -47,6 +47,9 @@ def test_five_figures_and_the_controls_among_them():
     said = "features 32.3; random rows 7.50; unembedding alone 9.00; net of random 24.8; twin 4.10; net of twin 28.2"
     assert f'aria-label="{said}"' in screen["figures"][3]["svg"]
     assert "features less random rows: 24.8 (13.6 to 36.0)" in screen["figures"][3]["svg"]
+    twins = [figure["svg"] for figure in screen["figures"] if "its twin&#39;s difference" in figure["svg"]]
+    assert len(twins) == 4 and "its twin&#39;s difference: 1.10" in screen["figures"][4]["svg"] and "difference: 49.0" in screen["figures"][1]["svg"]
+    assert not any("twin&#39;s" in figure["svg"] for figure in report_sections.first_screen(TWIN3, TWIN4, [], twin=True)["figures"])
 
 
 def test_a_vocabulary_without_a_word_of_the_reward_has_no_figure_of_controls():

@@ -46,7 +46,9 @@ def test_three_sentences_with_intervals_and_controls():
     learned, features, sure = map(plain, verdict.sentences(TABLE3, TABLE4))
     rose = "The mean reward of a prompt with its completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 3 tuning runs)."
     twin = "Tuned on a placebo (3 runs): +0.21; net of that +1.08 (95 % interval 0.84 to 1.32)."
-    assert learned == f"Did it learn this reward? Yes, in these 3 runs. {rose} Of the completion alone: −0.02 to 1.27. {twin}"
+    moved = "KL from the base model as the last update began: 8.30 nats a response, of its twins 7.60."
+    assert learned == f"Did it learn this reward? Yes, in these 3 runs. {rose} Of the completion alone: −0.02 to 1.27. {twin} {moved}"
+    assert verdict.moved_by(TWIN4).endswith(": 7.60 nats a response.") and verdict.moved_by(TABLE4 | {"kl": np.nan, "twin_kl": np.nan}) == ""
     assert features == (
         "Do its features hold more of the reward's words? Yes. "
         "The signed utility of the words that they promote changed by +32.3 (95 % interval 21.4 to 43.2), "

@@ -169,7 +169,9 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         base, rlhf = (row[name] for name in ((f"{prefix}base", f"{prefix}rlhf") if prefix else ("m_base", "m_rlhf")))
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
         label = f"{title}: base {charts.number(base)}, tuned {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
-        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
+        placebo = row[f"{prefix}twin"]
+        label += f", its twin's difference {charts.signed(placebo)}" * isfinite(placebo)
+        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label, twin=placebo)})
     if features is not None and isfinite(features["promotes_signed_difference"]):  # the vocabulary has words of the reward
         drawn.insert(-1, beside_controls(features, twin))
     return {"sentences": sentences, "figures": drawn}

@@ -98,7 +98,15 @@ def learned(completions: dict) -> Sentence:
         of = "prompt with its completion"
         alone = f" Of the completion alone: {number(completions['reward_alone_base'])} to {number(completions['reward_alone_rlhf'])}."
     because = f"The mean reward of a {of} {went} from {base} to {rlhf}: {change}.{zero}{alone} {beside}"
-    return Sentence(LEARNED, answer, because)
+    return Sentence(LEARNED, answer, because, moved_by(completions))
+
+
+def moved_by(completions: dict) -> str:
+    """How far tuning moved the wording, beside the twins': Table 4's KL. Nothing of a checkpoint that was given."""
+    if not isfinite(completions["kl"]):
+        return ""
+    twins = f", of its twins {number(completions['twin_kl'])}" * isfinite(completions["twin_kl"])
+    return f"KL from the base model as the last update began: {number(completions['kl'])} nats a response{twins}."
 
 
 def worded(features: dict, moved: bool = True) -> Sentence:
@@ -174,7 +182,8 @@ def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
         because = f"The true reward, tuned less base: {true}; the placebo that it was tuned on: {own}."
         if completions["same"] == 1:
             because = f"{SAME}: tuning on the placebo changed nothing."
-        out.append(Sentence("Does it earn more of the true reward?", NOTHING if completions["same"] == 1 else answers[says], because))
+        says = NOTHING if completions["same"] == 1 else answers[says]
+        out.append(Sentence("Does it earn more of the true reward?", says, because, moved_by(completions)))
     if features is not None:
         says = judged(features["promotes_signed_net_ci_low"], features["promotes_signed_net_ci_high"])
         because, more = f"{promoted(features)} {ranked(features)}".rstrip(), words_promoted(features)
