@@ -15,7 +15,7 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
     "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "tuning run", "runs": 3,
     "sae_seeds": 6, "promotes_m_base": 36.4, "promotes_m_rlhf": 69.5, "promotes_difference": 33.1, "promotes_ci_low": 27.2, "promotes_ci_high": 38.9,
     "promotes_signed_base": 6.2, "promotes_signed_rlhf": 38.5, "promotes_signed_difference": 32.3, "promotes_signed_ci_low": 21.4,
-    "promotes_signed_ci_high": 43.2, "promotes_signed_base_through_rlhf": 15.2, "promotes_signed_random_base": 2.0, "promotes_signed_random_rlhf": 9.5, "promotes_signed_net": 24.8,
+    "promotes_signed_ci_high": 43.2, "promotes_signed_base_through_rlhf": 15.2, "promotes_signed_rlhf_through_base": 27.4, "promotes_signed_random_base": 2.0, "promotes_signed_random_rlhf": 9.5, "promotes_signed_net": 24.8,
     "promotes_signed_net_ci_low": 13.6, "promotes_signed_net_ci_high": 36.0, "promotes_signed_twin": 4.1, "promotes_signed_over_twin": 28.2,
     "promotes_signed_over_twin_ci_low": 15.5, "promotes_signed_over_twin_ci_high": 40.9, "promotes_signed_placebo_p": 0.0125,
     "promotes_recall_positive_base": 0.02, "promotes_recall_positive_rlhf": 0.11, "promotes_recall_negative_base": 0.03,

@@ -55,6 +55,7 @@ def test_three_sentences_with_intervals_and_controls():
         "with as many random directions in their place by +7.50; net of that +24.8 (95 % interval 13.6 to 36.0). "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
         "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
+        "Read through base's unembedding the features of base have 6.20 and those of tuned 27.4, through tuned's 15.2 and 38.5. "
         "Of the reward's frequent words they promote: positive ones 2 % before and 11 % after, negative ones 3 % before and 1 % after; "
         "random directions after promote 8 % of the positive ones and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
         "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3). "

@@ -144,7 +144,19 @@ def words_promoted(features: dict) -> str:
     p = features["promotes_signed_placebo_p"]
     space = "\N{NO-BREAK SPACE}"
     others = f"The reward's values put on other words differ as much with p{space}={space}{p:.2g}; so may a twin's. " if isfinite(p) else ""
-    return f"{others}{recalled(features)}"
+    return f"{others}{crossed(features)}{recalled(features)}"
+
+
+def crossed(features: dict) -> str:
+    """Either side's features through either side's unembedding: what of the change is the features', what the unembedding's. Ends with a space."""
+    name = "promotes_signed_"
+    through = [number(features[f"{name}{column}"]) for column in ("base", "base_through_rlhf", "rlhf_through_base", "rlhf")]
+    if not isfinite(features[f"{name}base_through_rlhf"]):
+        return ""
+    return (
+        f"Read through base's unembedding the features of base have {through[0]} and those of tuned {through[2]}, "
+        f"through tuned's {through[1]} and {through[3]}. "
+    )
 
 
 def recalled(features: dict) -> str:
