@@ -163,6 +163,12 @@ def test_placebos_are_words_of_like_frequency():
     assert p_of({"run1": [[]]}, {"run1": [["good", "scene", "actor"]]}, {"good": 2.0}, written, whole) == (ALONE, [ALONE])
 
 
+def test_values_that_leave_their_stratum_are_counted():
+    """Of "good" and "bad", 30 times each, one finds "film"; the other goes to "scene", 2000 times."""
+    yardstick = Yardstick(vocabulary({" good": 30, " bad": 30, " film": 30, " scene": 2000}), {"good": 2.0, "bad": -3.0})
+    assert placebos(yardstick, Counter(), 1).moved == 1
+
+
 def test_no_placebo_weighs_as_much_where_other_words_are_few():
     words = ["good", "bad", "fine"]
     found = p_of({"run1": [["bad"]]}, {"run1": [["good"]]}, {"good": 2.0, "bad": -3.0, "fine": 1.0}, whole=dict.fromkeys([*words, "film"], 30))

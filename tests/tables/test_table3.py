@@ -153,6 +153,7 @@ def test_placebos_are_drawn_by_what_the_tuned_model_writes():
     yardstick = promoted.Yardstick(vocabulary, TABLE)
     assert own == promoted.placebo_p(promoted.by_features(places, yardstick, 30), promoted.placebos(yardstick, written, 3))
     assert len({own[0], none[0], other[0]}) == 3
+    assert table3.row(measured(places, TABLE, 30, vocabulary, controls, written, 3), places, 30, NAMES)["placebo_moved"] == 0
 
 
 def test_another_recipe_stands_beside():

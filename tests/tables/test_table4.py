@@ -60,7 +60,9 @@ def test_by_hand():
         "valence_base": 2 + 0.5, "valence_rlhf": 4 + 5 / 3 + 2, "words_base": 3, "words_rlhf": 6,
     }  # fmt: skip
     assert {key: found[key] for key in expected} == pytest.approx(expected)
-    unknown = {"kl", "twin_kl"} | {f"{name}{key}" for name in ("", "reward_", "reward_alone_", "own_reward_") for key in ("p_value", *TWIN)}  # three prompts, no twin
+    unknown = {"kl", "twin_kl"} | {
+        f"{name}{key}" for name in ("", "reward_", "reward_alone_", "own_reward_") for key in ("p_value", *TWIN)
+    }  # three prompts, no twin
     assert all(math.isnan(found[key]) for key in unknown)
     empty = {"top_k", "explainer", "sae_seeds"}  # these columns are of Table 3
     assert all(found[key] is pd.NA for key in empty)

@@ -82,6 +82,8 @@ class Placebos(NamedTuple):
     """U `[words]`"""
     tables: np.ndarray
     """`[words, draws]`: `DRAWS`, or none where there are fewer other words than words of U, as no placebo then weighs as much"""
+    moved: int
+    """values that lie on words of another stratum, the nearest with words left: their own has too few"""
 
 
 def placebos(yardstick: Yardstick, written: Counter[str], seed: int) -> Placebos:
@@ -90,7 +92,7 @@ def placebos(yardstick: Yardstick, written: Counter[str], seed: int) -> Placebos
     placebo = Placebo(words, yardstick.table, yardstick.counts.tolist(), [written[word] for word in words])
     rng = np.random.default_rng(seed)
     drawn = [placebo.draw(rng) for _ in range(0 if placebo.short else DRAWS)]
-    return Placebos(words, yardstick.u, np.stack(drawn, axis=1) if drawn else np.zeros((len(words), 0)))
+    return Placebos(words, yardstick.u, np.stack(drawn, axis=1) if drawn else np.zeros((len(words), 0)), placebo.moved)
 
 
 def placebo_p(features: pd.DataFrame, placebos: Placebos) -> tuple[float, list[float]]:

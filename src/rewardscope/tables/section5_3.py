@@ -162,6 +162,7 @@ def measured(
         "explainer": explainers(places),
         "featureless": featureless(frame),
         "frequent_words": len(frequent),
+        "placebo_moved": placebos.moved if placebos else np.nan,
         **paid([line for lines in lines_of.values() for line in lines]),
     }
     by_chance = pd.DataFrame(expected).groupby(["text", "kind"]).mean()
