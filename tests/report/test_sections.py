@@ -95,7 +95,9 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     assert "<b>base</b><br>" in texts and "<small>reward" not in texts and "raise the reward" not in texts
     assert "<small>reward" in report.render(*made_up(0)) and "raise the reward" in report.render(*made_up(0))
     assert verdict.compared([False], [], [False]).endswith("1 tuning run, no reward given.")
-    assert verdict.compared([False, True, False], [], [True, True, False]).endswith(
+    several = verdict.compared([False, True, True], [], [True] * 3, kinds={"words", "noise"})
+    assert several.endswith("2 of them on a placebo (twins of the reward, of kinds noise and words whose runs are taken together).")
+    assert verdict.compared([False, True, False], [], [True, True, False], kinds={"words"}).endswith(
         "3 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them with no reward given."
     )
 

@@ -185,7 +185,8 @@ def test_a_twin_says_what_it_shows_by_the_true_reward():
     earned, features, sure = map(plain, verdict.sentences(TWIN3, TWIN4, twin=True))
     assert earned == (
         "Does it earn more of the true reward? Not shown. The true reward, tuned less base: +0.21 (95 % interval −0.08 to 0.50); "
-        "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70)."
+        "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70). "
+        "KL from the base model as the last update began: 7.60 nats a response."
     )
     assert features.startswith("Do its features hold more of the true reward's words? Not shown. The signed utility")
     assert "net of that +0.60 (95 % interval −6.80 to 8.00)" in features and "3 tuning runs" in sure

@@ -50,6 +50,10 @@ def page(
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = {thing(f): f for f in reversed(features) if f.get("nearCos") is not None}.values()  # of a feature of several seeds the first
     changed = sorted(changed, key=lambda f: f["change"][1] - (1 if f["change"][0] is None else f["change"][0]))
+    kinds: dict[str, set[str]] = {}
+    for pair in pairs:
+        if (reward := pair.split("/")[2]) in twins:
+            kinds.setdefault(twins[reward], set()).add(rewards[pair]["kind"])
     methods = {pair: table["method"].iloc[0].upper() for pair, table in training.items()}
     moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
@@ -81,6 +85,7 @@ def page(
             _rows(tables.get("tables/table3.csv")),
             [rewarded(rewards[pair]) for pair in pairs],
             len(pairs) - len(training),
+            max(kinds.values(), key=len, default=()),
         )
         + f" Left out, because it failed: {', '.join(missing)}." * bool(missing),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],

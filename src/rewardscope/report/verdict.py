@@ -4,6 +4,7 @@
 rows in place of features), each with an interval over tuning runs that leaves 0 out. Where one of these is not there, it is not decided.
 """
 
+from collections.abc import Collection
 from math import isfinite
 from typing import NamedTuple
 
@@ -272,11 +273,11 @@ def sentences(
     return [*answers, sure(over, completions)] if compared else answers
 
 
-def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkpoints: int = 0) -> str:
+def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkpoints: int = 0, kinds: Collection[str] = ()) -> str:
     """What this report is about, for a reader who knows neither RLHF nor autoencoders.
 
     `placebos`: of each tuning run whether it is a twin's; `given`: whether its reward was;
-    `checkpoints`: how many of the tuned models were given, so that nothing is known of how they were tuned.
+    `checkpoints`: how many of the tuned models were given, so that nothing is known of how they were tuned; `kinds`: of twins of one reward.
     """
     how = (
         "A tuned checkpoint was given; how it was tuned is not known."
@@ -287,7 +288,8 @@ def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkp
         f"{how} Here the model before (base) and after (tuned) reads and continues the same texts; "
         f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {counted(len(placebos), 'tuning run')}"
     )
-    text += f", {sum(placebos)} of them on a placebo (twins of the reward)" * any(placebos)
+    together = f", of kinds {' and '.join(sorted(kinds))} whose runs are taken together" * (len(kinds) > 1)
+    text += f", {sum(placebos)} of them on a placebo (twins of the reward{together})" * any(placebos)
     text += f", {checkpoints} of them a tuned checkpoint given" * (0 < checkpoints < len(placebos))
     if not all(given):
         text += f", {given.count(False)} of them with no reward given" if any(given) else ", no reward given"
