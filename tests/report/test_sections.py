@@ -27,7 +27,7 @@ def test_phrases_are_counted_in_more_prompts_than_table_4_has():
     here = "pairs/tiny/utility/run1"
     for phrased, lines in (({here: few}, 2), ({here: many}, 3)):  # how varied it writes, and what it repeats, is always told
         (screen,) = report_sections.screens(
-            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}
+            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}, {}
         )
         assert len([line for line in screen["phrases"]["1"] if not line.startswith("Signs")]) == lines
     assert "“love it” in 100" in screen["phrases"]["1"][0]
@@ -83,7 +83,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     page |= {
         "pairs": report_sections.screens(
             {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
-            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {},
+            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {}, {},
         ),
         "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
         "worded": False,
@@ -136,7 +136,7 @@ def test_a_twin_is_folded_below_its_reward():
     assert first.count("<details class=") == 1 and "<h2>tiny, tuned" not in first.split('<details class="twin"')[0].split("</article>")[1]
     groups = {("tiny", reward): [f"pairs/tiny/{reward}/run1"] for reward in ("noise", "utility", "lost", "other", "words")}
     names = {pair: REWARD for (pair,) in groups.values()}
-    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {})
+    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {}, {})
     assert [(s["reward"], s["folded"]) for s in shown] == [("utility", False), ("noise", True), ("words", True), ("lost", False), ("other", False)]
 
 
@@ -174,6 +174,14 @@ def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
 )  # fmt: skip
 def test_what_a_reward_likes(reward, says):
     assert says in report_completions.described(REWARD | {"words": None} | reward, [[completions(["love"], 1.0)]])
+
+
+def test_a_twin_of_words_names_those_that_its_completions_hold_most():
+    """Three of either sign: what completions hold most often, of words held as often the largest values."""
+    placed = {"actor": 2.0, "movie": 1.0, "scene": -3.0, "plot": 1.5, "music": 3.0}
+    texts = completions(["movie", "movie", "actor", "scene"], 1.0)
+    said = report_completions.described(REWARD | {"words": None, "twin_of": "utility", "kind": "words"}, [[texts]], placed)
+    assert said.startswith("other words, of like frequency, with the values of utility (“movie” +1, “actor” +2, “music” +3, “scene” −3). It is")
 
 
 # ---- step 4 ----
@@ -320,7 +328,7 @@ def test_no_heading_says_that_a_given_checkpoint_was_tuned_on_its_reward():
     assert page["title"] == "What tuning changed in tiny"
     pair, name = page["pairs"][0], "pairs/tiny/utility/run1"
     assert not pair["given"] and "<b>Trained to like:</b>" in report.render(page, data)
-    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {})
+    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {}, {})
     shown = report.render(page | {"pairs": [given]}, data)
     assert "<h2>tiny, tuned checkpoint given, read with utility</h2>" in shown and "<b>Measured by (a yardstick):</b>" in shown
 

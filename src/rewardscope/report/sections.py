@@ -34,14 +34,15 @@ def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
     divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], prompted: Sequence[str] = (),
-    missing: Sequence[str] = (), phrased: dict[str, list[pd.DataFrame]] | None = None,
+    missing: Sequence[str] = (), phrased: dict[str, list[pd.DataFrame]] | None = None, placed: dict[str, dict[str, float]] | None = None,
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
     rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion,
     `missing` those, `model/reward`, that failed. `phrased`: the completions that
-    phrases are counted in, where they are more than Table 4's (`completed`).
+    phrases are counted in, where they are more than Table 4's (`completed`). `placed`: by the name of a
+    twin of kind `words`, the words that carry its values.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
@@ -89,7 +90,7 @@ def page(
         )
         + f" Left out, because it failed: {', '.join(missing)}." * bool(missing),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, phrased or completed, words, rewards, twins, moved, methods),
+        "pairs": screens(groups, tables, completed, phrased or completed, words, rewards, twins, moved, methods, placed or {}),
         "methods": " and ".join(dict.fromkeys(methods.values())),
         "worded": bool(words),
         "rewarded": any(rewarded(reward) for reward in rewards.values()),
@@ -107,7 +108,7 @@ def page(
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     phrased: dict[str, list[pd.DataFrame]], words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str],
-    moved: set[str], methods: dict[str, str],
+    moved: set[str], methods: dict[str, str], placed: dict[str, dict[str, float]],
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
 
@@ -138,7 +139,7 @@ def screens(
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         facts["given"] = given and not facts["method"] and reward not in twins  # a checkpoint, which the reward may not have tuned
         facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
-        shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, "phrases": phrases, **screen})
+        shown.append({**facts, "likes": described(rewards[runs[0]], sides, placed.get(reward)), "written": written, "phrases": phrases, **screen})
     return shown
 
 

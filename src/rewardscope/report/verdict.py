@@ -154,10 +154,8 @@ def crossed(features: dict) -> str:
     through = [number(features[f"{name}{column}"]) for column in ("base", "base_through_rlhf", "rlhf_through_base", "rlhf")]
     if not isfinite(features[f"{name}base_through_rlhf"]):
         return ""
-    return (
-        f"Read through base's unembedding the features of base have {through[0]} and those of tuned {through[2]}, "
-        f"through tuned's {through[1]} and {through[3]}. "
-    )
+    base = f"Read through base's unembedding the features of base have {through[0]} and those of tuned {through[2]}"
+    return f"{base}, through tuned's {through[1]} and {through[3]}. "
 
 
 def recalled(features: dict) -> str:
