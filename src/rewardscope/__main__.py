@@ -88,7 +88,7 @@ def parser() -> Parser:
     command.add_argument("folder", nargs="?", default="results", metavar="RESULTS", help="results folder (default: %(default)s)")
     command.add_argument("--yes", action="store_true", help="ask nothing")
     commands.add_parser("adopt", help="take over copied or restored results that are as recorded; takes Snakemake's options", add_help=False)
-    commands.add_parser("reference", help="write config/README.md and workflow/schemas/config.schema.yaml, in the project's folder")
+    commands.add_parser("reference", help="write config/README.md, workflow/schemas/config.schema.yaml and docs/columns.md, in the project's folder")
     return top
 
 

@@ -27,7 +27,7 @@ def test_phrases_are_counted_in_more_prompts_than_table_4_has():
     here = "pairs/tiny/utility/run1"
     for phrased, lines in (({here: few}, 2), ({here: many}, 3)):  # how varied it writes, and what it repeats, is always told
         (screen,) = report_sections.screens(
-            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}
+            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}, {}
         )
         assert len([line for line in screen["phrases"]["1"] if not line.startswith("Signs")]) == lines
     assert "“love it” in 100" in screen["phrases"]["1"][0]
@@ -47,6 +47,9 @@ def test_five_figures_and_the_controls_among_them():
     said = "features 32.3; random rows 7.50; unembedding alone 9.00; net of random 24.8; twin 4.10; net of twin 28.2"
     assert f'aria-label="{said}"' in screen["figures"][3]["svg"]
     assert "features less random rows: 24.8 (13.6 to 36.0)" in screen["figures"][3]["svg"]
+    twins = [figure["svg"] for figure in screen["figures"] if "its twin&#39;s difference" in figure["svg"]]
+    assert len(twins) == 4 and "its twin&#39;s difference: 1.10" in screen["figures"][4]["svg"] and "difference: 49.0" in screen["figures"][1]["svg"]
+    assert not any("twin&#39;s" in figure["svg"] for figure in report_sections.first_screen(TWIN3, TWIN4, [], twin=True)["figures"])
 
 
 def test_a_vocabulary_without_a_word_of_the_reward_has_no_figure_of_controls():
@@ -80,7 +83,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     page |= {
         "pairs": report_sections.screens(
             {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
-            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {},
+            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {}, {},
         ),
         "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
         "worded": False,
@@ -92,7 +95,9 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     assert "<b>base</b><br>" in texts and "<small>reward" not in texts and "raise the reward" not in texts
     assert "<small>reward" in report.render(*made_up(0)) and "raise the reward" in report.render(*made_up(0))
     assert verdict.compared([False], [], [False]).endswith("1 tuning run, no reward given.")
-    assert verdict.compared([False, True, False], [], [True, True, False]).endswith(
+    several = verdict.compared([False, True, True], [], [True] * 3, kinds={"words", "noise"})
+    assert several.endswith("2 of them on a placebo (twins of the reward, of kinds noise and words whose runs are taken together).")
+    assert verdict.compared([False, True, False], [], [True, True, False], kinds={"words"}).endswith(
         "3 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them with no reward given."
     )
 
@@ -131,7 +136,7 @@ def test_a_twin_is_folded_below_its_reward():
     assert first.count("<details class=") == 1 and "<h2>tiny, tuned" not in first.split('<details class="twin"')[0].split("</article>")[1]
     groups = {("tiny", reward): [f"pairs/tiny/{reward}/run1"] for reward in ("noise", "utility", "lost", "other", "words")}
     names = {pair: REWARD for (pair,) in groups.values()}
-    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {})
+    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {}, {})
     assert [(s["reward"], s["folded"]) for s in shown] == [("utility", False), ("noise", True), ("words", True), ("lost", False), ("other", False)]
 
 
@@ -171,6 +176,14 @@ def test_what_a_reward_likes(reward, says):
     assert says in report_completions.described(REWARD | {"words": None} | reward, [[completions(["love"], 1.0)]])
 
 
+def test_a_twin_of_words_names_those_that_its_completions_hold_most():
+    """Three of either sign: what completions hold most often, of words held as often the largest values."""
+    placed = {"actor": 2.0, "movie": 1.0, "scene": -3.0, "plot": 1.5, "music": 3.0}
+    texts = completions(["movie", "movie", "actor", "scene"], 1.0)
+    said = report_completions.described(REWARD | {"words": None, "twin_of": "utility", "kind": "words"}, [[texts]], placed)
+    assert said.startswith("other words, of like frequency, with the values of utility (“movie” +1, “actor” +2, “music” +3, “scene” −3). It is")
+
+
 # ---- step 4 ----
 
 
@@ -180,6 +193,7 @@ def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
     names = {"model": "tiny", "reward": "utility"}
     (chart,) = report_sections.step4(pd.DataFrame([names | STEP4, names | moved]), several=False)
     assert [(row["says"], row["above"]) for row in chart["rows"]] == [("+5.67 (3.12 to 8.21)", "+0.77 (−2.10 to 3.60), not shown"), ("–", "–")]
+    assert [row["less"] for row in chart["rows"]] == ["−47.5 (−51.0 to −44.1)", "–"]
     assert "mean over 3 tuning runs" in chart["svg"]
     none = STEP4 | dict.fromkeys([key for key in STEP4 if isinstance(STEP4[key], float)], np.nan) | {"featureless": 18}
     (empty,) = report_sections.step4(pd.DataFrame([names | none]), several=False)
@@ -314,7 +328,7 @@ def test_no_heading_says_that_a_given_checkpoint_was_tuned_on_its_reward():
     assert page["title"] == "What tuning changed in tiny"
     pair, name = page["pairs"][0], "pairs/tiny/utility/run1"
     assert not pair["given"] and "<b>Trained to like:</b>" in report.render(page, data)
-    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {})
+    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {}, {})
     shown = report.render(page | {"pairs": [given]}, data)
     assert "<h2>tiny, tuned checkpoint given, read with utility</h2>" in shown and "<b>Measured by (a yardstick):</b>" in shown
 
