@@ -17,18 +17,26 @@ FINDINGS = "results/tables/findings.csv"
 
 
 def read(file: str) -> "pd.DataFrame":
-    """A CSV table, or what a JSON file holds as one: a row of each map in its list, or of the map that it is, inner keys with dots."""
+    """A CSV table, or what JSON holds as one: a row of each map in its list, of each line, or of the map that it is, inner keys with dots."""
     import json
 
     import pandas as pd
 
+    where, rows = file, []
     try:
-        if not file.endswith(".json"):
+        if not file.endswith((".json", ".jsonl")):
             return pd.read_csv(file)
-        held = json.loads(Path(file).read_text(encoding="utf-8"))
-        return pd.json_normalize(held if isinstance(held, list) else [held])
+        text = Path(file).read_text(encoding="utf-8")
+        if file.endswith(".json"):
+            held = json.loads(text)
+            return pd.json_normalize(held if isinstance(held, list) else [held])
+        for number, line in enumerate(text.split("\n"), start=1):  # a text in it may hold the other characters that end a line
+            where = f"{file}, line {number}"
+            rows += [json.loads(line)] if line.strip() else []
+        where = file
+        return pd.json_normalize(rows)
     except (OSError, ValueError, TypeError, NotImplementedError, AttributeError, RecursionError) as error:
-        raise UserError(f"{file}: cannot be read as a table ({brief(error)})") from error
+        raise UserError(f"{where}: cannot be read as a table ({brief(error)})") from error
 
 
 def show(file: str, width: int | None = None) -> None:
@@ -69,7 +77,7 @@ def parser() -> Parser:
     command.add_argument("--to", default="config/mine.yaml", metavar="FILE", help="default: %(default)s")
     command.add_argument("--force", action="store_true", help="write over a file that is there")
     command = commands.add_parser(
-        "show", help="print CSV tables and JSON files, one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
+        "show", help="print CSV tables and JSON (lines too), one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
     )
     command.add_argument("what", nargs="+", metavar="FILE", help="tables; `feature` and addresses as the report has them; `findings` and their table")
     command.add_argument("--report", default="results/report.html", help="the report that features are read from")
