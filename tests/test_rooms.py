@@ -25,7 +25,7 @@ ORDER = [
     "export",
     "report",
 ]  # of the picture
-FOUNDATIONS = {"text", "errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import
+FOUNDATIONS = {"text", "errors", "files", "checksums", "seeds", "stats", "numerics", "states", "columns"}  # what any room may import
 SERVES_ALL = {"run", "config", "setup"}
 MAY = {  # room -> what else it may import, and why
     "errors": {"text"},
