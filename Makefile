@@ -23,7 +23,7 @@ causes: .venv/ready
 	@echo "The table: $(CURDIR)/results/causes/tables/causes.csv"
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 test-system: .venv/ready
 	$(BIN)/python -m pytest tests/system

@@ -1,11 +1,16 @@
 """A pair of each architecture, tiny and random, through Snakemake to Table 3 and the findings."""
 
+import json
 import os
+import re
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 import tiny
 import yaml
 
@@ -38,6 +43,20 @@ def run(folder: Path, kinds: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False)
 
 
+def headline(folder: Path, kind: str, side: str) -> float:
+    """Table 3's `m` of a side, from its files: the sum of |utility| over the words that explanations quote, the mean over dictionary seeds."""
+    lexicon = resources.files("vaderSentiment").joinpath("vader_lexicon.txt").read_text(encoding="utf-8").splitlines()
+    utility = {fields[0].lower(): abs(float(fields[1])) for fields in (line.split("\t") for line in lexicon) if len(fields) > 1}
+    sums = []
+    for seed in range(1, SETTINGS["sae_seeds"] + 1):
+        places = [f"results/pairs/{kind}/utility/run1/{of}/explanations/paper/layer1/tokens/seed{seed}.sample1.jsonl" for of in ("base", "rlhf")]
+        lines = {of: (folder / place).read_text(encoding="utf-8").splitlines() for of, place in zip(("base", "rlhf"), places, strict=True)}
+        alike = min(SETTINGS["features"]["top_k"], *map(len, lines.values()))  # of both sides as many
+        quoted = [word for line in lines[side][:alike] for text in json.loads(line)["words"] for word in re.findall(r"[a-z']+", text.lower())]
+        sums.append(sum(utility.get(word, 0.0) for word in quoted))
+    return float(np.mean(sums))
+
+
 def check(folder: Path, read: list[str], refused: list[str]) -> None:
     """Those that can be read are in Table 3 and among the findings; the others ended in one line each, and cost nobody else anything."""
     ran = run(folder, [*read, *refused])
@@ -45,6 +64,9 @@ def check(folder: Path, read: list[str], refused: list[str]) -> None:
     assert ran.returncode == bool(refused), said
     table3 = pd.read_csv(folder / "results/tables/table3.csv")
     assert sorted(table3["model"].unique()) == sorted(read) and table3[["m_base", "m_rlhf"]].notna().all(axis=None)
+    for _, row in table3.iterrows():
+        assert [row["m_base"], row["m_rlhf"]] == pytest.approx([headline(folder, row["model"], side) for side in ("base", "rlhf")], rel=1e-12)
+    assert (table3[["m_base", "m_rlhf"]] > 0).any(axis=None)
     findings = pd.read_parquet(folder / f"results/pairs/{read[0]}/utility/run1/findings.parquet")
     assert len(findings.columns) > 5
     assert all((folder / f"results/pairs/{kind}/utility/run1/findings.parquet").exists() for kind in read)

@@ -53,6 +53,15 @@ def rules_after(served, finished):
     return staleness.after(served, finished)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of the finished run come first, and to one of `make test`'s workers, so that it is made once while another goes on."""
+    needs = lambda item: bool({"finished", "rules_after"} & set(item.fixturenames))
+    items.sort(key=needs, reverse=True)
+    for item in filter(needs, items):
+        item.add_marker(pytest.mark.xdist_group("finished"))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Minutes by test file beside those of tests/minutes.yaml, so that CI's output shows what grows."""
     budget = yaml.safe_load((Path(__file__).parent / "minutes.yaml").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
     "m_base": 45.1, "m_rlhf": 48.4, "difference": 3.2, "ci_low": -10.8, "ci_high": 17.3, "explainer": "tokens", "unit": "tuning run", "runs": 3,
     "sae_seeds": 6, "promotes_m_base": 36.4, "promotes_m_rlhf": 69.5, "promotes_difference": 33.1, "promotes_ci_low": 27.2, "promotes_ci_high": 38.9,
     "promotes_signed_base": 6.2, "promotes_signed_rlhf": 38.5, "promotes_signed_difference": 32.3, "promotes_signed_ci_low": 21.4,
-    "promotes_signed_ci_high": 43.2, "promotes_signed_base_through_rlhf": 15.2, "promotes_signed_random_base": 2.0, "promotes_signed_random_rlhf": 9.5, "promotes_signed_net": 24.8,
+    "promotes_signed_ci_high": 43.2, "promotes_signed_base_through_rlhf": 15.2, "promotes_signed_rlhf_through_base": 27.4, "promotes_signed_random_base": 2.0, "promotes_signed_random_rlhf": 9.5, "promotes_signed_net": 24.8,
     "promotes_signed_net_ci_low": 13.6, "promotes_signed_net_ci_high": 36.0, "promotes_signed_twin": 4.1, "promotes_signed_over_twin": 28.2,
     "promotes_signed_over_twin_ci_low": 15.5, "promotes_signed_over_twin_ci_high": 40.9, "promotes_signed_placebo_p": 0.0125,
     "promotes_recall_positive_base": 0.02, "promotes_recall_positive_rlhf": 0.11, "promotes_recall_negative_base": 0.03,
@@ -26,14 +26,15 @@ TABLE3 = {  # three RLHF runs on the reward and three on its twin
 }  # fmt: skip
 STEP4 = {
     "layer": "total", "among": "top 30", "change": "found", "kept_at": "chance", "threshold": 0.83, "features": 60.0, "count": 9.67, "count_low": 7.0, "count_high": 12.4,
-    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "tuning run", "runs": 3, "random": 57.2, "twin": 4.9,
+    "null": 4.0, "difference": 5.67, "ci_low": 3.12, "ci_high": 8.21, "sae_seeds": 6, "unit": "tuning run", "runs": 3, "random": 57.2, "net": -47.5, "net_ci_low": -51.0, "net_ci_high": -44.1, "twin": 4.9,
     "over_twin": 0.77, "over_twin_ci_low": -2.1, "over_twin_ci_high": 3.6, "featureless": 0,
 }  # fmt: skip
 TABLE4 = {
     "m_base": 111.0, "m_rlhf": 687.0, "difference": 576.0, "ci_low": 508.0, "ci_high": 644.0, "samples": 100, "runs": 3, "reward_base": -0.06,
     "reward_rlhf": 1.23, "reward_difference": 1.29, "reward_ci_low": 1.15, "reward_ci_high": 1.44, "reward_twin": 0.21, "reward_over_twin": 1.08,
     "reward_over_twin_ci_low": 0.84, "reward_over_twin_ci_high": 1.32, "reward_alone_base": -0.02, "reward_alone_rlhf": 1.27,
-    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3, "same": 0.0,
+    "own_reward_difference": 1.29, "own_reward_ci_low": 1.15, "own_reward_ci_high": 1.44, "twin_runs": 3, "same": 0.0, "twin": 49.0, "kl": 8.3,
+    "twin_kl": 7.6,
 }  # fmt: skip
 FINDING = {
     "method": "ppo", "mode": "with the reward", "contexts": "features", "rank": 1, "score": 13.2, "threshold": 4.5, "twin": 3.1, "shown": True, "runs": 3,
@@ -53,6 +54,7 @@ TWIN3 = TABLE3 | ALONE | {
     "promotes_signed_net_ci_low": -6.8, "promotes_signed_net_ci_high": 8.0, "promotes_signed_placebo_p": 0.61,
 }  # fmt: skip
 TWIN4 = TABLE4 | ALONE | {
+    "kl": 7.6, "twin_kl": NONE,
     "m_rlhf": 160.0, "difference": 49.0, "ci_low": 12.0, "ci_high": 86.0, "reward_rlhf": 0.15, "reward_difference": 0.21, "reward_ci_low": -0.08,
     "reward_ci_high": 0.5, "reward_alone_rlhf": 0.19, "own_reward_difference": 1.41, "own_reward_ci_low": 1.12, "own_reward_ci_high": 1.7,
 }  # fmt: skip

@@ -69,6 +69,7 @@ def after(served, folder: Path) -> dict[str, set[str]]:
     found["tuned"] = found["rlhf"]  # the one or the other
     found["llm_explanations"] = found["explanations"]
     found["classifier"] = {"rlhf", "completions", "probe"}  # the pair of SMALL has none
+    found["spread"] = {"table4", "probe"}  # nor has it a function
     found["twins"] = {"rlhf", "completions"}  # nor is its reward one
     found["preferences"] = {"rlhf"}  # nor has it any
     found["sparsity"] = {"saes", "joint"}  # its L1 is given
@@ -101,8 +102,8 @@ def stale(served, project: Path, module: str, text: str) -> tuple[set[str], set[
 
 def check_module(module: str, served, project: Path, graph: dict[str, set[str]]) -> None:
     """Assert that a dry run with the module changed plans what the table says."""
-    # the pair of SMALL has no tuned checkpoint, no preferences of the hub, no classifier, no twin, no L0 to look for and no server
-    rules = set(graph) - {"all", "tuned", "preferences", "classifier", "twins", "sparsity", "llm_explanations"}
+    # the pair of SMALL has no tuned checkpoint, no preferences of the hub, no classifier, no function, no twin, no L0 to look for and no server
+    rules = set(graph) - {"all", "tuned", "preferences", "classifier", "spread", "twins", "sparsity", "llm_explanations"}
     holders = rules if MODULES[module] == "all" else rules & set(MODULES[module])
     later = set().union(*(graph[rule] for rule in holders))
     begin, every = stale(served, project, module, "\nEXTRA = 1\n")

@@ -185,3 +185,13 @@ def test_a_note_that_cannot_be_written_stops_nothing(noted):
     folder, file, _ = noted
     (folder / ".work").write_text("in the way")
     assert checksum(file) == hashlib.sha256(b"x").hexdigest()
+
+
+@pytest.mark.parametrize("text", ['["a.txt"]', "2", "null", '{"a.txt": 7}', '{"a.txt": {"sha256": "0"}}'])
+def test_a_record_of_another_form(tmp_path, text):
+    write(folder(tmp_path, a_txt="x", b="y"), {})
+    (tmp_path / "checksums.json").write_text(text)
+    for read in (lambda: recorded(tmp_path), lambda: intact(tmp_path / "b"), lambda: intact_folder(tmp_path)):
+        with pytest.raises(UserError) as caught:
+            read()
+        assert str(caught.value) == f"{tmp_path / 'checksums.json'}: JSON, but no map from names to SHA-256; delete its folder and rerun"

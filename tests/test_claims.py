@@ -170,6 +170,11 @@ def test_a_row_may_be_named_by_several_columns(tmp_path):
     assert claims.interval(tmp_path, statement) == (2, -1, 5)
 
 
+@pytest.mark.parametrize("twins", [1, 4, 6, 60])
+def test_without_an_alarm_the_bound_follows_the_number_of_twins(twins):
+    assert claims.at_most(0, twins) == pytest.approx(1 - 0.05 ** (1 / twins))
+
+
 def test_six_twins_without_an_alarm_leave_a_rate_of_39_percent():
     assert claims.at_most(0, 6) == pytest.approx(1 - 0.05 ** (1 / 6)) == pytest.approx(0.393, abs=5e-4)
 

@@ -11,7 +11,7 @@ import tiny
 import yaml
 
 from rewardscope import checksums
-from rewardscope.__main__ import main, show
+from rewardscope.__main__ import main
 from rewardscope.config.config import ConfigError
 from rewardscope.errors import UserError, brief
 from rewardscope.export import saelens
@@ -57,34 +57,18 @@ def test_a_table_in_the_terminal(tmp_path, capsys):
     assert said.replace("\n", "").isprintable()
 
 
-def test_a_wide_table_is_folded_and_json_is_read(tmp_path, capsys):
-    pd.DataFrame({"name": ["one", "two"], "text": ["word " * 30, None], "n": [0.123456, 2.0]}).to_csv(tmp_path / "a.csv", index=False)
-    show(str(tmp_path / "a.csv"), 60)
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines[1:])) <= 60 and lines.count("") == 2 and lines[1].split() == ["name", "one"] and "text  -" in lines
-    assert " ".join(line.split("text")[-1].strip() for line in lines if "word" in line) == ("word " * 30).strip()
-    show(str(tmp_path / "a.csv"), 10_000)
-    assert len(capsys.readouterr().out.splitlines()) == 5
-    (tmp_path / "a.json").write_text('{"loss": 1.5, "of": {"base": 2}}')
-    assert main(["show", str(tmp_path / "a.json")]) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:3]] == [["loss", "1.5"], ["of.base", "2"]]
-    for text in ("{", "3", '["x"]'):
-        (tmp_path / "a.json").write_text(text)
-        with pytest.raises(UserError, match="cannot be read as a table"):
-            main(["show", str(tmp_path / "a.json")])
-
-
 DEEP = ('{"a":' * 10**5, "[" * 10**5)
 
 
 @pytest.mark.parametrize("text", DEEP, ids=["maps", "lists"])
 def test_json_nested_too_deep_is_one_line(tmp_path, text):
     """Wherever JSON is read that may be a user's or damaged."""
-    for name in ("a.json", saelens.CFG, checksums.NAME, saelens.SAELENS):
+    for name in ("a.json", "a.jsonl", saelens.CFG, checksums.NAME, saelens.SAELENS):
         (tmp_path / name).write_text(text)
     (tmp_path / "rows.jsonl").write_text(f"{text}\n")
     readers = {
         "a.json": lambda file: main(["show", file]),
+        "a.jsonl": lambda file: main(["show", file]),
         saelens.CFG: lambda file: saelens._json(Path(file)),
         checksums.NAME: lambda file: saelens.load_sae(Path(file).parent),
         "rows.jsonl": lambda file: preferences._rows(file, ["prompt"]),

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, and work that only the same work resumes."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from rewardscope import files
 from rewardscope.errors import UserError
-from rewardscope.files import finished, forget, link, read_json, resumable, sweep, whole
+from rewardscope.files import Twice, finished, forget, link, once, read_json, resumable, sweep, whole
 
 
 def names(folder) -> set[str]:
@@ -203,6 +204,9 @@ def folder(path, **files: str):
         ("seed1.jsonl", b'{"a": "\xff"}\n', r"seed1.jsonl: cannot be read \("),
         ("layers.json", None, r"layers.json: cannot be read \("),
         ("layers.json", "[" * 100_000, r"layers.json: not JSON \("),
+        ("layers.json", "[2]", r"layers.json: JSON, but no map; delete it, and the rule that made it makes it anew"),
+        ("layers.json", "null", r"layers.json: JSON, but no map; "),
+        ("seed1.jsonl", '{"a": 1}\n2\n', r"seed1.jsonl, line 2: JSON, but no map; "),
     ],
 )
 def test_broken_json_names_its_file(tmp_path, name, text, said):
@@ -215,5 +219,23 @@ def test_broken_json_names_its_file(tmp_path, name, text, said):
 
 def test_json_and_its_lines(tmp_path):
     (tmp_path / "a.json").write_text('{"a": [1]}\n')
-    (tmp_path / "a.jsonl").write_text('{"a": "ü\u2028"}\n\n2\n', encoding="utf-8")
-    assert read_json(tmp_path / "a.json") == {"a": [1]} and read_json(tmp_path / "a.jsonl") == [{"a": "ü\u2028"}, 2]
+    (tmp_path / "a.jsonl").write_text('{"a": "ü\u2028"}\n\n{"b": 2}\n', encoding="utf-8")
+    held, rows = read_json(tmp_path / "a.json"), read_json(tmp_path / "a.jsonl")
+    assert held == {"a": [1]} and rows == [{"a": "ü\u2028"}, {"b": 2}]
+    assert held.get("b") is None and "b" not in held and json.dumps({**held, "b": 1}) == '{"a": [1], "b": 1}'
+
+
+def test_a_key_that_is_not_there_names_its_file(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"mse": 1.0}')
+    (tmp_path / "seed1.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
+    with pytest.raises(UserError, match=r"metrics.json: has no tokens; delete it, and the rule that made it makes it anew$"):
+        read_json(tmp_path / "metrics.json")["tokens"]
+    with pytest.raises(UserError, match=r"seed1.jsonl, line 2: has no a; "):
+        [line["a"] for line in read_json(tmp_path / "seed1.jsonl")]
+
+
+def test_a_key_that_a_user_gives_twice():
+    assert json.loads('{"a": {"b": 1}, "b": 2}', object_pairs_hook=once) == {"a": {"b": 1}, "b": 2}
+    for text in ('{"a": 1, "b": 2, "a": 1}', '[{"b": {"a": 1, "a": 2}}]'):
+        with pytest.raises(Twice, match="^the key a is given twice in one object; remove one of them$"):
+            json.loads(text, object_pairs_hook=once)

@@ -25,12 +25,17 @@ ORDER = [
     "export",
     "report",
 ]  # of the picture
-FOUNDATIONS = {"text", "errors", "files", "checksums", "seeds", "stats", "numerics", "states"}  # what any room may import
+FOUNDATIONS = {"text", "errors", "files", "checksums", "seeds", "stats", "numerics", "states", "columns"}  # what any room may import
 SERVES_ALL = {"run", "config", "setup"}
 MAY = {  # room -> what else it may import, and why
     "errors": {"text"},
     "numerics": {"errors"},
-    "config": {"errors", "explain", "run"},  # plan alone: requests are priced as the explainer does, sizes are said as a job says them
+    "config": {
+        "errors",
+        "files",
+        "explain",
+        "run",
+    },  # the last two by plan alone: requests are priced as the explainer does, sizes are said as by a job
     "run": {"text", "errors", "files", "checksums", "numerics"},  # numerics: `job.start` settles a job by it
     "states": {"errors", "files", "checksums", "run"},  # its log
     "setup": {"text", "errors", "files", "run", "config", "data", "rewards", "explain"},  # it looks before a run at what the run will read

@@ -40,10 +40,11 @@ PARTS = {  # script -> for each seed its purpose, and what it differs by, beside
     "promotes": [("promotes", {"pick"}), ("promotes", {"side", "pick", "seed"})],  # the same windows for all that is compared
     "scores": [("simulation", {"scorer", "side", "pick", "seed"}), ("order of requests", PAIR | {"pick", "scorer"})],
     "table3": [("placebo tables", {"model", "reward"})],
+    "section5_3": [("placebo tables", {"model", "reward"})],  # the same as Table 3's
     "table4": [("table4", set())],
     "section6_2": [("table4", set())],  # the same interval as in Table 4
 }
-SHARED = {"table4"}
+SHARED = {"table4", "placebo tables"}
 
 
 def site(job: dict, side: str) -> str:

@@ -75,7 +75,7 @@ def test_both_snakefiles_plan_the_same_jobs(overlay):
     main, inner = (jobs(snakefile, overlay) for snakefile in SNAKEFILES)
     assert main == inner and len(main) > 90
     assert all(job["params"]["code"] for (rule, _), job in main.items() if rule != "all")
-    for rule in ("rlhf", "completions", "probe", "twins"):  # what a reward function imports is read by them too
+    for rule in ("rlhf", "completions", "probe", "spread", "twins"):  # what a reward function imports is read by them too
         assert any({"reward.py", "helper.py"} <= set(job["input"]) for (name, _), job in main.items() if name == rule)
 
 
@@ -95,6 +95,9 @@ def test_a_twin_is_tuned_on_its_placebo_and_measured_by_its_true_reward(overlay)
     assert function < set(true["input"]) and {made, *function} < set(other["input"])
     assert [name for name in true["params"] if true["params"][name] != other["params"][name]] == ["own"]
     assert made not in planned["probe", ()]["input"]
+    spreads = [f"results/rewards/{reward}/spread.reviews.json" for reward in ("judged", "sentiment")]  # no word table's, no twin's
+    for rule in ("table4", "probe"):
+        assert [file for file in planned[rule, ()]["input"] if "spread" in file] == spreads, rule
     for rule in ("table3", "table4", "step4", "section5_3", "report"):
         assert planned[rule, ()]["params"]["twins"] == "{'judged-placebo': 'judged'}", rule
 

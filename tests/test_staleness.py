@@ -14,7 +14,7 @@ SAMPLE = {  # key -> every stale rule
     "sae_recipes.*.learning_rate": AFTER_SAES,
     "features.null_draws": {"nulls", "quality", "controls", "table3", "section5_3", "report"},
     "explain.words": {"explanations", "crosscoder_table"} | AFTER_EXPLANATIONS,
-    "completions.new": {"completions", "table3", "table4", "report"},
+    "completions.new": {"completions", "table3", "table4", "section5_3", "report"},
     "bootstrap": {"table4", "report"},
 }
 ONE_VALUE = {"models.*.pretrain.architecture"}

@@ -87,3 +87,12 @@ def test_adam_goes_on(tmp_path):
     for n in range(4, 7):
         step(second, adam, n)
     assert all(torch.equal(a, b) for a, b in zip(undisturbed, second, strict=True))
+
+
+@pytest.mark.parametrize("text", ["[]", "{}"])
+def test_facts_of_another_form_are_passed_over(tmp_path, text, caplog):
+    save(tmp_path, 1)
+    facts = save(tmp_path, 2).tensors.with_name("facts.json")
+    facts.write_text(text)
+    states.checksums.write(facts.parent)
+    assert states.latest(tmp_path).facts["done"] == 1 and f"is not resumed from {facts}: " in caplog.text

@@ -3,10 +3,10 @@
 import argparse
 import shutil
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rewardscope.columns import columns
 from rewardscope.errors import UserError, brief
 from rewardscope.text import plain
 
@@ -17,35 +17,38 @@ FINDINGS = "results/tables/findings.csv"
 
 
 def read(file: str) -> "pd.DataFrame":
-    """A CSV table, or what a JSON file holds as one: a row of each map in its list, or of the map that it is, inner keys with dots."""
+    """A CSV table, or what JSON holds as one: a row of each map in its list, of each line, or of the map that it is, inner keys with dots."""
     import json
 
     import pandas as pd
 
+    where, rows = file, []
     try:
-        if not file.endswith(".json"):
+        if not file.endswith((".json", ".jsonl")):
             return pd.read_csv(file)
-        held = json.loads(Path(file).read_text(encoding="utf-8"))
-        return pd.json_normalize(held if isinstance(held, list) else [held])
+        text = Path(file).read_text(encoding="utf-8")
+        if file.endswith(".json"):
+            held = json.loads(text)
+            return pd.json_normalize(held if isinstance(held, list) else [held])
+        for number, line in enumerate(text.split("\n"), start=1):  # a text in it may hold the other characters that end a line
+            where = f"{file}, line {number}"
+            rows += [json.loads(line)] if line.strip() else []
+        where = file
+        return pd.json_normalize(rows)
     except (OSError, ValueError, TypeError, NotImplementedError, AttributeError, RecursionError) as error:
-        raise UserError(f"{file}: cannot be read as a table ({brief(error)})") from error
+        raise UserError(f"{where}: cannot be read as a table ({brief(error)})") from error
 
 
 def show(file: str, width: int | None = None) -> None:
     """Print the rows of a table, turned so that the columns fit; where a terminal's `width` is less, one row below the other, cells folded."""
-    table = read(file).rename(columns=plain).map(lambda value: plain(value) if isinstance(value, str) else value)
-    turned = table.T.to_string(header=False, na_rep="-", float_format=lambda v: f"{v:.4g}")
-    if width is None or max(map(len, turned.splitlines()), default=0) <= width:
-        print(f"{plain(file)}\n{turned}\n")
-        return
-    print(plain(file))
-    names = max(map(len, table.columns))
-    for _, row in table.iterrows():
-        for name, value in row.items():
-            text = f"{value:.4g}" if isinstance(value, float) and value == value else "-" if value != value else str(value)
-            folded = textwrap.wrap(text, max(20, width - names - 2)) or [""]
-            print("\n".join(f"{name if n == 0 else '':{names}}  {line}".rstrip() for n, line in enumerate(folded)))
-        print()
+
+    def cell(value: object) -> str:
+        missing = value is None or value != value
+        return "-" if missing else f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+
+    table = read(file)
+    rows = [[plain(name), *map(cell, table[name])] for name in table]
+    print("\n".join([plain(file), *columns(rows, width), ""]))
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,7 +72,7 @@ def parser() -> Parser:
     command.add_argument("--to", default="config/mine.yaml", metavar="FILE", help="default: %(default)s")
     command.add_argument("--force", action="store_true", help="write over a file that is there")
     command = commands.add_parser(
-        "show", help="print CSV tables and JSON files, one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
+        "show", help="print CSV tables and JSON (lines too), one field a line; features: show feature ADDRESS...; findings: show findings [TABLE]"
     )
     command.add_argument("what", nargs="+", metavar="FILE", help="tables; `feature` and addresses as the report has them; `findings` and their table")
     command.add_argument("--report", default="results/report.html", help="the report that features are read from")
@@ -88,7 +91,7 @@ def parser() -> Parser:
     command.add_argument("folder", nargs="?", default="results", metavar="RESULTS", help="results folder (default: %(default)s)")
     command.add_argument("--yes", action="store_true", help="ask nothing")
     commands.add_parser("adopt", help="take over copied or restored results that are as recorded; takes Snakemake's options", add_help=False)
-    commands.add_parser("reference", help="write config/README.md and workflow/schemas/config.schema.yaml, in the project's folder")
+    commands.add_parser("reference", help="write config/README.md, workflow/schemas/config.schema.yaml and docs/columns.md, in the project's folder")
     return top
 
 
@@ -99,6 +102,7 @@ def main(arguments: list[str]) -> int:
 
         return adopt.command(arguments[1:])
     asked = parser().parse_args(arguments)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if asked.command == "show":
         if asked.what[0] == "feature":
             from rewardscope.report.report import features
@@ -111,12 +115,12 @@ def main(arguments: list[str]) -> int:
             print("\n".join(line for file in asked.what[1:] or [FINDINGS] for line in told(file)))
             return 0
         for file in asked.what:
-            show(file, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+            show(file, width)
         return 0
     if asked.command == "compare":
         from rewardscope.report.compare import compare
 
-        print(plain(compare(asked.folders), keep="\n"))
+        print(plain(compare(asked.folders, width), keep="\n"))
         return 0
     if asked.command == "page":
         from rewardscope.report import page

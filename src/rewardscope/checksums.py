@@ -92,9 +92,12 @@ def recorded(folder: str | Path) -> dict[str, str]:
     """File name -> SHA-256, in the order of writing. Raises UserError where the folder has no such record."""
     file = Path(folder) / NAME
     try:
-        return json.loads(file.read_text())
+        sums = json.loads(file.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read ({brief(error)}); delete its folder and rerun") from error
+    if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
+        raise UserError(f"{file}: JSON, but no map from names to SHA-256; delete its folder and rerun")
+    return sums
 
 
 def known(path: str | Path) -> str:

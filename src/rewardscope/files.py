@@ -40,20 +40,56 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 
 def read_json(path: str | Path) -> Any:
-    """What a JSON file holds; of a `.jsonl` the list of what its lines hold. Raises UserError, naming the file and line, where it is not JSON."""
+    """The map that a JSON file of ours holds; of a `.jsonl` the list of the maps that its lines hold.
+
+    Raises UserError, naming the file and line, where it is not that, and later where a key is asked for that it lacks.
+    """
     text, line = None, ""
     try:
         text = Path(path).read_text(encoding="utf-8")
         if Path(path).suffix != ".jsonl":
-            return json.loads(text)
+            return _Map.of(json.loads(text), str(path))
         rows = []
         for number, row in enumerate(text.split("\n"), start=1):
             line = f", line {number}"
-            rows += [json.loads(row)] if row.strip() else []
+            rows += [_Map.of(json.loads(row), f"{path}{line}")] if row.strip() else []
         return rows
     except (OSError, ValueError, RecursionError) as error:
         problem = f"cannot be read ({brief(error)})" if text is None else f"not JSON ({brief(error)})"
-        raise UserError(f"{path}{line}: {problem}; it may be cut short: delete it, and the rule that made it makes it anew") from error
+        raise UserError(f"{path}{line}: {problem}; it may be cut short: {ANEW}") from error
+
+
+ANEW = "delete it, and the rule that made it makes it anew"
+
+
+class _Map(dict):
+    """A JSON map that knows where it stands, and says so where a key is asked for that it lacks."""
+
+    where: str
+
+    @classmethod
+    def of(cls, content: object, where: str) -> "_Map":
+        if not isinstance(content, dict):
+            raise UserError(f"{where}: JSON, but no map; {ANEW}")
+        out = cls(content)
+        out.where = where
+        return out
+
+    def __missing__(self, key: object) -> None:
+        raise UserError(f"{self.where}: has no {key}; {ANEW}")
+
+
+class Twice(ValueError):
+    """A key that a JSON object gives twice: Python's reader keeps the last one and says nothing."""
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict:
+    """`object_pairs_hook` of a JSON that a user gives: an object, each of whose keys is given once. Raises Twice."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Twice(f"the key {twice:.100} is given twice in one object; remove one of them")
+    return dict(pairs)
 
 
 def _remove(path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rewardscope import checksums
 from rewardscope.errors import UserError
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.run.job import log
 
 KEPT = 2  # states: should the newest be damaged, the one before it serves
@@ -44,11 +44,11 @@ def latest(work: Path) -> State | None:
     for folder in reversed(_all(work)):
         try:
             facts, tensors = (checksums.intact(folder / name) for name in ("facts.json", "tensors.safetensors"))
+            state = State(read_json(facts), tensors)
+            log.info("resumed after step %d (%s)", state.facts["done"], folder)
         except UserError as error:
             log.warning("unfinished work is not resumed from %s", error)
             continue
-        state = State(json.loads(facts.read_text()), tensors)
-        log.info("resumed after step %d (%s)", state.facts["done"], folder)
         return state
     return None
 

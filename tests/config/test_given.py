@@ -68,6 +68,10 @@ def test_sides_that_differ_in_their_model_s_width(folders):
 def test_files_that_are_not_there_or_broken(folders):
     Path("c/cfg.json").write_text("[1]")
     assert said(GIVEN) == "rlhf[0] is c, whose cfg.json cannot be read (no map of settings); copy the folder again"
+    Path("c/cfg.json").write_text('{"d_in": 128, "d_in": 64}')
+    twice = "the key d_in is given twice in one object; remove one of them"
+    assert said(GIVEN) == f"rlhf[0] is c, whose cfg.json cannot be read ({twice}); copy the folder again"
+    put("c", RIGHT)
     Path("d/sae_weights.safetensors").unlink()
     assert said(GIVEN) == f"rlhf[1] is d/sae_weights.safetensors, which is not there; paths are relative to {Path.cwd()}"
 

@@ -1,4 +1,4 @@
-"""The configuration's reference: both files are what the models give, and say what config.yaml says."""
+"""The configuration's reference and the tables' columns: the files are what the models give, and say what config.yaml says."""
 
 import re
 
@@ -16,11 +16,11 @@ README = (ROOT / reference.README).read_text(encoding="utf-8")
 SCHEMA = yaml.safe_load((ROOT / reference.SCHEMA).read_text(encoding="utf-8"))
 
 
-def test_both_files_are_what_is_made(tmp_path, monkeypatch):
+def test_the_files_are_what_is_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_bytes((ROOT / "config.yaml").read_bytes())
     assert main(["reference"]) == 0
-    for file in (reference.README, reference.SCHEMA):
+    for file in (reference.README, reference.SCHEMA, reference.COLUMNS):
         assert (tmp_path / file).read_bytes() == (ROOT / file).read_bytes(), "run `python -m rewardscope reference`"
 
 

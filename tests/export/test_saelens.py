@@ -147,6 +147,7 @@ BROKEN = [
     (lambda at: spoil(theirs(at / "b"), "sae_weights.safetensors", b"x"), "sae_weights.safetensors: cannot be read as safetensors"),
     (lambda at: spoil(theirs(at / "c"), "cfg.json", b"{"), "cfg.json: cannot be read as JSON"),
     (lambda at: spoil(theirs(at / "d"), "cfg.json", b"[]"), "cfg.json: holds no map of settings"),
+    (lambda at: spoil(theirs(at / "e"), "cfg.json", b'{"d_in": 2, "d_in": 3}'), "cfg.json: cannot be read as JSON .the key d_in is given twice"),
 ]
 
 

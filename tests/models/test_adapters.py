@@ -157,6 +157,9 @@ def test_kinds_that_are_not_merged(tmp_path):
     assert complaint(theirs) == (
         "peft_type in adapter_config.json is 'NOVEL', which peft does not know; use an adapter of a kind that it merges (LORA, ...)"
     )
+    config = theirs / "adapter_config.json"
+    config.write_text(config.read_text().replace("{", '{"peft_type": "LORA",', 1))
+    assert complaint(theirs) == "adapter_config.json: the key peft_type is given twice in one object; remove one of them"
     shutil.rmtree(theirs)
     train(peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3), theirs)
     assert complaint(theirs) == "peft cannot merge this adapter (PROMPT_TUNING: it changes no weight); merge or retrain it as another kind"

@@ -147,7 +147,8 @@ def test_weights_that_are_no_numbers(tmp_path, copy, value):
     tensors["model.layers.1.mlp.up_proj.weight"][2, 3] = value
     save_file(tensors, file, {"format": "pt"})
     assert complaint({"path": str(file.parent)}, tmp_path) == (
-        f"{file.parent}: 1 tensors hold numbers that are not finite, model.layers.1.mlp.up_proj.weight first; the checkpoint is damaged: use another"
+        f"{file.parent}: 1 tensors hold numbers that are not finite, model.layers.1.mlp.up_proj.weight in model.safetensors first; "
+        "the checkpoint is damaged: use another"
     )
 
 

@@ -93,9 +93,10 @@ def test_the_table_says_what_tables_3_and_4_say():
     table3, table4 = (pd.DataFrame([own | row for own, row in zip(named, rows, strict=True)]) for rows in ((TABLE3, TWIN3), (TABLE4, TWIN4)))
     made = section({"utility": (LEXICON, [1.0, 1.0]), "placebo": (PLACEBO, [0.0, 0.0])}, runs=3, table3=table3, table4=table4)
     assert list(made["rows"][0].values()) == [
-        "tiny", "utility", "DPO", 3, "−0.06", "1.23", "+1.29 (1.15 to 1.44)", "+1.08 (0.84 to 1.32)", "+24.8 (13.6 to 36.0)", "",
+        "tiny", "utility", "DPO", 3, "8.30", "−0.06", "1.23", "+1.29 (1.15 to 1.44)", "+1.08 (0.84 to 1.32)", "+24.8 (13.6 to 36.0)", "",
     ]  # fmt: skip
     assert "finding" not in made["columns"] and "net" in made["columns"]
+    assert [row["kl"] for row in made["rows"]] == ["8.30", "7.60"] and "kl" in made["columns"]
     assert made["rows"][1]["method"] == "given" and made["rows"][1]["over_twin"] == ""  # a twin has no twin
 
 

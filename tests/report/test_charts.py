@@ -70,7 +70,11 @@ def test_bars_are_as_long_as_their_values():
     assert rlhf == pytest.approx(4 * base, rel=0.01)
     low, high = map(float, re.search(r'whisker difference" d="M([\d.]+) 77H([\d.]+)', svg).groups())
     assert (high - low) / base == pytest.approx(1, rel=0.01)
-    assert "whisker" not in charts.change(10, 40, 30, float("nan"), float("nan"), "said")
+    assert "whisker" not in charts.change(10, 40, 30, float("nan"), float("nan"), "said") and "twin" not in svg
+    marked = charts.change(10, 40, 30, 25, 35, "said", twin=20)
+    zero, at = (float(re.search(pattern, marked)[1]) for pattern in (r'class="zero" d="M([\d.]+)', r'null-covariance" d="M([\d.]+)'))
+    ten = float(re.search(r'bar base"[^>]*width="([\d.]+)"', marked)[1])
+    assert (at - zero) / ten == pytest.approx(2, rel=0.01)
 
 
 def test_names_in_charts_are_text():

@@ -20,7 +20,7 @@ def test_phrases_are_counted_in_more_prompts_than_table_4_has():
     here = "pairs/tiny/utility/run1"
     for phrased, lines in (({here: few}, 2), ({here: many}, 3)):  # how varied it writes, and what it repeats, is always told
         (screen,) = report_sections.screens(
-            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}
+            {("tiny", "utility"): [here]}, {}, {here: few}, phrased, {here: {"love": 2.0, "bad": 2.0}}, {here: REWARD}, {}, set(), {}, {}
         )
         assert len([line for line in screen["phrases"]["1"] if not line.startswith("Signs")]) == lines
     assert "“love it” in 100" in screen["phrases"]["1"][0]
@@ -40,6 +40,9 @@ def test_five_figures_and_the_controls_among_them():
     said = "features 32.3; random rows 7.50; unembedding alone 9.00; net of random 24.8; twin 4.10; net of twin 28.2"
     assert f'aria-label="{said}"' in screen["figures"][3]["svg"]
     assert "features less random rows: 24.8 (13.6 to 36.0)" in screen["figures"][3]["svg"]
+    twins = [figure["svg"] for figure in screen["figures"] if "its twin&#39;s difference" in figure["svg"]]
+    assert len(twins) == 4 and "its twin&#39;s difference: 1.10" in screen["figures"][4]["svg"] and "difference: 49.0" in screen["figures"][1]["svg"]
+    assert not any("twin&#39;s" in figure["svg"] for figure in report_sections.first_screen(TWIN3, TWIN4, [], twin=True)["figures"])
 
 
 def test_a_vocabulary_without_a_word_of_the_reward_has_no_figure_of_controls():
@@ -73,7 +76,7 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     page |= {
         "pairs": report_sections.screens(
             {("tiny", "audited"): [name]}, {"tables/table4.csv": pd.DataFrame([{"model": "tiny", "reward": "audited", **row}])},
-            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {},
+            {name: [unknown, unknown]}, {}, {}, {name: absent}, {}, {name}, {}, {},
         ),
         "completions": [{"name": "tiny audited", **report_completions.completions(unknown, unknown, None)}],
         "worded": False,
@@ -85,7 +88,9 @@ def test_a_pair_without_a_reward_has_no_figure_and_no_reward():
     assert "<b>base</b><br>" in texts and "<small>reward" not in texts and "raise the reward" not in texts
     assert "<small>reward" in report.render(*made_up(0)) and "raise the reward" in report.render(*made_up(0))
     assert verdict.compared([False], [], [False]).endswith("1 tuning run, no reward given.")
-    assert verdict.compared([False, True, False], [], [True, True, False]).endswith(
+    several = verdict.compared([False, True, True], [], [True] * 3, kinds={"words", "noise"})
+    assert several.endswith("2 of them on a placebo (twins of the reward, of kinds noise and words whose runs are taken together).")
+    assert verdict.compared([False, True, False], [], [True, True, False], kinds={"words"}).endswith(
         "3 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them with no reward given."
     )
 
@@ -124,7 +129,7 @@ def test_a_twin_is_folded_below_its_reward():
     assert first.count("<details class=") == 1 and "<h2>tiny, tuned" not in first.split('<details class="twin"')[0].split("</article>")[1]
     groups = {("tiny", reward): [f"pairs/tiny/{reward}/run1"] for reward in ("noise", "utility", "lost", "other", "words")}
     names = {pair: REWARD for (pair,) in groups.values()}
-    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {})
+    shown = report_sections.screens(groups, {}, {}, {}, {}, names, {"noise": "utility", "words": "utility", "lost": "gone"}, set(), {}, {})
     assert [(s["reward"], s["folded"]) for s in shown] == [("utility", False), ("noise", True), ("words", True), ("lost", False), ("other", False)]
 
 
@@ -162,3 +167,11 @@ def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
 )  # fmt: skip
 def test_what_a_reward_likes(reward, says):
     assert says in report_completions.described(REWARD | {"words": None} | reward, [[completions(["love"], 1.0)]])
+
+
+def test_a_twin_of_words_names_those_that_its_completions_hold_most():
+    """Three of either sign: what completions hold most often, of words held as often the largest values."""
+    placed = {"actor": 2.0, "movie": 1.0, "scene": -3.0, "plot": 1.5, "music": 3.0}
+    texts = completions(["movie", "movie", "actor", "scene"], 1.0)
+    said = report_completions.described(REWARD | {"words": None, "twin_of": "utility", "kind": "words"}, [[texts]], placed)
+    assert said.startswith("other words, of like frequency, with the values of utility (“movie” +1, “actor” +2, “music” +3, “scene” −3). It is")

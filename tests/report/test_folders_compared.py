@@ -1,5 +1,8 @@
 """Results folders side by side: every figure is the row's that it names, and what is missing is not invented."""
 
+import sys
+from collections import Counter
+
 import pandas as pd
 import pytest
 
@@ -59,6 +62,24 @@ def test_figures_and_settings(tmp_path):
     assert mine["first finding with the reward, its score"] == ["7.25, shown", "-"]
     assert lines(compare([one, two]).split("tiny, other")[1].split("\n\n")[0])["reward of completions, tuned - base"] == ["-", "1.00 (0 to 2.00)"]
     assert "No setting differs" in compare([one, one])
+
+
+def test_wide_cells_are_folded_as_show_does(tmp_path, capsys, monkeypatch):
+    """Of a terminal of 60 columns no line is wider; every word of the wide form is there, folder by folder."""
+    one, two = (folder(tmp_path / name, table1=settings(kl=kl), table4=[table4("mine", 3.0)], step4=[STEP4]) for name, kl in (("a", 0.1), ("b", 0.2)))
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["compare", one, two]) == 0
+    wide = capsys.readouterr().out
+    assert max(map(len, wide.splitlines())) > 60  # a pipe
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["compare", one, two]) == 0
+    said = capsys.readouterr().out
+    assert 50 < max(map(len, said.splitlines())) <= 60
+    of = lambda text: Counter("".join(text.split()))
+    names = "".join(line.split("  ")[0] for line in wide.splitlines())
+    assert of(said) == of(wide) + of(names)  # a row's name with each folder
+    kl, _, mine, _ = said.strip().split("\n\n")
+    assert "0.1" in kl.split() and "0.2" not in kl.split() and "3.00 (2.00 to 4.00)" in mine and "2.50 (1.00 to 4.00)" in mine
 
 
 def test_every_figure_is_a_column_of_a_run(tmp_path):

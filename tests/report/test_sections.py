@@ -25,6 +25,7 @@ def test_step_4_says_how_far_its_counts_exceed_the_twin_s():
     names = {"model": "tiny", "reward": "utility"}
     (chart,) = report_sections.step4(pd.DataFrame([names | STEP4, names | moved]), several=False)
     assert [(row["says"], row["above"]) for row in chart["rows"]] == [("+5.67 (3.12 to 8.21)", "+0.77 (−2.10 to 3.60), not shown"), ("–", "–")]
+    assert [row["less"] for row in chart["rows"]] == ["−47.5 (−51.0 to −44.1)", "–"]
     assert "mean over 3 tuning runs" in chart["svg"]
     none = STEP4 | dict.fromkeys([key for key in STEP4 if isinstance(STEP4[key], float)], np.nan) | {"featureless": 18}
     (empty,) = report_sections.step4(pd.DataFrame([names | none]), several=False)
@@ -159,7 +160,7 @@ def test_no_heading_says_that_a_given_checkpoint_was_tuned_on_its_reward():
     assert page["title"] == "What tuning changed in tiny"
     pair, name = page["pairs"][0], "pairs/tiny/utility/run1"
     assert not pair["given"] and "<b>Trained to like:</b>" in report.render(page, data)
-    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {})
+    (given,) = report_sections.screens({("tiny", "utility"): [name]}, {}, {}, {}, {}, {name: REWARD}, {}, set(), {}, {})
     shown = report.render(page | {"pairs": [given]}, data)
     assert "<h2>tiny, tuned checkpoint given, read with utility</h2>" in shown and "<b>Measured by (a yardstick):</b>" in shown
 

@@ -46,13 +46,16 @@ def test_three_sentences_with_intervals_and_controls():
     learned, features, sure = map(plain, verdict.sentences(TABLE3, TABLE4))
     rose = "The mean reward of a prompt with its completion rose from −0.06 to 1.23: +1.29 (95 % interval 1.15 to 1.44, 3 tuning runs)."
     twin = "Tuned on a placebo (3 runs): +0.21; net of that +1.08 (95 % interval 0.84 to 1.32)."
-    assert learned == f"Did it learn this reward? Yes, in these 3 runs. {rose} Of the completion alone: −0.02 to 1.27. {twin}"
+    moved = "KL from the base model as the last update began: 8.30 nats a response, of its twins 7.60."
+    assert learned == f"Did it learn this reward? Yes, in these 3 runs. {rose} Of the completion alone: −0.02 to 1.27. {twin} {moved}"
+    assert verdict.moved_by(TWIN4).endswith(": 7.60 nats a response.") and verdict.moved_by(TABLE4 | {"kl": np.nan, "twin_kl": np.nan}) == ""
     assert features == (
         "Do its features hold more of the reward's words? Yes. "
         "The signed utility of the words that they promote changed by +32.3 (95 % interval 21.4 to 43.2), "
         "with as many random directions in their place by +7.50; net of that +24.8 (95 % interval 13.6 to 36.0). "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
         "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
+        "Read through base's unembedding the features of base have 6.20 and those of tuned 27.4, through tuned's 15.2 and 38.5. "
         "Of the reward's frequent words they promote: positive ones 2 % before and 11 % after, negative ones 3 % before and 1 % after; "
         "random directions after promote 8 % of the positive ones and 2 % of the negative ones, as many words drawn by chance would hold 4 %. "
         "The words that they fire on (the paper's Table 3): no change shown, +3.20 (95 % interval −10.8 to 17.3). "
@@ -182,7 +185,8 @@ def test_a_twin_says_what_it_shows_by_the_true_reward():
     earned, features, sure = map(plain, verdict.sentences(TWIN3, TWIN4, twin=True))
     assert earned == (
         "Does it earn more of the true reward? Not shown. The true reward, tuned less base: +0.21 (95 % interval −0.08 to 0.50); "
-        "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70)."
+        "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70). "
+        "KL from the base model as the last update began: 7.60 nats a response."
     )
     assert features.startswith("Do its features hold more of the true reward's words? Not shown. The signed utility")
     assert "net of that +0.60 (95 % interval −6.80 to 8.00)" in features and "3 tuning runs" in sure

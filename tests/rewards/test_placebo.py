@@ -49,7 +49,7 @@ def test_every_value_moves_inside_its_stratum():
     placebo = Placebo(words, table, often)
     for seed in range(60):
         found = drawn(placebo, words, seed)
-        assert sorted(found.values()) == [-3, 1, 2] and placebo.short == 0
+        assert sorted(found.values()) == [-3, 1, 2] and placebo.short == placebo.moved == 0
         where = {value: word for word, value in found.items()}
         assert {where[2.0], where[-3.0]} < {"film", "scene", "actor"} and where[1.0] in {"movie", "camera"}
         seen |= set(found.items())
@@ -94,6 +94,7 @@ def test_what_is_left_over_goes_to_the_nearest_stratum():
     for seed in range(20):
         found = drawn(placebo, words, seed)
         assert set(found) == {"film", "scene", "actor"} and sorted(found.values()) == [-3, 1, 2]
+    assert (placebo.moved, placebo.short) == (2, 0)
     two = Placebo(words[:2] + words[3:], {"good": 2.0, "bad": -3.0}, [2, 2, 3, 9, 100])
     assert {word for seed in range(20) for word in drawn(two, words[:2] + words[3:], seed)} == {"film", "scene"}
 

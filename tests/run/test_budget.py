@@ -137,3 +137,16 @@ def test_keys_are_named_for_rules_that_are_there():
 def test_whether_cuda_is_missing_is_what_torch_says():
     torch = pytest.importorskip("torch")
     assert budget.cuda_missing() == (not torch.cuda.is_available())
+
+
+def test_a_gpu_is_looked_for_where_jobs_run(monkeypatch):
+    """Not on the machine that hands jobs to a cluster, where `numerics.device_of` says it in the job; and nobody asks torch for nothing."""
+    looked = []
+    monkeypatch.setattr(budget, "cuda_missing", lambda: not looked.append(1))
+    for device, local in (("auto", True), ("cpu", True), ("cuda", False), ("auto", False)):
+        budget.need_cuda(device, local)
+    assert not looked
+    with pytest.raises(UserError, match="^config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto$"):
+        budget.need_cuda("cuda", True)
+    monkeypatch.setattr(budget, "cuda_missing", lambda: False)
+    budget.need_cuda("cuda", True)

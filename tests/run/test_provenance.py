@@ -259,3 +259,11 @@ def test_the_gpu_is_named_only_where_the_job_used_it(monkeypatch):
     assert provenance._device() != "a GPU"
     Cuda.used = True
     assert provenance._device() == "a GPU"
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "{}", '{"outputs": []}', "{"])
+def test_a_record_of_another_form_is_none(tmp_path, text):
+    (tmp_path / "record.json").write_text(text)
+    assert provenance.load(tmp_path / "record.json") is None
+    (tmp_path / "record.json").write_text('{"outputs": {}}')
+    assert provenance.load(tmp_path / "record.json") == {"outputs": {}}

@@ -1,21 +1,32 @@
 """Which pairs a run goes on without, and when it does not."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
 from snakemake.cli import get_argument_parser
 from snakemake.settings.types import DAGSettings
 
+from rewardscope.errors import UserError
+from rewardscope.run import job as ours
 from rewardscope.run import without
 
 PAIRS = ["one/utility", "one/length", "two/utility"]
-OURS, THEIRS = "Traceback\nrewardscope.errors.UserError: no such folder\n", "Traceback\nValueError: broken\n"
+OURS = UserError("no such folder")
+TRACE = "Traceback (most recent call last):\n  File 'a.py', line 1, in b\n"
 
 
-def job(tmp_path, said: str | None = OURS, **wildcards):
+def job(tmp_path, error: BaseException | str | None = OURS, **wildcards):
+    """A failed job and its log, as `error` has left it; a text is what a job that was killed has logged."""
     log = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
-    if said is not None:
-        log.write_text(said)
+    if isinstance(error, str):
+        log.write_text(error)
+    elif error:
+        handler = logging.FileHandler(log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))  # as `job.start`
+        ours.log.addHandler(handler)
+        ours._fail("rule", log, type(error), error, None)
+        ours.log.removeHandler(handler)
     return SimpleNamespace(wildcards=wildcards, log=[str(log)])
 
 
@@ -42,9 +53,14 @@ def test_several_jobs(tmp_path):
     assert without.failed_pairs([job(tmp_path, **all_of_one), job(tmp_path, **two)], PAIRS) == []  # none is left
 
 
-@pytest.mark.parametrize("said", [THEIRS, "", None])
-def test_what_is_not_a_line_of_ours_would_fail_again(tmp_path, said):
-    assert without.failed_pairs([job(tmp_path, said, pair="pairs/one/length/run1")], PAIRS) == []
+@pytest.mark.parametrize("error", [UserError("no room"), ValueError("broken"), MemoryError(), ZeroDivisionError()])
+def test_a_crash_of_its_own_is_the_pair_s(tmp_path, error):
+    assert without.failed_pairs([job(tmp_path, error, pair="pairs/one/length/run1")], PAIRS) == ["one/length"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), "", None, f"{TRACE}ValueError: of a library that went on\n1 of 9\n"])
+def test_a_job_that_was_killed_or_interrupted_is_nobody_s(tmp_path, error):
+    assert without.failed_pairs([job(tmp_path, error, pair="pairs/one/length/run1")], PAIRS) == []
 
 
 FILE = "results/pairs/one/length/run1/layers.json"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_classifier
 import yaml
 from own_sources import OWN
 from own_sources import snakemake as own_snakemake
@@ -47,19 +48,32 @@ def test_malformed_lexica(tmp_path):
 
 @pytest.mark.workflow
 def test_what_a_fetched_model_and_a_corpus_cannot_give_is_said_first(project):
-    """Before anything heavy, of a checkpoint that was tuned elsewhere too: a lexicon without a word in the corpus; texts too long for the model."""
+    """Before anything heavy, of a checkpoint that was tuned elsewhere too: a reward that is the same everywhere; texts too long for the model."""
     (project / "words.csv").write_text("word,utility\nzyzzyva,3\nqoph,-2\n")
+    (project / "flat.py").write_text("def flat(texts):\n    return [0.25] * len(texts)\n")
+    tiny_classifier.tokenizer().save_pretrained(project / "judge")
+    judge = tiny_classifier.build(("no", "yes"))
+    judge.classifier.weight.data.zero_()
+    judge.save_pretrained(project / "judge")
     overlay = yaml.safe_load(OWN) | {
-        "rewards": {"nowhere": {"words": "words.csv"}, "again": {"like": "nowhere"}},
-        "pairs": [{"model": "theirs", "reward": reward, "corpus": "mine", "rlhf": "tuned"} for reward in ("again", "utility")],
+        "rewards": {"nowhere": {"words": "words.csv"}, "again": {"like": "nowhere"}, "flat": {"function": "flat.py:flat"},
+                    "length": {"function": "rewards.py:length"}, "judged": {"classifier": {"path": "judge", "positive": "yes"}}},
+        "pairs": [{"model": "theirs", "reward": reward, "corpus": "mine", "rlhf": "tuned"}
+                  for reward in ("again", "utility", "flat", "length", "judged")],
+        "targets": ["table4"],
     }  # fmt: skip
     (project / "own.yaml").write_text(yaml.safe_dump(overlay))
-    run = own_snakemake(project, "results/corpora/mine/train.parquet")
+    run = own_snakemake(project, "--until", "spread")
     said = [line for line in run.stderr.splitlines() if line.startswith("rewardscope: ")]
     assert run.returncode == 0 and Path("results/corpora/mine/train.parquet").exists()
     empty = "reward_* in tables/table4.csv and tables/probe.csv are empty"
     assert f"rewardscope: corpus: the reward again is the same, 0, for every document: none holds a word of words.csv; {empty}" in said
-    assert not any("reward utility" in line for line in said)
+    bias = f"{judge.classifier.bias[1].item():g}"
+    for reward, value in (("flat", "0.25"), ("judged", bias)):  # before any model is read
+        same = f"the reward {reward} is the same, {value}, for each of the first 30 train documents: {empty}"
+        assert said.count(f"rewardscope: spread: {same}") == 1, said
+    assert not any(f"reward {reward}" in line and " is the same" in line for line in said for reward in ("utility", "length"))
+    assert not Path("results/models").exists()
     (project / "own.yaml").write_text(yaml.safe_dump(overlay | {"causes": {"prefix": 60, "new": 5}}))
     run = own_snakemake(project, "results/models/theirs/model")
     longer = "rewardscope: base: causes.prefix + causes.new is 65, but the model reads at most 64 tokens; lower it"

@@ -13,7 +13,7 @@ from workflow_runs import ROOT
 
 @pytest.mark.workflow
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-@pytest.mark.parametrize(("overlay", "results", "jobs"), [("", "results", 112), ("meine paper.yaml", "my paper", 515)])
+@pytest.mark.parametrize(("overlay", "results", "jobs"), [("", "results", 112), ("meine paper.yaml", "my paper", 516)])
 def test_make_dag(tmp_path, monkeypatch, overlay, results, jobs):
     tmp_path = tmp_path / "Prüfung für 我"
     tmp_path.mkdir()

@@ -45,7 +45,7 @@ def test_a_classifier_as_reward(finished, tmp_path):
     everything = planned(snakemake(tmp_path, "--dry-run", *options, "--", "all", explained))
     assert everything == {
         "classifier", "accuracy", "rlhf", "divergence", "layers", "activations", "saes", "nulls", "features", "feature_activations",
-        "explanations", "comparison", "quality", "completions", "table4",
+        "explanations", "comparison", "quality", "completions", "spread", "table4",
     }  # fmt: skip
     run = snakemake(tmp_path, *options, "--", EVERY[1], f"{judge}/metrics.json")
     assert run.returncode == 0, run.stderr

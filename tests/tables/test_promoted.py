@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from explanation_lines import line, place
 
-from rewardscope.tables.promoted import DRAWS, MEASURES, Yardstick, by_controls, by_features, placebo_p
+from rewardscope.tables.promoted import DRAWS, MEASURES, Yardstick, by_controls, by_features, placebo_p, placebos
 
 TABLE = {"good": 2.0, "great": 4.0, "bad": -3.0, "awful": -2.5, "film": 0.0, "elsewhere": 9.0}
 WHOLE = {" good": 12, "Good": 8, " great": 40, " bad": 19, " awful": 20, " film": 90, " scene": 30, " of": 300}
@@ -105,7 +105,7 @@ def p_of(base: dict, rlhf: dict, table: dict[str, float], written=None, whole=No
     rows = [(run, seed, 1, side, words) for side, runs in (("base", base), ("rlhf", rlhf)) for run, by_seed in runs.items()
             for seed, words in enumerate(by_seed, start=1)]  # fmt: skip
     features = pd.DataFrame(rows, columns=["run", "seed", "sample", "side", "promoted"])
-    return placebo_p(features, Yardstick(vocabulary(whole), table), Counter(written or {}), 5)
+    return placebo_p(features, placebos(Yardstick(vocabulary(whole), table), Counter(written or {}), 5))
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -161,6 +161,12 @@ def test_placebos_are_words_of_like_frequency():
     whole, written = {"good": 30, "film": 30, "scene": 30, "actor": 2000}, {"good": 50, "film": 50, "actor": 50}
     assert p_of({"run1": [[]]}, {"run1": [["good", "film"]]}, {"good": 2.0}, written, whole) == (1, [1])
     assert p_of({"run1": [[]]}, {"run1": [["good", "scene", "actor"]]}, {"good": 2.0}, written, whole) == (ALONE, [ALONE])
+
+
+def test_values_that_leave_their_stratum_are_counted():
+    """Of "good" and "bad", 30 times each, one finds "film"; the other goes to "scene", 2000 times."""
+    yardstick = Yardstick(vocabulary({" good": 30, " bad": 30, " film": 30, " scene": 2000}), {"good": 2.0, "bad": -3.0})
+    assert placebos(yardstick, Counter(), 1).moved == 1
 
 
 def test_no_placebo_weighs_as_much_where_other_words_are_few():

@@ -12,6 +12,7 @@ from rewardscope.stats import t_interval
 from rewardscope.tables import step4
 
 NAMES = {"model": "tiny", "reward": "utility"}
+NET = ["net", "net_ci_low", "net_ci_high"]
 OVER = ["twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high"]
 
 
@@ -64,6 +65,9 @@ def test_counts_by_hand():
     welch = stats.ttest_ind([1, 2], [1, 0], equal_var=False).confidence_interval()  # counts and nulls of the seeds
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((welch.low, welch.high))
     assert (row["count_low"], row["count_high"]) == pytest.approx(t_interval(np.array([1.0, 2.0])))
+    random = stats.ttest_ind([1, 2], [1, 3], equal_var=False).confidence_interval()  # counts and those of the seeds' random rows
+    assert row[NET].tolist() == pytest.approx([-0.5, random.low, random.high])
+    assert found.loc[(3, "all", "kept", 0.8), "net"] == 2 and found.loc[(3, "all", "moved base", ""), NET].isna().all()
     assert math.isnan(row["p_value"]) and row[OVER].isna().all()
     assert (row["unit"], row["runs"], row["sae_seeds"]) == ("SAE noise of one run", 1, 2)
 
@@ -157,11 +161,12 @@ def test_p_over_six_seeds():
 
 
 def test_replicates_of_several_runs_are_the_runs():
-    """Run 1 differs by 0 and 2 in its seeds, run 2 by 3 and 3: two replicates, 1 and 3."""
-    second = [table(side, [0.1] * 3, [0.9] * 3, seed=s, run="run2") for s in (1, 2) for side in ("base", "rlhf")]
+    """Run 1 differs by 0 and 2 in its seeds, run 2 by 3 and 3: two replicates, 1 and 3. Of random rows 0 and -1, 2 and 2: -0.5 and 2."""
+    second = [table(side, [0.1] * 3, [0.9] * 3, seed=s, run="run2", random=[0.9, 0.8, 0.1]) for s in (1, 2) for side in ("base", "rlhf")]
     row = count([*TWO, *second]).loc[(3, "all", "found", 0.8)]
     assert (row["difference"], row["unit"], row["runs"]) == (2, "tuning run", 2)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(t_interval(np.array([1.0, 3.0])))
+    assert row[NET].tolist() == pytest.approx([0.75, *t_interval(np.array([-0.5, 2.0]))])
 
 
 def test_a_base_that_all_runs_share_adds_the_noise_of_its_seeds():
@@ -172,6 +177,7 @@ def test_a_base_that_all_runs_share_adds_the_noise_of_its_seeds():
     shared = count([t.assign(feature=t["place"]) for t in tables]).loc[(3, "all", "found", 0.8)]
     half = stats.t.ppf(0.975, 2) * math.sqrt(2 * 0.5 / 2)  # two degrees of freedom (Satterthwaite), each mean's variance .5 / 2
     assert (shared["difference"], shared["ci_low"], shared["ci_high"]) == pytest.approx((2, 2 - half, 2 + half))
+    assert shared[NET].tolist() == pytest.approx([2 - 3, -1 - half, -1 + half])  # no random row has a match
     assert (shared["count_low"], shared["count_high"]) == pytest.approx((2 - half, 2 + half)) and math.isnan(shared["p_value"])
 
 

@@ -136,8 +136,10 @@ def test_controls_stand_beside():
     assert (found["promotes_signed_random_base"], found["promotes_signed_random_rlhf"]) == ((2 - 3) / 2, (4 + 2) / 2)
     assert found["promotes_signed_net"] == pytest.approx((4 - (2 - 3) / 2) - (3 + 0.5))
     assert (found["promotes_signed_base_through_rlhf"], found["promotes_signed_rlhf_through_base"]) == (4, -3)
-    assert 0 < found["promotes_signed_placebo_p"] <= 1 and float(found["promotes_signed_placebo_p_by_run"]) == pytest.approx(
-        this.placebo[0], abs=1e-4
+    assert (
+        found["placebo_moved"] == this.moved
+        and 0 < found["promotes_signed_placebo_p"] <= 1
+        and float(found["promotes_signed_placebo_p_by_run"]) == pytest.approx(this.placebo[0], abs=1e-4)
     )
 
 
@@ -151,8 +153,9 @@ def test_placebos_are_drawn_by_what_the_tuned_model_writes():
     controls = control("random", "base", "good")
     own, none, other = (measured(places, TABLE, 30, vocabulary, controls, *last).placebo for last in ((written, 3), (Counter(), 3), (written, 4)))
     yardstick = promoted.Yardstick(vocabulary, TABLE)
-    assert own == promoted.placebo_p(promoted.by_features(places, yardstick, 30), yardstick, written, 3)
+    assert own == promoted.placebo_p(promoted.by_features(places, yardstick, 30), promoted.placebos(yardstick, written, 3))
     assert len({own[0], none[0], other[0]}) == 3
+    assert measured(places, TABLE, 30, vocabulary, controls, written, 3).moved == 0
 
 
 def test_another_recipe_stands_beside():

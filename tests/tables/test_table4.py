@@ -11,7 +11,7 @@ from scipy import stats
 from rewardscope.rewards.utility import utilities, utility
 from rewardscope.stats import bootstrap_interval
 from rewardscope.tables.explained import COLUMNS
-from rewardscope.tables.table4 import ALWAYS, row
+from rewardscope.tables.table4 import ALWAYS, last_kl, row
 
 TABLE = {"good": 2.0, "bad": -3.0, "great": 4.0, "fine": 1.0}
 NAMES = {"model": "tiny", "reward": "utility"}
@@ -29,6 +29,13 @@ def completions(*texts: str, first: int = 40) -> pd.DataFrame:
             "own_reward": [float(len(text)) for text in texts],  # of a twin that rewards letters
         }
     )
+
+
+def test_kl_is_the_last_update_s_over_runs():
+    trainings = [pd.DataFrame({"kl": values}) for values in ([0.0, 9.0, 4.0], [0.0, 7.0])]
+    assert last_kl(trainings) == 5.5 and math.isnan(last_kl([]))
+    found = row([(completions("good"), completions("bad"))], None, 10, 1, NAMES, [], 5.5, 3.25)
+    assert (found["kl"], found["twin_kl"]) == (5.5, 3.25)  # known without a word table too
 
 
 def test_by_hand():
@@ -53,7 +60,9 @@ def test_by_hand():
         "valence_base": 2 + 0.5, "valence_rlhf": 4 + 5 / 3 + 2, "words_base": 3, "words_rlhf": 6,
     }  # fmt: skip
     assert {key: found[key] for key in expected} == pytest.approx(expected)
-    unknown = {f"{name}{key}" for name in ("", "reward_", "reward_alone_", "own_reward_") for key in ("p_value", *TWIN)}  # three prompts, no twin
+    unknown = {"kl", "twin_kl"} | {
+        f"{name}{key}" for name in ("", "reward_", "reward_alone_", "own_reward_") for key in ("p_value", *TWIN)
+    }  # three prompts, no twin
     assert all(math.isnan(found[key]) for key in unknown)
     empty = {"top_k", "explainer", "sae_seeds"}  # these columns are of Table 3
     assert all(found[key] is pd.NA for key in empty)

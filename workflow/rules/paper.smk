@@ -86,6 +86,8 @@ rule section5_3:
         corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in WORDED],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in WORDED],
         controls=[at(f"{pair}/controls/promoted.parquet") for pair in WORDED],
+        vocabulary=[vocabulary_of(AS_WILDCARDS[pair]) for pair in WORDED],
+        completions=[at(f"{pair}/rlhf/completions.parquet") for pair in WORDED],
     output:
         table=at("tables/section5.3.csv"),
         words=at("tables/section5.3.words.csv"),
@@ -104,6 +106,7 @@ rule section5_3:
         top_k=CONFIG.features.top_k,
         least=CONFIG.features.min_fires,
         tokens=CONFIG.activations.tokens,
+        seed=CONFIG.seed,
     script:
         "../scripts/section5_3.py"
 

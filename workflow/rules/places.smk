@@ -158,6 +158,11 @@ LAYERS = [at(f"{pair}/layers.json") for pair in all_pairs()]
 TUNED_HERE = [pair for pair in all_pairs() if not PAIRS[tuple(pair.split("/")[1:3])].rlhf]
 TWINS = {pair.reward: yardstick(pair.reward) for pair in CONFIG.pairs if yardstick(pair.reward) != pair.reward}  # twin -> true reward
 AS_WILDCARDS = {pair: SimpleNamespace(pair=pair) for pair in all_pairs()}  # for the functions of wildcards above
+SPREADS = {  # each once; asked for by the tables that a reward without a spread leaves empty, which do not read them
+    at(f"rewards/{true(here)}/spread.{parts(here)['corpus']}.json"): pair
+    for pair, here in AS_WILDCARDS.items()
+    if CONFIG.rewards[true(here)].function or CONFIG.rewards[true(here)].classifier
+}
 
 
 def explained(side, places, recipe=CONFIG.recipe):

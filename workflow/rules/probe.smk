@@ -16,6 +16,7 @@ rule probe:
         corpus=[corpus_file("test")(here) for here in JUDGED.values()],
         model=[base_folder(here) for here in JUDGED.values()],
         rewards=[file for here in JUDGED.values() for file in reward_files(true(here))],
+        spread=list(SPREADS),
         classifiers=[folder for here in JUDGED.values() if (folder := stored(true(here)))],
     output:
         table=at("tables/probe.csv"),

@@ -46,6 +46,7 @@ rule report:
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
         corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in BROWSED],
         words=WORD_FILES,
+        placebos=[at(f"rewards/{reward}/twin.json") for reward in TWINS],
     output:
         report=at("report.html"),
     log:

@@ -22,8 +22,7 @@ def begin():
     if not workflow.is_main_process:
         return
     try:
-        if CONFIG.device == "cuda" and workflow.local_exec and budget.cuda_missing():  # on a cluster each job sees for itself
-            raise UserError("config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto")
+        budget.need_cuda(CONFIG.device, workflow.local_exec)
         run_lock.hold(results_folder(), *SLURM_RUN)
         checksums.forget(results_folder())  # what an earlier run has hashed
         adopt.check_dates(workflow)
@@ -64,7 +63,8 @@ def end(well):
         if well:
             sweep(f"{results_folder()}/.work")
         else:
-            failed = without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
+            # with jobs still running it was interrupted
+            failed = [] if workflow.scheduler.running else without.failed_pairs(workflow.scheduler.failed, ["/".join(pair) for pair in PAIRS])
             atexit.register(without.go_on, failed, workflow.dag_settings, sys.argv[1:])  # when this run has let go of everything
         run_lock.release()
 

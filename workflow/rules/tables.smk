@@ -36,6 +36,8 @@ rule table4:
         base=[at(f"{pair}/base/completions.parquet") for pair in all_pairs()],
         rlhf=[at(f"{pair}/rlhf/completions.parquet") for pair in all_pairs()],
         words=WORD_FILES,
+        spread=list(SPREADS),
+        training=[at(f"{pair}/rlhf/training.parquet") for pair in TUNED_HERE],
     output:
         table=report(at("tables/table4.csv"), "../report/table4.rst", "Tables", labels={"table": "4: completions"}),
     log:
@@ -47,6 +49,7 @@ rule table4:
     params:
         code=code("table4"),
         pairs=all_pairs(),
+        tuned_here=TUNED_HERE,
         words={pair: WORDS.get(pair) for pair in all_pairs()},
         twins=TWINS,
         resamples=CONFIG.bootstrap,

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from rewardscope.activations import picks
-from rewardscope.files import whole
+from rewardscope.files import read_json, whole
 from rewardscope.models import models
 from rewardscope.report import features as report_features
 from rewardscope.report import report
@@ -72,6 +72,7 @@ page = report_sections.page(
     prompted=params.prompted,
     missing=params.missing,
     phrased=phrased,
+    placed={reward: read_json(file).get("table", {}) for reward, file in zip(params.twins, files.placebos, strict=True)},
     config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True),  # shown, not used: no reason to make the report again
 )  # fmt: skip
 data = {"tokens": {model: shown.texts for model, shown in text.items()}, "features": features}

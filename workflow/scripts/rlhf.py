@@ -16,12 +16,11 @@ from rewardscope.files import finished, resumable, whole
 from rewardscope.models import agreement, models
 from rewardscope.models.trial import trial
 from rewardscope.numerics import device_of
-from rewardscope.rewards import rewards
+from rewardscope.rewards import rewards, spread
 from rewardscope.rlhf import dpo, online, ppo
 from rewardscope.seeds import derive
 
 TRAIN = {"ppo": ppo.train, "dpo": dpo.train, "grpo": online.train, "rloo": online.train}
-SEEN = 200  # train documents that tell whether a reward is constant
 
 params, files = snakemake.params, snakemake.input
 device = device_of(params.device)
@@ -33,13 +32,9 @@ seed = derive(params.seed, "rlhf", model, reward, run)
 prompts = derive(params.seed, "prompts", model, params.corpus, run)  # without the reward: a twin gets the same ones
 texts = pd.read_parquet(files.train, columns=["text"])["text"].tolist()
 judge = rewards.load(params.reward, files.stored, device)
-if len(set(judge(texts[:SEEN]))) == 1 and not params.reward["twin_of"]:
+if not params.reward["twin_of"] and (doubt := spread.doubt(reward, *spread.ends(judge, texts), len(texts))):
     words = "; are words of its lexicon in them?" * bool(params.reward["words"])
-    empty = "reward_* in tables/table4.csv and tables/probe.csv are empty, and RLHF has nothing to learn"
-    job.warn(
-        snakemake,
-        f"the reward {reward} is the same, {judge(texts[:1])[0]:g}, for each of the first {len(texts[:SEEN])} train documents: {empty}{words}",
-    )
+    job.warn(snakemake, f"{doubt}, and tuning has nothing to learn{words}")
 settings = params.settings
 if "preferences" in settings:  # of the hub too they are a file by now
     settings = {**settings, "preferences": {**settings["preferences"], "path": str(files.preferences)}}

@@ -4,16 +4,13 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
-from collections import Counter
-
 import pandas as pd
 
 from rewardscope.activations import picks
-from rewardscope.data.words import words
 from rewardscope.files import whole
 from rewardscope.rewards import utility
 from rewardscope.seeds import derive
-from rewardscope.tables import explained, table3
+from rewardscope.tables import explained, promoted, table3
 
 params, files = snakemake.params, snakemake.input
 of_pair = dict(zip(params.pairs, zip(files.vocabulary, files.controls, files.completions, strict=True), strict=True))
@@ -23,8 +20,7 @@ measured = {}
 for (model, reward), places in groups.items():
     pairs = list(dict.fromkeys(place["pair"] for place in places))
     controls = explained.controls({pair.rsplit("/", 1)[1]: of_pair[pair][1] for pair in pairs})
-    texts = [text for pair in pairs for text in pd.read_parquet(of_pair[pair][2], columns=["completion"])["completion"]]
-    written = Counter(word for text in texts for word in words(text))
+    written = promoted.written([of_pair[pair][2] for pair in pairs])
     table, vocabulary = utility.load_table(params.words[pairs[0]]), pd.read_parquet(of_pair[pairs[0]][0])
     seed = derive(params.seed, "placebo tables", model, reward)
     measured[model, reward] = table3.measured(places, table, params.top_k, vocabulary, controls, written, seed)

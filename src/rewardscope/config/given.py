@@ -14,6 +14,7 @@ from pydantic import Field
 from rewardscope.config.types import Plain, Section
 from rewardscope.config.wording import show
 from rewardscope.errors import brief
+from rewardscope.files import once
 
 if TYPE_CHECKING:
     from rewardscope.config.config import Config
@@ -115,7 +116,7 @@ def _places(config: "Config") -> Iterator[tuple[str, str, int, int]]:
 def _cfg(file: Path) -> dict | str:
     """What the file holds, or why it cannot be read."""
     try:
-        cfg = json.loads(file.read_text(encoding="utf-8"))
+        cfg = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=once)
     except (OSError, ValueError, RecursionError) as error:
         return brief(error)
     return cfg if isinstance(cfg, dict) else "no map of settings"

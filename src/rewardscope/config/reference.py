@@ -8,7 +8,7 @@ import yaml
 from rewardscope.config.config import Config
 from rewardscope.config.entries import Rlhf
 
-README, SCHEMA = "config/README.md", "workflow/schemas/config.schema.yaml"
+README, SCHEMA, COLUMNS = "config/README.md", "workflow/schemas/config.schema.yaml", "docs/columns.md"
 NULL = {"type": "null"}
 MOST = 2**31 - 1  # not worth saying
 KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "object": "map"}
@@ -102,6 +102,21 @@ def _row(key: str, form: dict, values: dict) -> str:
     return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
+def columns() -> str:
+    """docs/columns.md: what the columns of the workflow's tables are, as the report says it."""
+    of = yaml.safe_load((Path(__file__).parents[1] / "report/tables.yaml").read_text(encoding="utf-8"))
+    lines = [
+        "# Columns of the tables",
+        "",
+        "What the report says under each table. In the names a * stands for any text. Made by `python -m rewardscope reference`.",
+    ]
+    for table, entries in of.items():
+        about = entries.get("about", "")
+        lines += ["", f"## {table if table == 'every table' else f'`{table}`'}", "", *([f"{about[0].upper()}{about[1:]}.", ""] if about else [])]
+        lines += [f"- `{names}`: {says}" for names, says in entries.items() if names != "about"]
+    return "\n".join(lines) + "\n"
+
+
 def schema() -> str:
     """workflow/schemas/config.schema.yaml."""
     head = "# Made by `python -m rewardscope reference`: of the whole configuration, with overlays, `like:` and `rlhf:` merged into it.\n"
@@ -111,11 +126,11 @@ def schema() -> str:
 
 def texts(project: Path) -> dict[str, str]:
     """File -> what it must hold."""
-    return {README: readme(yaml.safe_load((project / "config.yaml").read_text(encoding="utf-8"))), SCHEMA: schema()}
+    return {README: readme(yaml.safe_load((project / "config.yaml").read_text(encoding="utf-8"))), SCHEMA: schema(), COLUMNS: columns()}
 
 
 def write(project: Path) -> None:
-    """Write both files into a copy of the project."""
+    """Write the files into a copy of the project."""
     for file, text in texts(project).items():
         (project / file).parent.mkdir(parents=True, exist_ok=True)
         (project / file).write_text(text, encoding="utf-8")

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardscope.errors import UserError, brief
+from rewardscope.files import Twice, once
 from rewardscope.text import plain
 
 Pick = Callable[[list[str], str], list[str]]  # of the names of columns, and of where they stand, those that are wanted
@@ -91,27 +92,14 @@ def csv_rows(where: str, content: str, pick: Pick, mark: str = ",", names: list[
     return rows
 
 
-class _Twice(ValueError):
-    """A key that an object gives twice: Python's reader keeps the last one and says nothing."""
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict:
-    """A JSON object, each of whose keys is given once."""
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
-    return row
-
-
 def json_rows(where: str, content: str) -> dict[int, dict]:
     """The objects of JSON lines by their line; empty lines are passed over. Raises UserError for any other line."""
     rows = {}
     for number, line in enumerate(io.StringIO(content, newline=None), start=1):
         try:
-            row = json.loads(line, object_pairs_hook=_once) if line.strip() else None
-        except _Twice as error:
-            raise UserError(f"{where}, line {number}: the key {brief(error)} is given twice in one object; remove one of them") from error
+            row = json.loads(line, object_pairs_hook=once) if line.strip() else None
+        except Twice as error:
+            raise UserError(f"{where}, line {number}: {brief(error)}") from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}, line {number}: not JSON ({brief(error)}); it may be cut short") from error
         if isinstance(row, dict):
@@ -129,7 +117,7 @@ def json_table(where: str, content: str, field: str | None = None) -> dict[int, 
 
     def objects(value: object) -> object:
         if isinstance(value, tuple):
-            return _once([(key, objects(inner)) for key, inner in value])
+            return once([(key, objects(inner)) for key, inner in value])
         return [objects(inner) for inner in value] if isinstance(value, list) else value
 
     place, rows = where, {}
@@ -141,8 +129,8 @@ def json_table(where: str, content: str, field: str | None = None) -> dict[int, 
             place = f"{where}, row {number}"
             if isinstance(row, tuple):
                 rows[number] = objects(row)
-    except _Twice as error:
-        raise UserError(f"{place}: the key {brief(error)} is given twice in one object; remove one of them") from error
+    except Twice as error:
+        raise UserError(f"{place}: {brief(error)}") from error
     except ValueError:
         return json_rows(where, content)
     except RecursionError as error:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rewardscope.checksums import intact_folder
 from rewardscope.errors import UserError, brief
+from rewardscope.files import once
 from rewardscope.sae.model import SAE, from_tensors
 
 OURS, SAELENS, CFG = "sae.safetensors", "sae_weights.safetensors", "cfg.json"
@@ -173,7 +174,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
 
 def _json(file: Path) -> dict:
     try:
-        cfg = json.loads(file.read_text(encoding="utf-8"))
+        cfg = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=once)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({brief(error)}); copy or make it again") from error
     if not isinstance(cfg, dict):

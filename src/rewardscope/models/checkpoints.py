@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import (
 from rewardscope.checksums import checksum
 from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
-from rewardscope.files import link
+from rewardscope.files import Twice, link, once
 from rewardscope.models import adapters, agreement, models, weights
 from rewardscope.models.trial import trial
 from rewardscope.run.job import log
@@ -191,9 +191,11 @@ def _describe(name: str, here: Path, kind: Kind, base: Base | None) -> dict | No
 
 
 def _json(name: str, file: Path) -> dict:
-    """A JSON map; what it is not is refused by its name."""
+    """A JSON map, each key given once; what it is not is refused by its name."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=once)
+    except Twice as error:
+        raise UserError(f"{name}: {file.name}: {brief(error)}") from error
     except (OSError, ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else brief(error)
         raise UserError(f"{name}: {file.name} is not JSON ({why}); copy it again") from error
@@ -242,8 +244,11 @@ def _load(name: str, here: Path, files: list[Path], kind: Kind) -> tuple[PreTrai
         raise UserError(f"{name}: {len(lost)} tensors of {type(model).__name__} are not in its weights, {lost[0]} first; use a whole checkpoint")
     if more := sorted(report["unexpected_keys"]):
         log.warning("%s: %d tensors are no part of the model and are left out, %s first", name, len(more), more[0])
-    if broken := [key for file in files for key in weights.names(file) if not weights.read(file, key).isfinite().all()]:
-        raise UserError(f"{name}: {len(broken)} tensors hold numbers that are not finite, {broken[0]} first; the checkpoint is damaged: use another")
+    if broken := [(key, file.name) for file in files for key in weights.names(file) if not weights.read(file, key).isfinite().all()]:
+        key, where = broken[0]
+        raise UserError(
+            f"{name}: {len(broken)} tensors hold numbers that are not finite, {key} in {where} first; the checkpoint is damaged: use another"
+        )
     return model.eval(), _tokenizer(name, here)
 
 

@@ -13,7 +13,7 @@ from rewardscope.stats import t_interval
 
 WIDTH = 330  # of a small chart
 COLUMNS = {
-    "method": "tuned by", "runs": "runs", "base": "true reward, base", "rlhf": "tuned",
+    "method": "tuned by", "runs": "runs", "kl": "KL, nats a response", "base": "true reward, base", "rlhf": "tuned",
     "reward_change": "tuned \N{MINUS SIGN} base (95\N{NO-BREAK SPACE}% interval)", "over_twin": "less the twins'",
     "net": "utility of promoted words, tuned \N{MINUS SIGN} base, less random rows'", "finding": "largest finding",
 }  # fmt: skip
@@ -96,6 +96,7 @@ def line(here: tuple[str, str], pairs: list[str], tables: dict[str, pd.DataFrame
     return {
         "model": here[0], "reward": here[1] + f", a twin of {twins.get(here[1])}" * (here[1] in twins),
         "method": methods.get(pairs[0], "given"), "runs": len(pairs),
+        "kl": charts.number(row4["kl"]) if row4 is not None and isfinite(row4["kl"]) else "",
         **{side: "" if row4 is None else charts.number(row4[f"reward_{side}"]) for side in SIDES},
         "reward_change": between(row4, "reward_", "reward_difference"),
         "over_twin": between(row4, "reward_over_twin_", "reward_over_twin"),

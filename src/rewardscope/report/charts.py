@@ -118,17 +118,17 @@ def dots(
     return _svg(width, height + 38, label, body)
 
 
-def change(base: float, rlhf: float, difference: float, low: float, high: float, label: str) -> Markup:
-    """Base and RLHF as bars from 0 and, on the same scale below them, the difference with its interval."""
-    values = [v for v in (0.0, base, rlhf, difference, low, high) if isfinite(v)]
+def change(base: float, rlhf: float, difference: float, low: float, high: float, label: str, twin: float = float("nan")) -> Markup:
+    """Base and RLHF as bars from 0 and, on the same scale below them, the difference with its interval, and the twin's difference if known."""
+    values = [v for v in (0.0, base, rlhf, difference, low, high, twin) if isfinite(v)]
     at = ticks(min(values), max(values), 4)
-    width, left, right = 320.0, 78.0, 270.0
+    width, left, right, bottom = 320.0, 78.0, 270.0, 122 if isfinite(twin) else 96
 
     def x(value: float) -> float:
         return left + (value - at[0]) / (at[-1] - at[0]) * (right - left)
 
-    body = [f'<path class="{"zero" if t == 0 else "grid"}" d="M{x(t):.1f} 4V96"/>' for t in at]
-    body += [_text(x(t), 111, _label(t), "tick", "middle") for t in at]
+    body = [f'<path class="{"zero" if t == 0 else "grid"}" d="M{x(t):.1f} 4V{bottom}"/>' for t in at]
+    body += [_text(x(t), bottom + 15, _label(t), "tick", "middle") for t in at]
     for y, name, look, value in ((8, "base", "base", base), (36, "tuned", "rlhf", rlhf)):
         body.append(_text(left - 8, y + 15, name, "", "end"))
         if isfinite(value):
@@ -141,7 +141,10 @@ def change(base: float, rlhf: float, difference: float, low: float, high: float,
         body.append(f'<circle class="mark difference" cx="{x(difference):.1f}" cy="77" r="4.5"/>')
         end = max(difference, high) if isfinite(high) else difference
         body.append(_text(x(end) + 8, 81, signed(difference), "value"))
-    return _svg(width, 116, label, body)
+    if isfinite(twin):
+        body += [_text(left - 8, 107, "its twin's", "", "end"), _mark("null-covariance", x(twin), 103, f"its twin's difference: {number(twin)}")]
+        body.append(_text(x(twin) + 8, 107, signed(twin), "value"))
+    return _svg(width, bottom + 20, label, body)
 
 
 def lines(series: list[Line], axes: tuple[str, str], label: str, marked: Sequence[float] = (), integers: bool = False) -> Markup:

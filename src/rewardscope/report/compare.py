@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from rewardscope.columns import columns
 from rewardscope.errors import UserError
 from rewardscope.report.charts import number
 
@@ -35,14 +36,14 @@ FIGURES = [
 MISSING = "-"
 
 
-def compare(folders: list[str]) -> str:
-    """What two or more results folders say of each model and reward that one of them has, in lines of text.
+def compare(folders: list[str], width: int | None = None) -> str:
+    """What two or more results folders say of each model and reward that one of them has, in lines of text, for a terminal of `width` if any.
 
     Raises UserError where a folder holds no table.
     """
     tables = [_tables(folder) for folder in folders]
     pairs = list(dict.fromkeys(pair for held in tables for table in held.values() for pair in _pairs(table)))
-    lines = [*_settings(folders, tables)]
+    lines = [*_settings(folders, tables, width)]
     for model, reward in pairs:
         rows = [[f"{model}, {reward}", *folders]]
         for figure in FIGURES:
@@ -50,7 +51,7 @@ def compare(folders: list[str]) -> str:
             rows += [[figure.name, *cells]] * (set(cells) != {MISSING})
         cells = [_finding(held.get("findings"), model, reward) for held in tables]
         rows += [["first finding with the reward, its score", *cells]] * (set(cells) != {MISSING})
-        lines += ["", *_columns(rows)] if len(rows) > 1 else []
+        lines += ["", *columns(rows, width)] if len(rows) > 1 else []
     return "\n".join(lines)
 
 
@@ -67,7 +68,7 @@ def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(rows.itertuples(index=False, name=None)) if len(rows) else []
 
 
-def _settings(folders: list[str], tables: list[dict[str, pd.DataFrame]]) -> list[str]:
+def _settings(folders: list[str], tables: list[dict[str, pd.DataFrame]], width: int | None) -> list[str]:
     """The settings of tuning and autoencoders (Tables 1 and 2) that are not the same wherever there are any."""
     used: dict[tuple[str, ...], list[str]] = {}
     for place, held in enumerate(tables):
@@ -82,7 +83,9 @@ def _settings(folders: list[str], tables: list[dict[str, pd.DataFrame]]) -> list
         if len(set(values) - {MISSING}) > 1:
             differing.setdefault((key[-1], *values), []).append("/".join(key[:-1]))
     rows = [[f"{setting} ({of[0]}{f' and {len(of) - 1} more' if len(of) > 1 else ''})", *values] for (setting, *values), of in differing.items()]
-    return _columns([["settings that differ", *folders], *rows]) if rows else ["No setting differs that stands in Table 1 or 2 of more than one."]
+    if not rows:
+        return ["No setting differs that stands in Table 1 or 2 of more than one."]
+    return list(columns([["settings that differ", *folders], *rows], width))
 
 
 def _cell(table: pd.DataFrame | None, model: str, reward: str, figure: Figure) -> str:
@@ -105,9 +108,3 @@ def _finding(table: pd.DataFrame | None, model: str, reward: str) -> str:
     rows = table[(table["model"] == model) & (table["reward"] == reward) & (table["mode"] == "with the reward") & (table["contexts"] == "features")]
     rows = rows[rows["rank"] == 1]
     return MISSING if rows.empty else f"{number(rows.iloc[0]['score'])}, {'shown' if rows.iloc[0]['shown'] else 'not shown'}"
-
-
-def _columns(rows: list[list[str]]) -> list[str]:
-    """Rows with their cells below one another."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,12 +1,12 @@
 """What the report says of rewards and completions: what a reward likes, words of its lexicon, prompts with both sides' answers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 
 import pandas as pd
 
-from rewardscope.data.words import spans
+from rewardscope.data.words import spans, words
 from rewardscope.rewards.utility import SCALE, of_word
 
 SHOWN = 20  # prompts whose completions are shown, the first ones: none is chosen
@@ -20,16 +20,18 @@ def rewarded(reward: dict) -> bool:
     return any(reward.values())
 
 
-def described(reward: dict, sides: list) -> str:
-    """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold."""
+def described(reward: dict, sides: list, placed: Mapping[str, float] | None = None) -> str:
+    """What a `rewards:` entry likes, with words of the lexicon that the completions (base's, RLHF's frames) hold; `placed`: those of a placebo."""
     if not rewarded(reward):
         return "not known: no reward was given, so nothing here is measured by one."
     if file := reward.get("preferences"):
         measured = described({**reward, "preferences": None}, sides)
         return f"the chosen responses of the pairs in {file}. The reward, which it was not tuned on, is a yardstick here: {measured}"
     if true := reward.get("twin_of"):
+        held = Counter(word for frames in sides for frame in frames for text in frame["completion"] for word in words(text))
+        own = sorted((placed or {}).items(), key=lambda pair: (-held[pair[0]], -abs(pair[1]), pair[0]))
         kinds = {
-            "words": f"other words, of like frequency, with the values of {true}",
+            "words": f"other words, of like frequency, with the values of {true}" + examples(own),
             "noise": f"nothing: the reward is a number by a hash of the text, spread like {true}",
             "zero": "nothing: every text earns 0",
         }
@@ -41,10 +43,15 @@ def described(reward: dict, sides: list) -> str:
         return f"texts that a classifier ({where}) takes for {classifier['positive'] or 'positive'}. The reward is its logit for that label."
     source = "the VADER lexicon, where people rated words from −4 to 4" if reward["words"] == "vader" else f"the lexicon {reward['words']}"
     common = [pair for pair, _ in uses([frame for frames in sides for frame in frames]).most_common()]
-    some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
-    examples = ", ".join(f"“{word}” {value:+g}".replace("-", "\N{MINUS SIGN}") for word, value in some)
-    utility = f"words of high utility: their value in {source}" + f" ({examples})" * bool(some)
+    utility = f"words of high utility: their value in {source}{examples(common)}"
     return f"{utility}. The reward of a text is the sum over its words, divided by {SCALE:g} (Equation 3)."
+
+
+def examples(common: list[tuple[str, float]]) -> str:
+    """The first words of either sign with their values, in brackets; empty without one."""
+    some = [(w, u) for w, u in common if u > 0][:3] + [(w, u) for w, u in common if u < 0][:3]
+    told = ", ".join(f"“{word}” {value:+g}".replace("-", "\N{MINUS SIGN}") for word, value in some)
+    return f" ({told})" * bool(some)
 
 
 def pieces(text: str, table: dict[str, float]) -> list[tuple[str, float | None]]:

@@ -34,14 +34,15 @@ def page(
     pairs: list[str], layers: dict[str, dict[str, int]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     words: dict[str, dict[str, float]], features: list[dict], rewards: dict[str, dict], training: dict[str, pd.DataFrame],
     divergence: dict[str, pd.DataFrame], pictures: list[str], chain: Chain, config: str, twins: dict[str, str], prompted: Sequence[str] = (),
-    missing: Sequence[str] = (), phrased: dict[str, list[pd.DataFrame]] | None = None,
+    missing: Sequence[str] = (), phrased: dict[str, list[pd.DataFrame]] | None = None, placed: dict[str, dict[str, float]] | None = None,
 ) -> dict:  # fmt: skip
     """What the template shows, all but the browser's data; a section without its inputs is empty.
 
     Keys of the dicts are pairs (`pairs/{model}/{reward}/run{run}`), those of `tables` paths below the results folder, of `twins` the
     rewards that are placebos, with their true reward. `prompted` are the pairs whose reward reads prompt and completion,
     `missing` those, `model/reward`, that failed. `phrased`: the completions that
-    phrases are counted in, where they are more than Table 4's (`completed`).
+    phrases are counted in, where they are more than Table 4's (`completed`). `placed`: by the name of a
+    twin of kind `words`, the words that carry its values.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
@@ -50,6 +51,10 @@ def page(
     seeds = {tuple(entry["id"].split("/")[5:6]) for entry in features}
     changed = {thing(f): f for f in reversed(features) if f.get("nearCos") is not None}.values()  # of a feature of several seeds the first
     changed = sorted(changed, key=lambda f: f["change"][1] - (1 if f["change"][0] is None else f["change"][0]))
+    kinds: dict[str, set[str]] = {}
+    for pair in pairs:
+        if (reward := pair.split("/")[2]) in twins:
+            kinds.setdefault(twins[reward], set()).add(rewards[pair]["kind"])
     methods = {pair: table["method"].iloc[0].upper() for pair, table in training.items()}
     moved = {pair for pair, table in divergence.items() if table["distance"].any()}
     sections = {
@@ -81,10 +86,11 @@ def page(
             _rows(tables.get("tables/table3.csv")),
             [rewarded(rewards[pair]) for pair in pairs],
             len(pairs) - len(training),
+            max(kinds.values(), key=len, default=()),
         )
         + f" Left out, because it failed: {', '.join(missing)}." * bool(missing),
         "contents": [(key, title) for key, title in CONTENTS.items() if present[key]],
-        "pairs": screens(groups, tables, completed, phrased or completed, words, rewards, twins, moved, methods),
+        "pairs": screens(groups, tables, completed, phrased or completed, words, rewards, twins, moved, methods, placed or {}),
         "methods": " and ".join(dict.fromkeys(methods.values())),
         "worded": bool(words),
         "rewarded": any(rewarded(reward) for reward in rewards.values()),
@@ -102,7 +108,7 @@ def page(
 def screens(
     groups: dict[tuple[str, str], list[str]], tables: dict[str, pd.DataFrame], completed: dict[str, list[pd.DataFrame]],
     phrased: dict[str, list[pd.DataFrame]], words: dict[str, dict[str, float]], rewards: dict[str, dict], twins: dict[str, str],
-    moved: set[str], methods: dict[str, str],
+    moved: set[str], methods: dict[str, str], placed: dict[str, dict[str, float]],
 ) -> list[dict]:  # fmt: skip
     """The first screen of every model and reward; `groups` holds the pairs of their runs, `moved` those with a layer that tuning changed.
 
@@ -133,7 +139,7 @@ def screens(
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         facts["given"] = given and not facts["method"] and reward not in twins  # a checkpoint, which the reward may not have tuned
         facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
-        shown.append({**facts, "likes": described(rewards[runs[0]], sides), "written": written, "phrases": phrases, **screen})
+        shown.append({**facts, "likes": described(rewards[runs[0]], sides, placed.get(reward)), "written": written, "phrases": phrases, **screen})
     return shown
 
 
@@ -169,7 +175,9 @@ def first_screen(features: dict | None, completed: dict | None, sentences: list[
         base, rlhf = (row[name] for name in ((f"{prefix}base", f"{prefix}rlhf") if prefix else ("m_base", "m_rlhf")))
         difference, low, high = (row[f"{prefix}{name}"] for name in ("difference", "ci_low", "ci_high"))
         label = f"{title}: base {charts.number(base)}, tuned {charts.number(rlhf)}, difference {verdict.spanned(difference, low, high)}"
-        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label)})
+        placebo = row[f"{prefix}twin"]
+        label += f", its twin's difference {charts.signed(placebo)}" * isfinite(placebo)
+        drawn.append({"title": title, "note": note, "svg": charts.change(base, rlhf, difference, low, high, label, twin=placebo)})
     if features is not None and isfinite(features["promotes_signed_difference"]):  # the vocabulary has words of the reward
         drawn.insert(-1, beside_controls(features, twin))
     return {"sentences": sentences, "figures": drawn}
@@ -229,7 +237,9 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
         for row in rows.to_dict("records"):
             over = {"difference": row["over_twin"], "ci_low": row["over_twin_ci_low"], "ci_high": row["over_twin_ci_high"]}
             told = says(row) if isfinite(row["null"]) or not isfinite(row["count"]) else "–"  # a count without a null: of what moved, of one seed
-            lines.append({"name": named[row["change"]], **row, "says": told, "above": says(over) if isfinite(row["twin"]) else "–"})
+            net = {"difference": row["net"], "ci_low": row["net_ci_low"], "ci_high": row["net_ci_high"]}
+            less = says(net) if isfinite(row["random"]) else "–"
+            lines.append({"name": named[row["change"]], **row, "says": told, "less": less, "above": says(over) if isfinite(row["twin"]) else "–"})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("tuned", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)

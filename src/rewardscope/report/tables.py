@@ -1,10 +1,14 @@
 """The workflow's tables as text and its figures as pictures, for the report's template."""
 
 import base64
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from markupsafe import Markup
+
+from rewardscope.files import read_json
 
 ROWS = 60  # of a table
 TITLES = {
@@ -26,11 +30,12 @@ PICTURES = {
     "table6": "Table 6: tied and untied weights, their losses",
     "section6.2": "Section 6.2: Table 3's differences against Table 4's, over tuning runs",
 }
+COLUMNS: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
 def read_table(file: str | Path) -> pd.DataFrame:
     """A table of the workflow: CSV, or JSON with one value a field."""
-    return pd.read_json(file, typ="series").to_frame().T if Path(file).suffix == ".json" else pd.read_csv(file)
+    return pd.DataFrame([read_json(file)]) if Path(file).suffix == ".json" else pd.read_csv(file)
 
 
 def pictured(file: str | Path) -> dict:
@@ -43,7 +48,14 @@ def listing(file: str, table: pd.DataFrame) -> dict:
     """A table as text, its first rows."""
     columns = [[_cell(value) for value in table[column].head(ROWS)] for column in table]
     name, rows = Path(file).stem, list(zip(*columns, strict=True))
-    return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS)}
+    facts = {"about": COLUMNS.get(name, {}).get("about", ""), "meanings": meanings(name, list(table.columns))}
+    return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS), **facts}
+
+
+def meanings(name: str, columns: list[str]) -> list[tuple[str, str]]:
+    """What those of `columns` are, by tables.yaml: the table's own entries, then those of every table; (names, a * for any text; sentence)."""
+    entries = [*COLUMNS.get(name, {}).items(), *COLUMNS["every table"].items()]
+    return [(names, says) for names, says in entries if any(fnmatchcase(column, one) for one in names.split(", ") for column in columns)]
 
 
 def _cell(value: object) -> str:

@@ -4,6 +4,7 @@
 rows in place of features), each with an interval over tuning runs that leaves 0 out. Where one of these is not there, it is not decided.
 """
 
+from collections.abc import Collection
 from math import isfinite
 from typing import NamedTuple
 
@@ -98,7 +99,15 @@ def learned(completions: dict) -> Sentence:
         of = "prompt with its completion"
         alone = f" Of the completion alone: {number(completions['reward_alone_base'])} to {number(completions['reward_alone_rlhf'])}."
     because = f"The mean reward of a {of} {went} from {base} to {rlhf}: {change}.{zero}{alone} {beside}"
-    return Sentence(LEARNED, answer, because)
+    return Sentence(LEARNED, answer, because, moved_by(completions))
+
+
+def moved_by(completions: dict) -> str:
+    """How far tuning moved the wording, beside the twins': Table 4's KL. Nothing of a checkpoint that was given."""
+    if not isfinite(completions["kl"]):
+        return ""
+    twins = f", of its twins {number(completions['twin_kl'])}" * isfinite(completions["twin_kl"])
+    return f"KL from the base model as the last update began: {number(completions['kl'])} nats a response{twins}."
 
 
 def worded(features: dict, moved: bool = True) -> Sentence:
@@ -136,7 +145,17 @@ def words_promoted(features: dict) -> str:
     p = features["promotes_signed_placebo_p"]
     space = "\N{NO-BREAK SPACE}"
     others = f"The reward's values put on other words differ as much with p{space}={space}{p:.2g}; so may a twin's. " if isfinite(p) else ""
-    return f"{others}{recalled(features)}"
+    return f"{others}{crossed(features)}{recalled(features)}"
+
+
+def crossed(features: dict) -> str:
+    """Either side's features through either side's unembedding: what of the change is the features', what the unembedding's. Ends with a space."""
+    name = "promotes_signed_"
+    through = [number(features[f"{name}{column}"]) for column in ("base", "base_through_rlhf", "rlhf_through_base", "rlhf")]
+    if not isfinite(features[f"{name}base_through_rlhf"]):
+        return ""
+    base = f"Read through base's unembedding the features of base have {through[0]} and those of tuned {through[2]}"
+    return f"{base}, through tuned's {through[1]} and {through[3]}. "
 
 
 def recalled(features: dict) -> str:
@@ -174,7 +193,8 @@ def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
         because = f"The true reward, tuned less base: {true}; the placebo that it was tuned on: {own}."
         if completions["same"] == 1:
             because = f"{SAME}: tuning on the placebo changed nothing."
-        out.append(Sentence("Does it earn more of the true reward?", NOTHING if completions["same"] == 1 else answers[says], because))
+        says = NOTHING if completions["same"] == 1 else answers[says]
+        out.append(Sentence("Does it earn more of the true reward?", says, because, moved_by(completions)))
     if features is not None:
         says = judged(features["promotes_signed_net_ci_low"], features["promotes_signed_net_ci_high"])
         because, more = f"{promoted(features)} {ranked(features)}".rstrip(), words_promoted(features)
@@ -251,11 +271,11 @@ def sentences(
     return [*answers, sure(over, completions)] if compared else answers
 
 
-def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkpoints: int = 0) -> str:
+def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkpoints: int = 0, kinds: Collection[str] = ()) -> str:
     """What this report is about, for a reader who knows neither RLHF nor autoencoders.
 
     `placebos`: of each tuning run whether it is a twin's; `given`: whether its reward was;
-    `checkpoints`: how many of the tuned models were given, so that nothing is known of how they were tuned.
+    `checkpoints`: how many of the tuned models were given, so that nothing is known of how they were tuned; `kinds`: of twins of one reward.
     """
     how = (
         "A tuned checkpoint was given; how it was tuned is not known."
@@ -266,7 +286,8 @@ def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkp
         f"{how} Here the model before (base) and after (tuned) reads and continues the same texts; "
         f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {counted(len(placebos), 'tuning run')}"
     )
-    text += f", {sum(placebos)} of them on a placebo (twins of the reward)" * any(placebos)
+    together = f", of kinds {' and '.join(sorted(kinds))} whose runs are taken together" * (len(kinds) > 1)
+    text += f", {sum(placebos)} of them on a placebo (twins of the reward{together})" * any(placebos)
     text += f", {checkpoints} of them a tuned checkpoint given" * (0 < checkpoints < len(placebos))
     if not all(given):
         text += f", {given.count(False)} of them with no reward given" if any(given) else ", no reward given"

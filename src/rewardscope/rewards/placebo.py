@@ -38,7 +38,7 @@ class Placebo:
 
         Words of the table, of utility 0 too, and words that share a stem with one of them get no value, nor do compounds with such a
         part. Where a stratum has too few other words, what is left over goes to the stratum nearest by its frequencies that has words
-        left; where none has any, nowhere (`short`: so many values).
+        left (`moved`: so many values); where none has any, nowhere (`short`).
         """
         stems, of = {stem(word) for word in table}, strata(*frequencies)
         self.count = len(words)
@@ -52,12 +52,13 @@ class Placebo:
         # of a stratum's others: the strata that their values are of, its own first
         self.sources = {key: [key] * min(len(others), len(self.values.get(key, []))) for key, others in self.others.items()}
         left_over = [key for key in sorted(self.values) for _ in self.values[key][len(self.sources.get(key, [])) :]]
-        self.short = 0
+        self.moved = self.short = 0
         for key in left_over:
             free = [other for other, others in self.others.items() if len(others) > len(self.sources[other])]
             if free:
                 nearest = min(free, key=lambda other: (sum(abs(a - b) for a, b in zip(key, other, strict=True)), other))
                 self.sources[nearest].append(key)
+                self.moved += 1
             else:
                 self.short += 1
 

@@ -141,3 +141,9 @@ def cuda_missing() -> bool:
     """Whether torch is installed here and sees no CUDA device; asked in a process of its own, which keeps nothing."""
     code = "import torch; raise SystemExit(3 * (not torch.cuda.is_available()))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 3
+
+
+def need_cuda(device: str, local: bool) -> None:
+    """Raises UserError where jobs that run on this machine (`local`) are to use a GPU that is not there; on a cluster each job sees for itself."""
+    if device == "cuda" and local and cuda_missing():
+        raise UserError("config: device is cuda, but torch sees no CUDA device here; it must be cpu or auto")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from rewardscope import numerics
 from rewardscope.errors import UserError
 from rewardscope.run import budget, orphans, provenance
+from rewardscope.run.without import ENDED
 from rewardscope.text import plain
 
 T = TypeVar("T")
@@ -68,6 +69,8 @@ def work(snakemake, of: str | None = None) -> Path:
 def _fail(label, log_file, kind, error, trace) -> None:
     atexit.unregister(provenance.finish)
     log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
+    if issubclass(kind, Exception):  # and no interrupt
+        log.error("%s%s", ENDED, kind.__name__)
     problem = str(error).strip() if issubclass(kind, UserError) else budget.out_of_memory(label, error) or f"{kind.__name__}: {error}"
     print(f"rewardscope: {label}: {' '.join(plain(problem).split())} (log: {log_file})", file=sys.stderr)
 

@@ -96,9 +96,10 @@ def record_file(results: Path, name: str) -> Path:
 def load(file: Path) -> dict | None:
     """A record; None where there is none that can be read."""
     try:
-        return json.loads(file.read_bytes())
+        record = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
+    return record if isinstance(record, dict) and isinstance(record.get("outputs"), dict) else None
 
 
 def peak_memory() -> int:

@@ -1,10 +1,13 @@
 """A pair that fails costs only itself: a second run makes the tables and the report of the other pairs, and says what is missing.
 
 It is the same command with the failed pairs in the variable `VARIABLE` of its environment, which the Snakefile and its jobs read.
+
+A job fails by an exception of its own: what a user can mend, a crash, a want of memory that Python was told of. Not so one that was killed. The
+kernel takes the process that holds most, whoever wanted more, and a person or a cluster that ends a job may mean the run: its pair is not
+known to be at fault, so nothing goes on, and the same command tries it again.
 """
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from snakemake.settings.types import DAGSettings
 
 VARIABLE = "REWARDSCOPE_WITHOUT"
-OURS = re.compile(r"^rewardscope\.errors\.UserError: (.*)", re.MULTILINE)  # the end of a traceback in a job's log
+ENDED = "the job ended by its own "  # in its log, and an exception's name; a job that was killed or interrupted says nothing
 
 
 def left_out() -> list[str]:
@@ -28,7 +31,7 @@ def left_out() -> list[str]:
 def failed_pairs(jobs: Iterable, pairs: list[str]) -> list[str]:
     """Which of the pairs, `model/reward`, the failed jobs (Snakemake's) are of.
 
-    None where a job is of no pair, of all, or ended by something else than a line of ours: then another run would end the same way.
+    None where a job is of no pair or of all, as another run would end the same way, or did not end by an exception of its own.
     """
     out = set()
     for job in jobs:
@@ -37,7 +40,7 @@ def failed_pairs(jobs: Iterable, pairs: list[str]) -> list[str]:
         model = wildcards.get("model") or (path[1] if path[0] == "bases" else None)
         of = {f"{path[1]}/{path[2]}"} if path[0] == "pairs" else {pair for pair in pairs if model and pair.split("/")[0] == model}
         log = Path(job.log[0]) if job.log else None
-        if not of or not log or not log.exists() or not OURS.search(log.read_text(encoding="utf-8", errors="replace")):
+        if not of or not log or not log.exists() or f" {ENDED}" not in log.read_text(encoding="utf-8", errors="replace"):
             return []
         out |= of
     return sorted(out) if out < set(pairs) else []

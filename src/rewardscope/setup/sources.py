@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from rewardscope.config.config import tuned_checkpoint
 from rewardscope.data import documents, hub, rows
 from rewardscope.errors import UserError, brief
+from rewardscope.files import once
 
 SMALL = ["config.json", "adapter_config.json", "tokenizer.json", "README.md"]  # of a hub repository
 MEASURED = 200  # documents whose tokens are counted
@@ -71,7 +72,7 @@ def _model(name: str, folder: Path) -> Checkpoint:
 def _base_of(name: str, file: Path) -> str | None:
     """The base that an adapter names, with its revision; None where it names none."""
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=once)
         base, revision = told.get("base_model_name_or_path"), told.get("revision")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{name}: adapter_config.json is no JSON map ({brief(error)}); copy it again") from error

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from rewardscope.data.words import words as words_in
 from rewardscope.rewards.placebo import Placebo
 from rewardscope.rewards.utility import of_word
 from rewardscope.tables.explained import pooled
@@ -71,33 +74,62 @@ def by_controls(controls: pd.DataFrame, yardstick: Yardstick) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, "sample", *MEASURES])
 
 
-def placebo_p(features: pd.DataFrame, yardstick: Yardstick, written: Counter[str], seed: int) -> tuple[float, list[float]]:
-    """p of the difference RLHF - base in signed utility, over runs and of each run: U's values on other words, `DRAWS` times.
+class Placebos(NamedTuple):
+    """U over the whole words of a vocabulary, and its values on other words."""
 
-    Words get values within strata of their frequency in the train documents and in the tuned model's completions (`written`). A
-    hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1). nan where U has no word, or a
-    run's features (or all of them) promote none; 1 where there are fewer other words than words of U, as no placebo then weighs as much.
-    """
+    words: list[str]
+    true: np.ndarray
+    """U `[words]`"""
+    tables: np.ndarray
+    """`[words, draws]`: `DRAWS`, or none where there are fewer other words than words of U, as no placebo then weighs as much"""
+    moved: int
+    """values that lie on words of another stratum, the nearest with words left: their own has too few"""
+
+
+def placebos(yardstick: Yardstick, written: Counter[str], seed: int) -> Placebos:
+    """Draw placebo tables: within strata of frequency in the train documents and in the tuned model's completions (`written`)."""
     words = yardstick.counts.index.tolist()
-    place = {word: i for i, word in enumerate(words)}
     placebo = Placebo(words, yardstick.table, yardstick.counts.tolist(), [written[word] for word in words])
+    rng = np.random.default_rng(seed)
+    drawn = [placebo.draw(rng) for _ in range(0 if placebo.short else DRAWS)]
+    return Placebos(words, yardstick.u, np.stack(drawn, axis=1) if drawn else np.zeros((len(words), 0)), placebo.moved)
+
+
+def placebo_p(features: pd.DataFrame, placebos: Placebos) -> tuple[float, list[float]]:
+    """p of the difference RLHF - base in signed utility, over runs and of each run (`p_values`).
+
+    nan where U has no word, or a run's features (or all of them) promote none.
+    """
+    place = {word: i for i, word in enumerate(placebos.words)}
     runs = sorted(features["run"].unique())
-    if not placebo.values:
-        return np.nan, [np.nan] * len(runs)
-    speaks = [any(map(len, features.loc[features["run"] == run, "promoted"])) for run in runs]
-    if placebo.short:
-        return 1.0 if all(speaks) else np.nan, [1.0 if speaks[r] else np.nan for r in range(len(runs))]
-    promotes = np.zeros((len(runs), len(words)))  # RLHF - base: promoted tokens of each word, a mean over SAE seeds and samples
+    promotes = np.zeros((len(runs), len(place)))  # RLHF - base: promoted tokens of each word, a mean over SAE seeds and samples
     for (run, side), group in features.groupby(["run", "side"]):
         for words_of_seed in group["promoted"]:
             np.add.at(promotes[runs.index(run)], [place[word] for word in words_of_seed], (1 if side == "rlhf" else -1) / len(group))
-    rng = np.random.default_rng(seed)
-    drawn = promotes @ np.stack([placebo.draw(rng) for _ in range(DRAWS)], axis=1)  # runs x draws
-    true = promotes @ yardstick.u
-    each = [_p(drawn[r], true[r]) if speaks[r] else np.nan for r in range(len(runs))]
-    return _p(drawn.mean(axis=0), true.mean()) if all(speaks) else np.nan, each
+    speaks = [placebos.true.any() and any(map(len, features.loc[features["run"] == run, "promoted"])) for run in runs]
+    return p_values(np.where(speaks, promotes @ placebos.true, np.nan), promotes @ placebos.tables)
+
+
+def p_values(true: np.ndarray, drawn: np.ndarray) -> tuple[float, list[float]]:
+    """p of the runs' mean difference and of each run's `[runs]`, against that of every placebo `[runs, draws]`.
+
+    A hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1), nan for nan.
+    """
+    return _p(drawn.mean(axis=0), true.mean()), [_p(*of_run) for of_run in zip(drawn, true, strict=True)]
 
 
 def _p(drawn: np.ndarray, true: float) -> float:
     hits = np.abs(drawn) >= abs(true) - 1e-9  # sums of the same values in another order are equal
-    return float((1 + hits.sum()) / (len(drawn) + 1))
+    return float((1 + hits.sum()) / (len(drawn) + 1)) if np.isfinite(true) else np.nan
+
+
+def written(completions: list[str | Path]) -> Counter[str]:
+    """How often the completions of these files hold each word."""
+    texts = (text for file in completions for text in pd.read_parquet(file, columns=["completion"])["completion"])
+    return Counter(word for text in texts for word in words_in(text))
+
+
+def through(crossed: pd.DataFrame | None, value: str) -> dict[str, float]:
+    """Each side's features through the other side's unembedding: `base_through_rlhf`, `rlhf_through_base`."""
+    sides = {"base_through_rlhf": "base", "rlhf_through_base": "rlhf"}
+    return {key: np.nan if crossed is None or crossed.empty else crossed[value][side].mean() for key, side in sides.items()}

@@ -14,6 +14,7 @@ from rewardscope.models.models import as_read
 from rewardscope.rewards.utility import utilities
 from rewardscope.stats import against, counted, featureless, net_of_random, over_twins, per_seed
 from rewardscope.tables.explained import explainers, paid, pooled, promoted, shared, spoken
+from rewardscope.tables.promoted import Placebos, p_values, through
 
 COLUMNS = ["model", "reward", "measure", "base", "rlhf", "difference", "ci_low", "ci_high", "p_value"]
 WORD_COLUMNS = ["model", "reward", "word", "utility", "occurrences", "base", "rlhf", "promotes_base", "promotes_rlhf"]
@@ -24,11 +25,16 @@ TEXTS = {"": spoken, "promotes_": promoted}
 
 
 class Measured(NamedTuple):
-    """One model and reward: `stats.per_seed` of its explanations and of random rows, what chance gives, and facts of the table."""
+    """One model and reward: `stats.per_seed` of its explanations, of random rows and of features through the other side's unembedding.
+
+    And what chance gives, what the values of U show on other words, and facts of the table.
+    """
 
     seeds: pd.DataFrame
     random: pd.DataFrame | None
+    crossed: pd.DataFrame | None
     chance: pd.DataFrame
+    placebo: dict[str, tuple[float, list[float]]]
     facts: dict
 
 
@@ -87,11 +93,54 @@ def chance(lengths: list[int], one: dict[str, np.ndarray]) -> dict[str, float]:
     return values | {"utility": float(one["utility"] * sum(lengths))}
 
 
-def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], least: int, top_k: int, controls: pd.DataFrame | None) -> Measured:
+def by_tables(texts: list[list[str]], words: list[str], tables: np.ndarray, frequent: np.ndarray) -> dict[str, np.ndarray]:
+    """`measure` by each of `tables` `[words, draws]` at once, of the texts' words among `words`; `frequent` `[words]`: whether a word is so."""
+    place = {word: i for i, word in enumerate(words)}
+    named = sorted({word for text in texts for word in text} & place.keys())
+    held = np.array([[text.count(word) for word in named] for text in texts], dtype=np.float32).reshape(len(texts), len(named))
+    rows = np.array([place[word] for word in named], dtype=int)
+    values = {"utility": held.sum(axis=0) @ tables[rows]}
+    for sign, counts in SIGNS.items():
+        carries = counts(tables[rows])
+        of, found = counts(tables[frequent]).sum(axis=0), carries[frequent[rows]].sum(axis=0)
+        values[f"share{sign}"] = (held.astype(bool).astype(np.float32) @ carries.astype(np.float32) > 0).mean(axis=0)
+        values[f"recall{sign}"] = np.divide(found, of, out=np.full(len(of), np.nan), where=of > 0)
+    return values
+
+
+def placebo_p(lines_of: dict[tuple, list[dict]], placebos: Placebos, corpus: Counter[str], least: int) -> dict[str, tuple[float, list[float]]]:
+    """p of each measure's difference RLHF - base against U's values on other words, over runs and of each (`promoted.p_values`).
+
+    Of the words that are whole-word tokens, U's too. A placebo without a frequent word has no difference in recall.
+    """
+    frequent = np.array([corpus[word] >= least for word in placebos.words], dtype=bool)
+    tables = np.column_stack([placebos.true, placebos.tables])
+    runs, out = sorted({run for run, *_ in lines_of}), {}
+    for prefix, text_of in TEXTS.items():
+        sides: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
+        for (run, _, _, side), lines in lines_of.items():
+            if lines:
+                sides.setdefault((run, side), []).append(by_tables([words(text_of(line)) for line in lines], placebos.words, tables, frequent))
+        for name in MEASURES:
+            found = np.full((len(runs), tables.shape[1]), np.nan)
+            for r, run in enumerate(runs):
+                if (run, "base") in sides and (run, "rlhf") in sides:
+                    base, rlhf = (np.mean([values[name] for values in sides[run, side]], axis=0) for side in ("base", "rlhf"))
+                    found[r] = rlhf - base
+            true = found[:, 0] if placebos.true.any() else np.full(len(runs), np.nan)
+            out[prefix + name] = p_values(true, np.nan_to_num(found[:, 1:]))
+    return out
+
+
+def measured(
+    places: list[dict], table: dict[str, float], corpus: Counter[str], least: int, top_k: int, controls: pd.DataFrame | None,
+    placebos: Placebos | None = None,
+) -> Measured:  # fmt: skip
     """Measure the explanations of `places` (`explained.places`) by `table`; layers are pooled.
 
     `corpus`: the words of the held documents. A word of U is `frequent` where it occurs at least `least` times there: a feature that
-    fires on it alone can then be ranked. `controls`: `PAIR/controls/promoted.parquet` of every run, with a column `run`, or None.
+    fires on it alone can then be ranked. `controls`: `PAIR/controls/promoted.parquet` of every run, with a column `run`, or None; `placebos`:
+    `promoted.placebos` of the model's vocabulary, or None.
     """
     frequent = {word for word, count in occurrences(corpus, table).items() if count >= least}
     rates = {"tokens": {w: n / corpus.total() for w, n in corpus.items()}, "types": dict.fromkeys(corpus, 1 / max(1, len(corpus)))}
@@ -105,24 +154,30 @@ def measured(places: list[dict], table: dict[str, float], corpus: Counter[str], 
             lengths = [len(words(text)) for text in texts]
             expected += [{"text": prefix, "kind": kind, **chance(lengths, drawn)} for kind, drawn in one.items()]
         rows.append({**dict(zip(KEY, key, strict=True)), "k": len(lines), **of_texts})
-    frame, random = pd.DataFrame(rows).assign(shared=shared(places)), None
-    if controls is not None:
-        drawn = []
-        for (run, seed, side), group in controls[controls["kind"] == "random"].groupby(["run", "seed", "side"]):
-            texts = [" . ".join(token.strip() for token in tokens) for _, tokens in group.groupby(["pick", "place"])["token"]]
-            values = {f"promotes_{name}": value for name, value in measure(texts, table, frequent).items()}
-            drawn.append({"run": run, "seed": seed, "sample": 1, "side": side, **values})
-        random = per_seed(pd.DataFrame(drawn), [f"promotes_{name}" for name in MEASURES]) if drawn else None
+    frame = pd.DataFrame(rows).assign(shared=shared(places))
+    random, crossed = (raised(controls, kind, table, frequent) for kind in ("random", "feature"))
     facts = {
         **counted(frame),
         "top_k": min([top_k, *(len(place[side]) for place in places for side in ("base", "rlhf"))]),
         "explainer": explainers(places),
         "featureless": featureless(frame),
         "frequent_words": len(frequent),
+        "placebo_moved": placebos.moved if placebos else np.nan,
         **paid([line for lines in lines_of.values() for line in lines]),
     }
     by_chance = pd.DataFrame(expected).groupby(["text", "kind"]).mean()
-    return Measured(per_seed(frame, [prefix + name for prefix in TEXTS for name in MEASURES]), random, by_chance, facts)
+    own = per_seed(frame, [prefix + name for prefix in TEXTS for name in MEASURES])
+    return Measured(own, random, crossed, by_chance, placebo_p(lines_of, placebos, corpus, least) if placebos else {}, facts)
+
+
+def raised(controls: pd.DataFrame | None, kind: str, table: dict[str, float], frequent: set[str]) -> pd.DataFrame | None:
+    """`stats.per_seed` of what the rows of a `kind` of `controls` promote; None where there are none."""
+    rows = []
+    for (run, seed, side), group in [] if controls is None else controls[controls["kind"] == kind].groupby(["run", "seed", "side"]):
+        texts = [" . ".join(token.strip() for token in tokens) for _, tokens in group.groupby(["pick", "place"])["token"]]
+        values = {f"promotes_{name}": value for name, value in measure(texts, table, frequent).items()}
+        rows.append({"run": run, "seed": seed, "sample": 1, "side": side, **values})
+    return per_seed(pd.DataFrame(rows), [f"promotes_{name}" for name in MEASURES]) if rows else None
 
 
 def rows(this: Measured, twins: list[Measured], names: dict) -> list[dict]:
@@ -137,8 +192,10 @@ def rows(this: Measured, twins: list[Measured], names: dict) -> list[dict]:
             value = prefix + name
             columns = {f"chance_{kind}": this.chance.loc[(prefix, kind), name] for kind in ("tokens", "types")}
             if prefix:
-                columns |= against(this.seeds, value) | net_of_random(this.seeds, value, this.random)
+                columns |= against(this.seeds, value) | net_of_random(this.seeds, value, this.random) | through(this.crossed, value)
             columns |= over_twins(this.seeds, value, [twin.seeds for twin in twins])
+            p, by_run = this.placebo.get(value, (np.nan, []))
+            columns |= {"placebo_p": p, "placebo_p_by_run": " ".join(f"{of_run:.4f}" for of_run in by_run)}
             row |= {prefix + key: number for key, number in columns.items()}
         out.append(row)
     return out

@@ -19,7 +19,7 @@ from rewardscope.tables.explained import shared_base
 COLUMNS = [
     "model", "reward", "layer", "among", "change", "kept_at", "threshold", "features", "count", "count_low", "count_high",
     "null", "difference", "ci_low", "ci_high", "p_value", "unit", "runs", "sae_seeds", "featureless", "random", "twin", "over_twin",
-    "over_twin_ci_low", "over_twin_ci_high",
+    "over_twin_ci_low", "over_twin_ci_high", "net", "net_ci_low", "net_ci_high",
 ]  # fmt: skip
 CHANCE = 0.05  # the threshold `chance`: at most this share of base features has no match in base of another seed, and of random rows one
 FIXED = (0.7, 0.8, 0.9)  # and thresholds that mean the same at every layer
@@ -47,6 +47,7 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
     shared base cancels. With one seed there is no null.
     A dictionary that has no ranked feature, on the other side none to compare with, or in another seed none for the null, is left out
     (`featureless` of them in all layers); where a run has no other there is nothing to compare: nan.
+    `net`: count - random, with the interval of `difference`'s rule.
     `twin`: the twins' own difference; `over_twin`: by how much this one exceeds it.
     """
     others = [_counts(twin, top_k) for twin in twins]
@@ -86,17 +87,19 @@ def _seeds(sums: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(sums: pd.DataFrame, shared: bool) -> dict:
-    """Columns `threshold` to `random` from the counts of every run and seed; `shared`: whether the runs share the base's SAEs."""
+    """Columns `threshold` to `random`, and `net`, from the counts of every run and seed; `shared`: whether the runs share the base's SAEs."""
     runs = sums.index.unique("run").size
     means = sums.groupby("run").mean() if runs > 1 else sums.groupby("seed").mean().dropna(subset="count")
-    count, null = (means[name].to_numpy() for name in ("count", "null"))
+    count, null, random = (means[name].to_numpy() for name in ("count", "null", "random"))
     if runs == 1:
-        groups, p = [(1.0, count), (-1.0, null)], two_sample_p(count, null)
+        over_null, over_random, p = [(1.0, count), (-1.0, null)], [(1.0, count), (-1.0, random)], two_sample_p(count, null)
     else:
-        groups = [(1.0, count - null), *_of_seeds(sums["count"] - sums["null"], shared)]
+        over_null, over_random = (
+            [(1.0, count - other), *_of_seeds(sums["count"] - sums[name], shared)] for name, other in (("null", null), ("random", random))
+        )
         p = np.nan if shared else sign_flip_p(count - null)
     _, low, high = welch([(1.0, count), *_of_seeds(sums["count"], shared)])
-    difference, ci_low, ci_high = welch(groups)
+    (difference, ci_low, ci_high), (net, net_low, net_high) = welch(over_null), welch(over_random)
     return {
         **(means.mean(skipna=False) if len(means) else dict.fromkeys(means, np.nan)),
         "count_low": low,
@@ -105,6 +108,9 @@ def _summary(sums: pd.DataFrame, shared: bool) -> dict:
         "ci_low": ci_low,
         "ci_high": ci_high,
         "p_value": p,
+        "net": net,
+        "net_ci_low": net_low,
+        "net_ci_high": net_high,
         "featureless": int(sums["count"].isna().sum()),
         "unit": unit(runs),
         "runs": runs,

@@ -29,6 +29,8 @@ class Measured(NamedTuple):
     """of either side's features through the other side's unembedding"""
     placebo: tuple[float, list[float]]
     """`promoted.placebo_p`"""
+    moved: float
+    """`promoted.Placebos.moved`"""
 
 
 def measured(
@@ -48,14 +50,15 @@ def measured(
     rows = texts.merge(features.rename(columns={name: f"promotes_{name}" for name in promoted.MEASURES}), on=keys)
     values = list(dict.fromkeys([*SUMS, *(f"promotes_{name}" for name in promoted.MEASURES)]))
     random = crossed = None
-    placebo = (np.nan, [])
+    placebo, moved = (np.nan, []), np.nan
     if controls is not None:
         by_kind = promoted.by_controls(controls, yardstick)
         named = [f"promotes_{name}" for name in promoted.MEASURES]
         by_kind = by_kind.rename(columns=dict(zip(promoted.MEASURES, named, strict=True)))
         random, crossed = (per_seed(by_kind[by_kind["kind"] == kind], named) for kind in ("random", "feature"))
-        placebo = promoted.placebo_p(features, yardstick, written or Counter(), seed)
-    return Measured(rows, per_seed(rows, values), random, crossed, placebo)
+        placebos = promoted.placebos(yardstick, written or Counter(), seed)
+        placebo, moved = promoted.placebo_p(features, placebos), placebos.moved
+    return Measured(rows, per_seed(rows, values), random, crossed, placebo, moved)
 
 
 def row(
@@ -97,23 +100,18 @@ def row(
         for columns in (
             against(this.seeds, value),
             net_of_random(this.seeds, value, this.random),
-            through(this.crossed, value),
+            promoted.through(this.crossed, value),
             over_twins(this.seeds, value, [twin.seeds for twin in twins]),
         ):
             out |= {f"{value}_{key}": number for key, number in columns.items()}
     for name in ("precision_positive", "precision_negative", "recall_expected"):
         out |= {f"promotes_{name}_{side}": this.seeds[f"promotes_{name}"][side].mean() for side in ("base", "rlhf")}
     out |= {"promotes_signed_placebo_p": this.placebo[0], "promotes_signed_placebo_p_by_run": " ".join(f"{p:.4f}" for p in this.placebo[1])}
+    out |= {"placebo_moved": this.moved}
     for recipe, other in recipes:
         for name in ("m", "promotes_signed"):
             out |= {f"{recipe}_{name}_{key}": value for key, value in against(other.seeds, name).items()}
     return out | {"twin_runs": sum(twin.rows["run"].nunique() for twin in twins)}
-
-
-def through(crossed: pd.DataFrame | None, value: str) -> dict[str, float]:
-    """Each side's features through the other side's unembedding: `base_through_rlhf`, `rlhf_through_base`."""
-    sides = {"base_through_rlhf": "base", "rlhf_through_base": "rlhf"}
-    return {key: np.nan if crossed is None or crossed.empty else crossed[value][side].mean() for key, side in sides.items()}
 
 
 def _scores(places: list[dict], table: dict[str, float], top_k: int) -> list[dict]:

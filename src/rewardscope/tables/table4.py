@@ -8,14 +8,22 @@ import pandas as pd
 from rewardscope.stats import bootstrap_interval, sign_flip_p, t_interval, welch
 from rewardscope.tables.explained import score
 
-ALWAYS = ("samples", "unit", "runs", "twin_runs", "same")  # known of every reward, beside those of MEANS
+ALWAYS = ("samples", "unit", "runs", "twin_runs", "same", "kl", "twin_kl")  # known of every reward, beside those of MEANS
 MEANS = ("reward", "reward_alone", "own_reward")  # columns of completions whose mean over prompts is a measure
 COMPARED = ("base", "rlhf", "difference", "ci_low", "ci_high", "p_value", "twin", "over_twin", "over_twin_ci_low", "over_twin_ci_high")
 Run = tuple[pd.DataFrame, pd.DataFrame]
 """the completions of base and of RLHF in one run"""
 
 
-def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: int, names: dict, twins: list[Run]) -> dict:
+def last_kl(trainings: list[pd.DataFrame]) -> float:
+    """The KL from the base (nats a response) as the last update began, a mean over runs; nan without one that was tuned here."""
+    return float(np.mean([training["kl"].iloc[-1] for training in trainings])) if trainings else np.nan
+
+
+def row(
+    runs: list[Run], table: dict[str, float] | None, resamples: int, seed: int, names: dict, twins: list[Run], kl: float = np.nan,
+    twin_kl: float = np.nan,
+) -> dict:  # fmt: skip
     """One row of Table 4, from the completions (base, rlhf) of every run over the same prompts; `twins`: every run of its twins.
 
     `m_*`: sum over completions of the sum of |U| of their words, on the completion alone; `reward_*`: mean of the true
@@ -25,7 +33,7 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
 
     Several runs: the run is the replicate, with t intervals and from six runs on a sign-flip p. One run: the prompt, with a
     paired bootstrap. `same`: the share of completions that are alike on both sides. `*_over_twin`: by how much the difference
-    exceeds the twins' (`*_twin`), with Welch's interval over runs.
+    exceeds the twins' (`*_twin`), with Welch's interval over runs. `kl`, `twin_kl`: `last_kl` of the runs and of the twins'.
     """
     prompts = [frame["document"].to_numpy() for pair in runs for frame in pair]
     if not all((prompts[0] == other).all() for other in prompts):
@@ -52,6 +60,8 @@ def row(runs: list[Run], table: dict[str, float] | None, resamples: int, seed: i
         "runs": len(runs),
         "sae_seeds": pd.NA,
         "twin_runs": len(twins),
+        "kl": kl,
+        "twin_kl": twin_kl,
         "same": np.mean([(base["completion"] == rlhf["completion"]).mean() for base, rlhf in runs]),
         "m_per_text_base": fires["base"],
         "m_per_text_rlhf": fires["rlhf"],
