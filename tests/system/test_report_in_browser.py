@@ -158,6 +158,22 @@ def test_nothing_is_wider_than_the_window_and_text_has_contrast(opened, width, d
         opened.look(1280, 900)
 
 
+def test_no_table_is_wider_than_the_sheet(opened):
+    """A4 less its margins, every fold open: the wide tables are stacked, a cell with its column's name."""
+    opened.look(700, 1000, media="print")
+    try:
+        opened.run("document.querySelectorAll('details').forEach(d => { d.open = true; }); new Promise(done => setTimeout(done, 100))")
+        wide = "[...document.querySelectorAll('table, pre')].filter(t => t.getBoundingClientRect().right > 700 || t.scrollWidth > 700).map(t => t.textContent.slice(0, 80))"
+        assert opened.run(wide) == [] and opened.run("document.querySelectorAll('table').length") > 3
+        assert opened.run("[...document.querySelectorAll('.stacked td')].slice(0, 2).map(c => [c.dataset.column, c.textContent])") == [
+            ["model", "tiny"],
+            ["reward", "utility"],
+        ]
+        assert opened.run("[...document.querySelectorAll('.stacked td')].every(c => c.dataset.column)")
+    finally:
+        opened.look(1280, 900)
+
+
 def test_print_has_the_features_without_the_browser(opened):
     opened.look(800, 1000, media="print")
     try:
