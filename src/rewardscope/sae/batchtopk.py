@@ -6,8 +6,9 @@ Of a batch of B tokens the k B largest activations are kept (Bussmann, Leask and
 
 With one width that is BatchTopK, with nested ones a Matryoshka SAE, whose first features must do alone (Bussmann et al. 2025, "Learning
 Multi-Level Features with Matryoshka Sparse Autoencoders"; they add the widths' errors, here the learning rate keeps its meaning). The
-auxiliary loss lets dead features reconstruct the error (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", A.2; its weight is
-SAELens'). A token read alone has no batch: there the threshold is the running mean of the smallest activation kept.
+auxiliary loss (AuxK) lets dead features reconstruct the error (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", A.2, at a
+weight of 1/32; here 1, and pre-activations without a ReLU, as in SAELens). A token read alone has no batch: there the threshold is the running
+mean of the smallest activation kept. Both papers subtract b_dec from x before the encoder; ours does not (`sae.model`), and b_enc can give the same.
 """
 
 from itertools import pairwise
@@ -76,7 +77,7 @@ class BatchTopK:
         return {"loss": sum(mse) / len(mse) + auxiliary, "mse": mse[-1], "l0": l0, "l1": l1}
 
     def _kept(self, f: Float[Tensor, "S B F"]) -> Float[Tensor, "S B F"]:
-        """`f` with all but the k B largest of each replicate at 0; the smallest kept goes into the running mean."""
+        """`f` with all but the k B largest of each replicate at 0; what equals the smallest of them stays, and goes into the running mean."""
         replicates, tokens, width = f.shape
         kept = min(round(self.k * tokens), tokens * width)
         for s, row in enumerate(f.view(replicates, -1)):
