@@ -43,7 +43,7 @@ def test_a_log_of_an_earlier_job_says_nothing(log):
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (58.4, "58 s"), (270, "4 min"), (7500, "2 h 5 min")])
 def test_durations(seconds, words):
-    assert terminal.said(seconds) == words
+    assert terminal.duration(seconds) == words
 
 
 def test_the_meter():

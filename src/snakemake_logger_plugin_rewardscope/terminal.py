@@ -43,7 +43,7 @@ class Job(NamedTuple):
     """Unix time."""
 
 
-def said(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in words, no finer than it is worth."""
     if seconds < 100:
         return f"{seconds:.0f} s"
@@ -53,13 +53,13 @@ def said(seconds: float) -> str:
 
 def last_words(logs: list[str]) -> list[str]:
     """What a job on a cluster said at its end: its own line (`job.start`), and Slurm's where it was Slurm that ended the job."""
-    found = []
+    words = []
     for log in map(Path, logs):
         # Members of a job array write beside the folder in which the executor plugin expects their logs.
         file = next((file for file in (log, log.parent.parent / log.name) if file.exists()), None)
         if file:
-            found += LAST_WORDS.findall(file.read_text(errors="replace"))
-    return list(dict.fromkeys(found))
+            words += LAST_WORDS.findall(file.read_text(errors="replace"))
+    return list(dict.fromkeys(words))
 
 
 def need_cache() -> None:
@@ -174,7 +174,7 @@ class LogHandler(LogHandlerBase):
             self.took[job.rule].append(took)
         self.done += 1
         if job.log:
-            self.say(f"{clock()} {job.name}: done in {said(time.time() - job.started)}" + ("" if self.drawing else f"; {self.summary()}"))
+            self.say(f"{clock()} {job.name}: done in {duration(time.time() - job.started)}" + ("" if self.drawing else f"; {self.summary()}"))
 
     def job_failed(self, record) -> None:
         job = self.running.pop(record.jobid, None)
@@ -216,7 +216,7 @@ class LogHandler(LogHandlerBase):
         if left < 0.5 and not known:
             return f"{steps}, time left unknown"
         guessed = any(rule not in timed for rule in {*waiting, *(job.rule for job in at_work)} & {*seconds})
-        return f"{steps}, {'more than' if not known else 'perhaps' if guessed else 'about'} {said(max(1.0, left))} left"
+        return f"{steps}, {'more than' if not known else 'perhaps' if guessed else 'about'} {duration(max(1.0, left))} left"
 
     def say(self, line: str) -> None:
         """A line of ours that stays."""
@@ -233,9 +233,9 @@ class LogHandler(LogHandlerBase):
     def draw(self) -> None:
         """What is at work, below the cursor: a line that a job itself writes lands above it and is kept."""
         width, height = self.size()
-        lines = [f"{self.summary()}, {said(time.time() - self.began)} so far"]
+        lines = [f"{self.summary()}, {duration(time.time() - self.began)} so far"]
         for job in self.running.values():
-            step, took = last_step(job.log, job.started), said(time.time() - job.started)
+            step, took = last_step(job.log, job.started), duration(time.time() - job.started)
             told = f"{step.what} {step.done} of {step.of}{step.more}, {took}" if step else took
             bar = f"{meter(step.done / step.of)} " if step else ""
             line = f"  {job.name}: {bar}{told}"

@@ -186,7 +186,7 @@ def test_a_check_that_fails_or_never_ends_has_a_line():
     checks = {"one": (lambda _: 1 / 0, 0.1), "two": (lambda _: time.sleep(9), -0.9), "three": (lambda _: [doctor.Line("three", "ok", "well")], 0.1)}
     lines = doctor._asked(checks, None)
     assert [line.what for line in lines] == ["one", "two", "three"] and [line.state for line in lines] == ["note", "note", "ok"]
-    assert lines[0].said == "cannot be looked at (ZeroDivisionError: division by zero)" and lines[1].said.startswith("no answer within")
+    assert lines[0].text == "cannot be looked at (ZeroDivisionError: division by zero)" and lines[1].text.startswith("no answer within")
 
 
 # ---- the chat server ---------------------------------------------------------------------------

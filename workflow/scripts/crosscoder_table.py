@@ -15,7 +15,7 @@ from rewardscope.models import models
 from rewardscope.sae import crosscoder
 
 params, files = snakemake.params, snakemake.input
-layers, rows, own = picks.read(params.pairs, files.layers), [], []
+layers, rows, alone = picks.read(params.pairs, files.layers), [], []
 names = ["model", "reward", "twin_of", "run", "layer"]
 measures = ["feature", "fires", "relative_norm", "nu_error", "nu_reconstruction"]
 for i, (pair, pick) in enumerate(params.places):
@@ -33,8 +33,8 @@ for i, (pair, pick) in enumerate(params.places):
     known = latents.set_index("feature", drop=False)[measures]
     for feature in evidence.of_rows(features, directions, pd.read_parquet(files.fires[i]), tuned, words, params.settings["promoted"]):
         line = tokens.explain(corpus=corpus, settings=params.settings, **feature)
-        own.append(place | known.loc[line["feature"]].to_dict() | {key: line[key] for key in ("activates_on", "promotes")})
+        alone.append(place | known.loc[line["feature"]].to_dict() | {key: line[key] for key in ("activates_on", "promotes")})
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)
 with whole(snakemake.output.features) as file:
-    pd.DataFrame(own, columns=[*names, *measures, "activates_on", "promotes"]).astype({"feature": int, "fires": int}).to_csv(file, index=False)
+    pd.DataFrame(alone, columns=[*names, *measures, "activates_on", "promotes"]).astype({"feature": int, "fires": int}).to_csv(file, index=False)

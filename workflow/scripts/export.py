@@ -25,9 +25,9 @@ with whole(snakemake.output.export) as folder:
         place = {name: value for name, value in frames.names("saes", results, file, layers).items() if value is not None}
         model = params.checkpoints[place["model"]] if place["side"] == "base" else f"{place['model']}/{place['reward']}/run{place['run']}"
         hook = saelens.HOOKS[params.at].format(place["layer"])
-        own, sae = folder / file.parent.relative_to(results), saelens.load_sae(file.parent)
+        target, sae = folder / file.parent.relative_to(results), saelens.load_sae(file.parent)
         place |= {"given": True} if "given" in sae.cfg else {}
-        saelens.save_saelens(sae, own, model_name=model, hook_name=hook, rewardscope=place)
+        saelens.save_saelens(sae, target, model_name=model, hook_name=hook, rewardscope=place)
     for name, table in tables.items():
         frames.write(table, name, folder / f"{name}.parquet")
     (folder / "README.md").write_text(card.card(tables["saes"], params.tuned, params.hub, params.at), encoding="utf-8")

@@ -28,7 +28,7 @@ for (model, reward), table in groups.items():
         "method": params.methods[f"{model}/{reward}"],
         "problem": findings_table.problem(problems[model, reward]),
     }
-    found = findings_table.rows(table, beside, params.kept, params.threshold, names)
-    rows += [*found, *findings_table.unscored(found, len(problems[model, reward]), params.threshold, names)]
+    scored = findings_table.rows(table, beside, params.kept, params.threshold, names)
+    rows += [*scored, *findings_table.unscored(scored, len(problems[model, reward]), params.threshold, names)]
 with whole(snakemake.output.table) as file:
     printable(pd.DataFrame(rows, columns=findings_table.COLUMNS)).to_csv(file, index=False)

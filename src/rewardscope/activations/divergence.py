@@ -40,9 +40,9 @@ def _order(folder: str | Path, names: list[str]) -> list[tuple[int, str, str]]:
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
     inside = models.blocks(model)
     prefix = next(name for name, module in model.named_modules() if module is inside) + "."
-    own = {name: number for number, (name, _) in enumerate(model.named_parameters())}
+    positions = {name: number for number, (name, _) in enumerate(model.named_parameters())}
     out = []
-    for name in sorted(names, key=lambda name: (own.get(name, len(own)), name)):
+    for name in sorted(names, key=lambda name: (positions.get(name, len(positions)), name)):
         layer, _, tensor = name.removeprefix(prefix).partition(".") if name.startswith(prefix) else (str(OUTSIDE), "", name)
         out.append((int(layer), tensor, name))
     if missing := set(range(len(inside))) - {layer for layer, _, _ in out}:

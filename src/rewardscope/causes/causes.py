@@ -75,11 +75,11 @@ class Tried(NamedTuple):
 
 def side(model, layers: list[int]) -> tuple[Side, str]:
     """The model with its places, and why there is no `mlp` among them where it cannot be told."""
-    found = {"residual": models.places(model, layers, "residual")}
+    places = {"residual": models.places(model, layers, "residual")}
     try:
-        return Side(model, {"mlp": models.places(model, layers, "mlp"), **found}), ""
+        return Side(model, {"mlp": models.places(model, layers, "mlp"), **places}), ""
     except UserError as error:
-        return Side(model, found), str(error)
+        return Side(model, places), str(error)
 
 
 def judge_of(reward: Reward, tokenizer, reward_on: str) -> Judge:
@@ -113,11 +113,11 @@ def tasks(corpus: pd.DataFrame, tokenizer, judge: Judge, settings: dict, seed: i
 def run(base: Side, tuned: Side, task: Task, arm: str, patch: Patch) -> Arm:
     """What an arm writes and earns."""
     receiver, donor = (base, tuned) if arm == ARMS[0] else (tuned, base)
-    found = generate(receiver, donor, patch, task.prefix, task.new, task.seeds)
-    counted = written(found.ids, task.end)
-    by_base = found.receiver if receiver is base else found.donor
-    kl, logs = ((column * counted).sum() / counted.sum() for column in (found.kl, by_base))
-    return Arm(task.judge(task.prefix, found.ids), kl.item(), (-logs).exp().item())
+    generated = generate(receiver, donor, patch, task.prefix, task.new, task.seeds)
+    counted = written(generated.ids, task.end)
+    by_base = generated.receiver if receiver is base else generated.donor
+    kl, logs = ((column * counted).sum() / counted.sum() for column in (generated.kl, by_base))
+    return Arm(task.judge(task.prefix, generated.ids), kl.item(), (-logs).exp().item())
 
 
 def of_pair(

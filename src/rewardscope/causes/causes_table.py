@@ -51,8 +51,8 @@ def _beside(shares: pd.Series, random: pd.DataFrame) -> dict:
     }  # fmt: skip
 
 
-def _mean(values: pd.Series, name: str, own: pd.DataFrame | None = None) -> dict:
+def _mean(values: pd.Series, name: str, within: pd.DataFrame | None = None) -> dict:
     """Mean over runs and t interval; of one run the interval that it has of its `own`, if any."""
-    low, high = own.iloc[0] if own is not None and len(own) == 1 else t_interval(values.to_numpy())
+    low, high = within.iloc[0] if within is not None and len(within) == 1 else t_interval(values.to_numpy())
     prefix = f"{name}_" if name else ""
     return {name or "share": values.mean(), f"{prefix}ci_low": low, f"{prefix}ci_high": high}

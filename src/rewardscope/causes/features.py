@@ -31,12 +31,12 @@ def effects(
     `ids`: prompts and completions, the last `new` of which are weighted. `patch`: of one layer, what is replaced already.
     """
     (layer,), new = patch.layers, weights.shape[1]
-    effect, fires, given, own = torch.zeros(sae.w_enc.shape[1]), torch.zeros(sae.w_enc.shape[1]), {}, {}
+    effect, fires, given, receiving = torch.zeros(sae.w_enc.shape[1]), torch.zeros(sae.w_enc.shape[1]), {}, {}
 
     def watched(_layer: int, output: Tensor) -> Tensor:
-        own["output"] = output.detach()
-        own["patched"] = replaced(own["output"], given[layer], patch.part).detach().requires_grad_()
-        return own["patched"]
+        receiving["output"] = output.detach()
+        receiving["patched"] = replaced(receiving["output"], given[layer], patch.part).detach().requires_grad_()
+        return receiving["patched"]
 
     for rows, weight in zip(ids.to(receiver.model.device).split(BATCH), weights.to(receiver.model.device).split(BATCH), strict=True):
         with torch.no_grad(), hooked({layer: donor.places[patch.at][layer]}, given.__setitem__):
@@ -44,8 +44,8 @@ def effects(
         with torch.enable_grad(), hooked({layer: receiver.places[patch.at][layer]}, watched):
             logits = receiver.model(input_ids=rows, use_cache=False).logits[:, -new - 1 : -1]
             chosen = logits.float().log_softmax(dim=-1).gather(2, rows[:, -new:, None]).squeeze(2)
-            (gradient,) = torch.autograd.grad((chosen * weight).sum(), own["patched"])
-        theirs, ours = (sae.encode(x.flatten(0, 1)[None])[0] for x in (given[layer], own["output"]))
+            (gradient,) = torch.autograd.grad((chosen * weight).sum(), receiving["patched"])
+        theirs, ours = (sae.encode(x.flatten(0, 1)[None])[0] for x in (given[layer], receiving["output"]))
         effect += ((theirs - ours) * (gradient.flatten(0, 1) @ sae.w_dec[0].T)).sum(dim=0).cpu()
         fires += (ours > 0).sum(dim=0).cpu()
     return effect / len(ids), fires / ids.numel()

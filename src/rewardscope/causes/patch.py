@@ -70,12 +70,12 @@ def hooked(places: dict[int, nn.Module], see: Callable[[int, Tensor], Tensor | N
             handle.remove()
 
 
-def replaced(own: Float[Tensor, "n T d"], given: Float[Tensor, "n T d"], part: SAE | None) -> Float[Tensor, "n T d"]:
+def replaced(receiving: Float[Tensor, "n T d"], given: Float[Tensor, "n T d"], part: SAE | None) -> Float[Tensor, "n T d"]:
     """The donor's output `given`; through features: `own` + sum over these of (f_donor - f_receiver) w_dec, both encoded by the same autoencoder."""
     if part is None:
         return given
-    change = part.encode(given.flatten(0, 1)[None]) - part.encode(own.flatten(0, 1)[None])
-    return own + (change @ part.w_dec).view_as(own)
+    change = part.encode(given.flatten(0, 1)[None]) - part.encode(receiving.flatten(0, 1)[None])
+    return receiving + (change @ part.w_dec).view_as(receiving)
 
 
 def generate(receiver: Side, donor: Side, patch: Patch, prefix: Int[Tensor, "n length"], new: int, seeds: list[int], batch: int = BATCH) -> Written:
@@ -102,8 +102,8 @@ def _write(receiver: Side, donor: Side, patch: Patch, prefix: Int[Tensor, "n len
         others = [step(0, donor, given.__setitem__), step(1, receiver, lambda layer, output: None)]
         patched = step(2, receiver, lambda layer, output: replaced(output, given[layer], patch.part))
         ids = pick(patched, uniform[:, i : i + 1])
-        by_donor, by_receiver, own = (logits.float().log_softmax(dim=-1) for logits in (*others, patched))
-        kl = nn.functional.kl_div(by_receiver, own, reduction="none", log_target=True).sum(dim=-1, keepdim=True)
+        by_donor, by_receiver, by_patched = (logits.float().log_softmax(dim=-1) for logits in (*others, patched))
+        kl = nn.functional.kl_div(by_receiver, by_patched, reduction="none", log_target=True).sum(dim=-1, keepdim=True)
         columns.append([ids, kl, by_receiver.gather(1, ids), by_donor.gather(1, ids)])
     return Written(*(torch.cat(column, dim=1).cpu() for column in zip(*columns, strict=True)))
 

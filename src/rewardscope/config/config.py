@@ -169,10 +169,10 @@ class Config(Section):
         }
         if pair.rlhf:  # a tuned checkpoint needs no tuning
             return lengths
-        own, place = self.rewards[pair.reward], self._place(pair.reward, lambda settings: settings.episode)
-        lengths[f"{place}.prompt_tokens[1] + {place}.response_tokens"] = own.episode
-        if own.preferred:
-            lengths[f"{self._place(pair.reward, lambda settings: settings.dpo.preferences)}.dpo.preferences.tokens"] = own.dpo.preferences.tokens
+        reward, place = self.rewards[pair.reward], self._place(pair.reward, lambda settings: settings.episode)
+        lengths[f"{place}.prompt_tokens[1] + {place}.response_tokens"] = reward.episode
+        if reward.preferred:
+            lengths[f"{self._place(pair.reward, lambda settings: settings.dpo.preferences)}.dpo.preferences.tokens"] = reward.dpo.preferences.tokens
         return lengths
 
     def _place(self, reward: str, setting: Callable[[Rlhf], object]) -> str:
@@ -200,8 +200,8 @@ class Config(Section):
 
     def l1(self, model: str, recipe: str) -> float | None:
         """The L1 coefficient: the recipe's, else the model's; None where that has an L0 in its place, 0 where the recipe has k or given."""
-        own = self.sae_recipes[recipe]
-        return 0.0 if own.k or own.given else self.models[model].sae.l1 if own.l1 is None else own.l1
+        entry = self.sae_recipes[recipe]
+        return 0.0 if entry.k or entry.given else self.models[model].sae.l1 if entry.l1 is None else entry.l1
 
     def shares_base(self) -> bool:
         """Whether the base side of a model is the same for all its pairs, and lies once under `bases/`."""
@@ -247,8 +247,8 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
             yield f"models.{pair.model}.path", model.path
         if pair.rlhf and (path := tuned_checkpoint(pair.rlhf).get("path")):
             yield f"pairs[{i}].rlhf", path
-        if (own := config.rewards[pair.reward]).preferred and own.dpo.preferences.path and not pair.rlhf:
-            yield f"rewards.{pair.reward}.dpo.preferences.path", own.dpo.preferences.path
+        if (reward := config.rewards[pair.reward]).preferred and reward.dpo.preferences.path and not pair.rlhf:
+            yield f"rewards.{pair.reward}.dpo.preferences.path", reward.dpo.preferences.path
         judge = config.true_reward(pair.reward).classifier
         if judge and judge.path:
             yield f"rewards.{config.rewards[pair.reward].twin_of or pair.reward}.classifier.path", judge.path

@@ -204,9 +204,9 @@ class Rlhf(Section):
     def settings(self) -> dict:
         """The keys that the method reads, its own beside the common ones: what a tuning is told, and what Table 1 shows."""
         values = self.model_dump(mode="json", include=set(Rlhf.model_fields))
-        own = {} if self.method == "ppo" else values[self.method]
+        of_method = {} if self.method == "ppo" else values[self.method]
         common = {key: value for key, value in values.items() if key not in OWNER or OWNER[key] == self.method == "ppo"}
-        return {key: value for key, value in (common | own).items() if value is not None}
+        return {key: value for key, value in (common | of_method).items() if value is not None}
 
     @property
     def preferred(self) -> bool:

@@ -105,5 +105,5 @@ def _hub(entry: dict) -> tuple[dict[str, tuple[str, pd.DataFrame]], dict]:
 
     text, label = entry["text"], entry["label"]
     pick = lambda names, where: _columns(names, text, label, where)
-    found, source = splits.read(**entry["hub"], splits=("train", "test"), pick=pick, instead="name local files with path: instead")
-    return {part: (where, _numbered(table, text, where)) for part, (where, table) in found.items()}, source
+    parts, source = splits.read(**entry["hub"], splits=("train", "test"), pick=pick, instead="name local files with path: instead")
+    return {part: (where, _numbered(table, text, where)) for part, (where, table) in parts.items()}, source

@@ -23,17 +23,17 @@ SAMPLE, LONGEST = 1000, 40  # documents, and characters of a word, by which a co
 
 def spans(text: str) -> list[tuple[int, int, str]]:
     """(start, end, word) of every word of a text, in order, compounds whole; the places are those of the text as it is given."""
-    found = []
+    placed = []
     for match in WORD.finditer(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
         start, end = match.span()
         if match.lastgroup is None:
-            found.append((start, end, _plain(match.group())))
+            placed.append((start, end, _plain(match.group())))
             continue
         for piece in WordBreaker(match.group(), "root"):  # its own places count UTF-16's units
             if LETTERS.search(piece):
-                found.append((start, start + len(piece), _plain(piece)))
+                placed.append((start, start + len(piece), _plain(piece)))
             start += len(piece)
-    return found
+    return placed
 
 
 def _plain(word: str) -> str:

@@ -215,12 +215,12 @@ def _hint(url: str) -> str:
 
 def _words(text: str) -> str:
     """What a server says: of JSON the message, of a page what is to be read in it."""
-    said = answers.parsed(text)
-    if said is None:
+    answer = answers.parsed(text)
+    if answer is None:
         return re.sub(r"<(style|script)\b[^<]*|<[^<>]*>", " ", text[:10_000], flags=re.IGNORECASE).strip()
-    while isinstance(said, dict) and (inner := next((said[name] for name in WORDS if said.get(name)), None)):
-        said = inner
-    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    while isinstance(answer, dict) and (inner := next((answer[name] for name in WORDS if answer.get(name)), None)):
+        answer = inner
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
 def _without(key: str, text: str) -> str:

@@ -139,16 +139,16 @@ def findings(file: Path) -> pd.DataFrame:
 
 def names(kind: str, results: Path, file: Path, layers: Layers) -> dict:
     """Columns of where a file's rows are from."""
-    found = PATHS[kind].fullmatch(file.relative_to(results).as_posix())
-    if not found:
+    match = PATHS[kind].fullmatch(file.relative_to(results).as_posix())
+    if not match:
         raise UserError(f"{file}: its path is not that of {kind} in a results folder (results/README.md)")
-    named = {key: int(value) if key in ("run", "width", "seed", "sample") and value else value for key, value in found.groupdict().items()}
+    named = {key: int(value) if key in ("run", "width", "seed", "sample") and value else value for key, value in match.groupdict().items()}
     if shared := named.pop("shared"):
         named |= {"model": shared, "side": "base"}
-        own = [pair for pair in layers if pair.split("/")[1] == shared]  # a base is shared where all its pairs have the same layers
+        sharing = [pair for pair in layers if pair.split("/")[1] == shared]  # a base is shared where all its pairs have the same layers
     else:
-        own = [f"pairs/{named['model']}/{named['reward']}/run{named['run']}"]
-    return named | {"layer": next((layers[pair].get(named["pick"]) for pair in own if pair in layers), None)}
+        sharing = [f"pairs/{named['model']}/{named['reward']}/run{named['run']}"]
+    return named | {"layer": next((layers[pair].get(named["pick"]) for pair in sharing if pair in layers), None)}
 
 
 def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:

@@ -20,7 +20,7 @@ KEPT = 500  # tokens whose changes are factorized, those of the largest sums
 STEPS = 30  # of the factorization
 
 
-class Said(NamedTuple):
+class Word(NamedTuple):
     """A word or token that became more frequent: its rates before and after, in how many standard errors, how often it is there."""
 
     word: str
@@ -30,7 +30,7 @@ class Said(NamedTuple):
     count: int
 
 
-def log_odds(words: list[list[str]], side: Int[Tensor, "n"], kept: int) -> list[Said]:
+def log_odds(words: list[list[str]], side: Int[Tensor, "n"], kept: int) -> list[Word]:
     """The `kept` words of the largest z of their log-odds, tuned against base, in the completions' `words`."""
     counts = [Counter(word for row, of in zip(words, side.tolist(), strict=True) if of == number for word in row if word) for number in (0, 1)]
     both, totals = counts[0] + counts[1], [sum(of.values()) for of in counts]
@@ -44,17 +44,17 @@ def log_odds(words: list[list[str]], side: Int[Tensor, "n"], kept: int) -> list[
 
     scores = {word: z(word) for word in sorted(both) if both[word] < sum(totals)}
     best = sorted((word for word in scores if scores[word] > 0), key=lambda word: -scores[word])[:kept]
-    return [Said(word, counts[0][word] / totals[0], counts[1][word] / totals[1], scores[word], both[word]) for word in best]
+    return [Word(word, counts[0][word] / totals[0], counts[1][word] / totals[1], scores[word], both[word]) for word in best]
 
 
-def logit_difference(base, tuned, samples: Samples, whole: dict[int, str], kept: int) -> list[Said]:
+def logit_difference(base, tuned, samples: Samples, whole: dict[int, str], kept: int) -> list[Word]:
     """The `kept` tokens whose log-probability tuning raised most, in standard errors of its mean over completions, of those whose mean probability
     rose too. `whole`: the word of a token."""
     mean, error, before, after = _changes(base, tuned, samples)
     score = (mean / error.clamp_min(1e-12)).where((mean > 0) & (after > before), torch.tensor(0.0))
     counts = torch.bincount(samples.token, minlength=len(score))
     order = [token for token in score.argsort(descending=True).tolist() if whole.get(token) and score[token] > 0][:kept]
-    return [Said(whole[token], before[token].item(), after[token].item(), score[token].item(), int(counts[token])) for token in order]
+    return [Word(whole[token], before[token].item(), after[token].item(), score[token].item(), int(counts[token])) for token in order]
 
 
 def _changes(base, tuned, samples: Samples) -> tuple[Float[Tensor, "vocabulary"], ...]:

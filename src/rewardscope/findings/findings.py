@@ -62,12 +62,12 @@ class Run:
         lists = [(family, score.without_reward(family.a, self.samples.kl)) for family in (*self.families, topics)]
         rows = self._rows(WITHOUT, lists, None, gained, self.samples.kl, kept)
         words = [row[self.samples.prompt :] for row in self.telling.words]
-        said = {
+        by_kind = {
             LOGITS: baselines.logit_difference(*self.models, self.samples, self.telling.whole, kept),
             LOG_ODDS: baselines.log_odds(words, self.side, kept),
         }
         last = int(self.samples.place.max())
-        return rows + [_said(kind, rank, one, last) for kind, found in said.items() for rank, one in enumerate(found, start=1)]
+        return rows + [_of_word(kind, rank, one, last) for kind, readings in by_kind.items() for rank, one in enumerate(readings, start=1)]
 
     def _rows(self, mode: str, lists: list[tuple[Family, Tensor]], credit, gained, weight, kept: int, least: float = 0.0) -> list[dict]:
         chosen = []  # a family, the numbers of its contexts from the best on, their scores
@@ -160,7 +160,7 @@ def _distinct(read: list[dict], kept: int) -> Iterator[tuple[int, dict]]:
     chosen: list[tuple[int, dict, set[str]]] = []
     for i, row in enumerate(read):
         says = {token["token"] for token in row["more"]}
-        same = next((other for _, other, said in chosen if score.same(says, said)), None)
+        same = next((other for _, other, tokens in chosen if score.same(says, tokens)), None)
         if same:
             same["alike"] += 1
         elif says or row["less"]:
@@ -168,10 +168,10 @@ def _distinct(read: list[dict], kept: int) -> Iterator[tuple[int, dict]]:
     yield from ((i, row) for i, row, _ in chosen[:kept])
 
 
-def _said(kind: str, rank: int, said: baselines.Said, last: int) -> dict:
-    more = [{"token": said.word, "before": said.before, "after": said.after}]
+def _of_word(kind: str, rank: int, word: baselines.Word, last: int) -> dict:
+    more = [{"token": word.word, "before": word.before, "after": word.after}]
     return {
-        "mode": WITHOUT, "contexts": kind, "pick": "", "layer": -1, "seed": 0, "context": said.word, "rank": rank, "score": said.score,
-        "firings": said.count, "gain": np.nan, "alike": 0, "fires_on": [], "more": more, "less": [], "first": 0, "last": last, "examples": [],
+        "mode": WITHOUT, "contexts": kind, "pick": "", "layer": -1, "seed": 0, "context": word.word, "rank": rank, "score": word.score,
+        "firings": word.count, "gain": np.nan, "alike": 0, "fires_on": [], "more": more, "less": [], "first": 0, "last": last, "examples": [],
         "sentence": reading.sentence([], more, [], None, np.nan),
     }  # fmt: skip

@@ -31,15 +31,15 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
         twin = beside["score"].max() if beside is not None and len(beside) else float("nan")
         least = max(threshold, twin) if mode == WITH and twin == twin else threshold
         group = group.sort_values("score", ascending=False, kind="stable")
-        said = [{token["token"] for token in more} for more in group["more"]]
+        raised = [{token["token"] for token in more} for more in group["more"]]
         strong = group["score"].to_numpy() > least
         chosen: list[int] = []
         for i in range(len(group)):
-            if len(chosen) < kept and not any(same(said[i], said[j]) for j in chosen):
+            if len(chosen) < kept and not any(same(raised[i], raised[j]) for j in chosen):
                 chosen.append(i)
         for rank, i in enumerate(chosen, start=1):
             row = group.iloc[i]
-            alike = [j for j in range(len(group)) if (strong[j] or j == i) and (j == i or same(said[i], said[j]))]
+            alike = [j for j in range(len(group)) if (strong[j] or j == i) and (j == i or same(raised[i], raised[j]))]
             others = group.iloc[alike]
             out.append(
                 {
@@ -55,13 +55,13 @@ def rows(findings: pd.DataFrame, twins: pd.DataFrame | None, kept: int, threshol
     return out
 
 
-def unscored(found: list[dict], runs: int, threshold: float, names: dict) -> list[dict]:
+def unscored(scored: list[dict], runs: int, threshold: float, names: dict) -> list[dict]:
     """A row in place of the features of each list that has none among `found`, so that an empty list is told of too: rank 0 and no score.
 
     `names` as of `rows`: with a `problem` in them no list with the reward is expected.
     """
     expected = [WITHOUT] if names["problem"] else [WITH, WITHOUT]
-    missing = [mode for mode in expected if (mode, FEATURES) not in {(row["mode"], row["contexts"]) for row in found}]
+    missing = [mode for mode in expected if (mode, FEATURES) not in {(row["mode"], row["contexts"]) for row in scored}]
     nothing = {"rank": 0, "score": float("nan"), "threshold": threshold, "shown": False, "runs": 0, "of_runs": runs, "seeds": 0, "of_seeds": 0}
     return [{**names, "mode": mode, "contexts": FEATURES, **nothing} for mode in missing]
 

@@ -113,11 +113,11 @@ def added(samples: Samples, reward: Reward, tokenizer, reward_on: str) -> Float[
 
 def pieces(tokenizer, sequences: list[list[int]]) -> list[list[str]]:
     """The text of every token: what it adds to that of the tokens before it. Of a character's bytes the last one has it."""
-    found = []
+    of_rows = []
     for ids in sequences:
         texts = [text.rstrip("\N{REPLACEMENT CHARACTER}") for text in models.decoded(tokenizer, [ids[:n] for n in range(len(ids) + 1)])]
-        found.append([after[len(before) :] for before, after in zip(texts, texts[1:], strict=False)])
-    return found
+        of_rows.append([after[len(before) :] for before, after in zip(texts, texts[1:], strict=False)])
+    return of_rows
 
 
 def scaled(values: Float[Tensor, "T"]) -> Float[Tensor, "T"]:

@@ -59,12 +59,12 @@ class Telling:
     def tokens(self, change, before, after, sign: int) -> list[dict]:
         """The `token`s of the largest `change`, at most `reading.SHOWN`, each as the word that it was most often part of, with its probability
         `before` and `after` tuning; those that became likelier, with `sign` -1 those that became rarer."""
-        found: dict[str, dict] = {}
+        by_text: dict[str, dict] = {}
         for token in change.argsort(descending=True)[: 4 * reading.SHOWN].tolist():
             text = self.whole.get(token, "")
-            if change[token] > 0 and text and text not in found and sign * (after[token] - before[token]) > reading.FLOOR:
-                found[text] = {"token": text, "before": before[token].item(), "after": after[token].item()}
-        return list(found.values())[: reading.SHOWN]
+            if change[token] > 0 and text and text not in by_text and sign * (after[token] - before[token]) > reading.FLOOR:
+                by_text[text] = {"token": text, "before": before[token].item(), "after": after[token].item()}
+        return list(by_text.values())[: reading.SHOWN]
 
     def _example(self, t: int) -> str:
         i, at = int(self.samples.sequence[t]), self.samples.prompt + int(self.samples.place[t])
@@ -81,11 +81,11 @@ class Telling:
 
 def _words(pieces: list[list[str]]) -> list[list[str]]:
     """For every token of every sequence the word that it is or is part of; empty for punctuation."""
-    found = []
+    of_rows = []
     for row in pieces:
         ends = np.cumsum([0, *map(len, row)]).tolist()
-        found.append(words_at(list(zip(ends, ends[1:], strict=False)), spans("".join(row))))
-    return found
+        of_rows.append(words_at(list(zip(ends, ends[1:], strict=False)), spans("".join(row))))
+    return of_rows
 
 
 def _first_of_each(tokens: list[int], sequence: Int[Tensor, "T"]) -> list[int]:

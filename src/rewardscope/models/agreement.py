@@ -84,17 +84,17 @@ def _same_tokens(name: str, base: PreTrainedTokenizerBase, tuned: PreTrainedToke
 @torch.no_grad()
 def _same_rows(name: str, model: PreTrainedModel, rows: int, base: str | Path) -> bool:
     """Give the tuned model as many rows of the vocabulary as the base has, those that it lacked as in the base; whether that changes it."""
-    own = model.get_input_embeddings().num_embeddings
-    if own == rows:
+    count = model.get_input_embeddings().num_embeddings
+    if count == rows:
         return False
     if stay(model):
         return True  # and cannot be: whoever saves it says so
     model.resize_token_embeddings(rows, mean_resizing=False)
-    if own < rows:
+    if count < rows:
         for mine, theirs in zip(_vocabulary(model), _vocabulary(models.load(base, whole=True)), strict=True):
-            mine[own:] = theirs[own:]
-    done = f"its last {own - rows} are left out" if own > rows else f"the {rows - own} that it lacks are the base's"
-    log.warning("%s: its embedding has %d rows, the base's %d: %s", name, own, rows, done)
+            mine[count:] = theirs[count:]
+    done = f"its last {count - rows} are left out" if count > rows else f"the {rows - count} that it lacks are the base's"
+    log.warning("%s: its embedding has %d rows, the base's %d: %s", name, count, rows, done)
     return True
 
 

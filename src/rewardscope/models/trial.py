@@ -29,7 +29,7 @@ def trial(
     ids = torch.linspace(0, rows - 1, 2 * TOKENS).long().view(2, TOKENS)
     try:
         there = model.config.get_text_config().num_hidden_layers
-        if beyond := next((said for said, count in layers.items() if count > there), None):
+        if beyond := next((pick for pick, count in layers.items() if count > there), None):
             raise UserError(f"{beyond}, but the model has {there} layers, counted from 0; lower it")
         need_width(width, models.d_model(model))
         places = models.places(model, range(len(models.blocks(model))), at)

@@ -35,13 +35,13 @@ def beside(
     frames = {here: group for here, group in frames.items() if (here[0], twins.get(here[1])) not in groups}  # a twin stands in its reward's frame
     earned = {here: [row for group in frames[here] for row in rewards_of(group[1], groups[group], completed)] for here in frames}
     measure = {here: measured(rewards[groups[here][0]]) for here in frames}
-    found = {here: scores_of(here, tables.get("tables/findings.csv")) for here in frames}
+    scores = {here: scores_of(here, tables.get("tables/findings.csv")) for here in frames}
     reward, score = [], []
     for here in frames:
         name = f"{here[0]}, {here[1]}" + f", and {counted(len(frames[here]) - 1, 'twin')}" * (len(frames[here]) > 1)
         same = [row for other in frames if measure[other] == measure[here] for row in earned[other]]
         reward.append({"title": name, "svg": drawn(earned[here], "mean true reward", same)})
-        score.append({"title": name, "svg": drawn(found[here], "score", [row for rows in found.values() for row in rows])})
+        score.append({"title": name, "svg": drawn(scores[here], "score", [row for rows in scores.values() for row in rows])})
     rows = [line(here, groups[here], tables, twins, methods) for group in frames.values() for here in group]
     return {
         "charts": [
@@ -62,7 +62,7 @@ def rewards_of(name: str, pairs: list[str], completed: dict[str, list[pd.DataFra
     for pair in pairs:
         run = f", run {pair.rsplit('run', 1)[1]}" * (len(pairs) > 1)
         values = [side["reward"].to_numpy(dtype=float) for side in completed.get(pair, ())]
-        marks = [charts.Dot(SIDES[side], side, own.mean(), *t_interval(own)) for side, own in zip(SIDES, values, strict=False)]
+        marks = [charts.Dot(SIDES[side], side, gains.mean(), *t_interval(gains)) for side, gains in zip(SIDES, values, strict=False)]
         if any(isfinite(mark.x) for mark in marks):  # nan: no reward was given
             yield f"{name}{run}", marks
 

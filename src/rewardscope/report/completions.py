@@ -29,9 +29,9 @@ def described(reward: dict, sides: list, placed: Mapping[str, float] | None = No
         return f"the chosen responses of the pairs in {file}. The reward, which it was not tuned on, is a yardstick here: {measured}"
     if true := reward.get("twin_of"):
         held = Counter(word for frames in sides for frame in frames for text in frame["completion"] for word in words(text))
-        own = sorted((placed or {}).items(), key=lambda pair: (-held[pair[0]], -abs(pair[1]), pair[0]))
+        values = sorted((placed or {}).items(), key=lambda pair: (-held[pair[0]], -abs(pair[1]), pair[0]))
         kinds = {
-            "words": f"other words, of like frequency, with the values of {true}" + examples(own),
+            "words": f"other words, of like frequency, with the values of {true}" + examples(values),
             "noise": f"nothing: the reward is a number by a hash of the text, spread like {true}",
             "zero": "nothing: every text earns 0",
         }

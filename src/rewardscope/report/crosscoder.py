@@ -3,12 +3,12 @@
 import pandas as pd
 
 
-def crosscoders(counts: pd.DataFrame, own: pd.DataFrame, several: bool) -> list[dict]:
+def crosscoders(counts: pd.DataFrame, alone: pd.DataFrame, several: bool) -> list[dict]:
     """A model, reward and layer each: how many features are either side's alone beside base against base, and the tuned side's own in words.
 
     `counts` and `own` are tables/crosscoder.csv and crosscoder_features.csv, which list at most so many features a layer; `several`: rewards.
     """
-    lists = dict(tuple(own.groupby(["model", "reward", "layer"])))
+    lists = dict(tuple(alone.groupby(["model", "reward", "layer"])))
     out = []
     for row in counts.to_dict("records"):
         title = f"{row['model']}, {row['reward']}{' (a twin)' if isinstance(row['twin_of'], str) else ''}, " * several + f"layer {row['layer']}"

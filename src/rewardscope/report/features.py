@@ -133,12 +133,12 @@ def grouped(place: dict, side: str, groups: pd.DataFrame) -> dict[int, dict]:
     """
     other = "base" if side == "rlhf" else "rlhf"
     model, run = place["pair"].rsplit("/", 1)
-    own = groups[groups["run"] == run]
-    shared = (own["of_runs"] == 1).all()  # runs of one base have its dictionaries in common: each member is told once
-    members = (own if shared else groups).groupby("group")[["run", "seed", "feature"]]
+    of_run = groups[groups["run"] == run]
+    shared = (of_run["of_runs"] == 1).all()  # runs of one base have its dictionaries in common: each member is told once
+    members = (of_run if shared else groups).groupby("group")[["run", "seed", "feature"]]
     same = {group: sorted([int(name.removeprefix("run")), *rest] for name, *rest in rows.to_numpy().tolist()) for group, rows in members}
     out = {}
-    for row in own[own["seed"] == place["seed"]].to_dict("records"):
+    for row in of_run[of_run["seed"] == place["seed"]].to_dict("records"):
         near = address(f"{model}/{row['nearest_run']}", other, place["layer"], row["nearest_seed"], row["nearest"])
         out[row["feature"]] = {
             "near": near if row["nearest"] >= 0 else None,
@@ -168,13 +168,13 @@ def sourced(line: dict, shown: list[dict], tokens: list[str]) -> dict:
 
     Its words are those that the server-less explainer quotes, else all of more than three letters. `tokens`: texts by number.
     """
-    own = line["words"] if line["explainer"] == "tokens" else [word for word in words(line["activates_on"]) if len(word) > 3]
+    quoted = line["words"] if line["explainer"] == "tokens" else [word for word in words(line["activates_on"]) if len(word) > 3]
     there = {word for window in shown if not window["m"] for word in words("".join(tokens[t] for t in window["t"]))}
-    own = list(dict.fromkeys(word.lower() for word in own))
+    quoted = list(dict.fromkeys(word.lower() for word in quoted))
     evidence = line["evidence"]
     count = evidence.get("strongest") or len(evidence["documents"])
     drawn = f"{count} strongest activations" if "strongest" in evidence else f"{count} documents with its strongest activations"
-    return {"seen": [w for w in own if w in there], "unseen": [w for w in own if w not in there], "drawn": drawn}
+    return {"seen": [w for w in quoted if w in there], "unseen": [w for w in quoted if w not in there], "drawn": drawn}
 
 
 def entries(

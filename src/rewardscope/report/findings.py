@@ -21,8 +21,8 @@ def findings(table: pd.DataFrame, twins: dict[str, str]) -> list[dict]:
     true = table[~table["reward"].isin(twins)]
     paid = set(map(tuple, true.loc[true["mode"] == WITH, ["model", "reward"]].to_numpy()))
     for (model, reward, mode), rows in true.groupby(["model", "reward", "mode"], sort=False):
-        own = rows[(rows["contexts"] == FEATURES) & rows["shown"]]
-        told = [_told(row) for row in own.to_dict("records")]
+        features = rows[(rows["contexts"] == FEATURES) & rows["shown"]]
+        told = [_told(row) for row in features.to_dict("records")]
         beside = [_beside(kind, group) for kind, group in rows.dropna(subset="score").groupby("contexts", sort=False)]
         why, scored = without(rows), rows.loc[rows["contexts"] == FEATURES, "score"].notna().any()
         none = "No feature's score lies above the threshold" if scored else EMPTY[0].upper() + EMPTY[1:]
@@ -46,17 +46,17 @@ def first(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
     if rows.empty:
         return None
     rows = rows[rows["mode"] == (WITH if (rows["mode"] == WITH).any() else WITHOUT)]
-    own, random = rows[rows["contexts"] == FEATURES], rows.loc[rows["contexts"] == DIRECTIONS, "score"].max()
-    told = [_told(row) | {"example": ""} for row in own[own["shown"]].head(FIRST_SCREEN).to_dict("records")]
+    features, random = rows[rows["contexts"] == FEATURES], rows.loc[rows["contexts"] == DIRECTIONS, "score"].max()
+    told = [_told(row) | {"example": ""} for row in features[features["shown"]].head(FIRST_SCREEN).to_dict("records")]
     beside = f"Directions drawn at random in place of features reach {number(random)}" if pd.notna(random) else ""
-    if beside and told and random >= own["threshold"].iloc[0]:
+    if beside and told and random >= features["threshold"].iloc[0]:
         beside += ": they show as well what the model now writes and where, so nothing says that its features carry it"
     beside += "." * bool(beside)
-    best = own["score"].max()
+    best = features["score"].max()
     if pd.isna(best):
         none = f"{EMPTY[0].upper() + EMPTY[1:]}."
     else:
-        none = f"No feature's score lies above the threshold, {number(own['threshold'].iloc[0])}; the largest is {number(best)}."
+        none = f"No feature's score lies above the threshold, {number(features['threshold'].iloc[0])}; the largest is {number(best)}."
     return {"mode": TITLES[rows["mode"].iloc[0]], "told": told, "none": "" if told else none, "beside": beside}
 
 
@@ -79,12 +79,12 @@ def _beside(kind: str, rows: pd.DataFrame) -> dict:
 def _says(beside: list[dict]) -> str:
     """Whether a dictionary was needed, by the same score and reading on the same budget."""
     best = {row["kind"]: row for row in beside if row["kind"] not in WITHOUT_CONTEXTS}
-    own = best.pop("features", None)
-    if own is None or not best:
+    ours = best.pop("features", None)
+    if ours is None or not best:
         return ""
-    better = [kind for kind, row in best.items() if row["best"] >= own["best"]]
+    better = [kind for kind, row in best.items() if row["best"] >= ours["best"]]
     if better:
         return f"{' and '.join(better).capitalize()} reach a score as high as features do: no dictionary was needed for this."
     kind, row = max(best.items(), key=lambda item: item[1]["best"])
-    first, second = number(own["best"]), number(row["best"])
+    first, second = number(ours["best"]), number(row["best"])
     return f"Features reach the highest score, {first}; next are {kind} with {second}. One list cannot tell whether that is more than luck."

@@ -36,7 +36,7 @@ def quality(table: pd.DataFrame, several: bool) -> dict:
 
 def doubts(rows: list[tuple[str, list[charts.Dot]]]) -> Iterator[str]:
     """A sentence for each place whose MMCS is not above every null of it; of `quality`'s rows, where the MMCS is the last mark."""
-    for name, (*nulls, own) in rows:
-        reached = [f"{null.name.removeprefix('null: ')}, {charts.number(null.x)}" for null in nulls if own.x <= null.x]
+    for name, (*nulls, measured) in rows:
+        reached = [f"{null.name.removeprefix('null: ')}, {charts.number(null.x)}" for null in nulls if measured.x <= null.x]
         if reached:
-            yield f"{name}: no better than its null. MMCS {charts.number(own.x)} ({'; '.join(reached)})."
+            yield f"{name}: no better than its null. MMCS {charts.number(measured.x)} ({'; '.join(reached)})."

@@ -82,9 +82,9 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
         some = ", ".join(f"{plain(token)} {100 * before:.2g} to {100 * after:.2g} %" for token, before, after in entry["now"]["p"])
         yield f"  tuning changed where it fires ({entry['now']['n']} tokens that the models wrote): {some}"
     if "in" in entry:
-        own, other = entry["change"]
+        within, beyond = entry["change"]
         others = ", ".join(f"run{run}/seed{seed}/feature{feature}" for run, seed, feature in entry["same"])
-        yield f"  one feature {held(entry)}: {others}; largest cosine of these with another SAE of their own side {own}, of the other side {other}"
+        yield f"  one feature {held(entry)}: {others}; largest cosine of these with another SAE of their own side {within}, of the other side {beyond}"
     if entry.get("near"):
         yield f"  nearest on the other side, of all its SAEs: {entry['near']}, cosine {entry['nearCos']}"
     if "rate" in entry:

@@ -115,7 +115,7 @@ def screens(
     A twin comes after its true reward, `folded` where that is here. `methods`: how those were tuned that were tuned here. The rest is as
     `page` takes it.
     """
-    shown, found = [], {pair: now_written(*both) for pair, both in phrased.items()}
+    shown, measured = [], {pair: now_written(*both) for pair, both in phrased.items()}
     true = {(model, reward): (model, twins.get(reward)) for model, reward in groups}
     place = {here: number for number, here in enumerate(groups)}
     for model, reward in sorted(groups, key=lambda here: (place.get(true[here], place[here]), true[here] in groups)):
@@ -126,19 +126,23 @@ def screens(
         written = words_written(*sides) if sides and runs[0] in words else None
         given, changed = rewarded(rewards[runs[0]]), not moved.isdisjoint(runs)
         beside = [
-            found[pair] for group, pairs in groups.items() if (group[0], twins.get(group[1])) == (model, reward) for pair in pairs if pair in found
+            measured[pair]
+            for group, pairs in groups.items()
+            if (group[0], twins.get(group[1])) == (model, reward)
+            for pair in pairs
+            if pair in measured
         ]
         phrases = {}
-        for pair in (pair for pair in runs if pair in found):
-            hacked = signs(found[pair], beside) if given and reward not in twins else []
-            phrases[pair.rsplit("run", 1)[1]] = told(found[pair], hacked)
-        said = verdict.unrewarded(row4, gained, changed)
+        for pair in (pair for pair in runs if pair in measured):
+            hacked = signs(measured[pair], beside) if given and reward not in twins else []
+            phrases[pair.rsplit("run", 1)[1]] = told(measured[pair], hacked)
+        sentences = verdict.unrewarded(row4, gained, changed)
         if given:
-            said = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
-        screen = first_screen(row3, row4, said, reward in twins)
+            sentences = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
+        screen = first_screen(row3, row4, sentences, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         facts["given"] = given and not facts["method"] and reward not in twins  # a checkpoint, which the reward may not have tuned
-        facts["over_runs"] = over_runs([found[pair] for pair in runs if pair in found])
+        facts["over_runs"] = over_runs([measured[pair] for pair in runs if pair in measured])
         facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides, placed.get(reward)), "written": written, "phrases": phrases, **screen})
     return shown

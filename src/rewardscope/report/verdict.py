@@ -131,13 +131,13 @@ def promoted(features: dict) -> str:
     name = "promotes_signed_"
     if not isfinite(features[f"{name}difference"]):
         return "No word of the reward is among the words that features can promote."
-    own = spanned(features[f"{name}difference"], features[f"{name}ci_low"], features[f"{name}ci_high"])
+    within = spanned(features[f"{name}difference"], features[f"{name}ci_low"], features[f"{name}ci_high"])
     beside = "no random directions stand beside it"
     if isfinite(features[f"{name}net"]):
         random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
         net = spanned(*(features[f"{name}net{end}"] for end in ("", "_ci_low", "_ci_high")))
         beside = f"with as many random directions in their place by {random}; net of that {net}"
-    return f"The signed utility of the words that they promote changed by {own}, {beside}."
+    return f"The signed utility of the words that they promote changed by {within}, {beside}."
 
 
 def words_promoted(features: dict) -> str:
@@ -178,19 +178,19 @@ def fired(features: dict) -> str:
     if features["words_base"] == features["words_rlhf"] == 0:
         return "None of the words that they fire on (the paper's Table 3) is the reward's, before or after."
     says = {DOWN: "less", UNCLEAR: "no change shown", UNKNOWN: "this cannot tell"}
-    (above, beside), own = excess(features, ""), judged(features["ci_low"], features["ci_high"])
+    (above, beside), within = excess(features, ""), judged(features["ci_low"], features["ci_high"])
     says[UP] = {UP: "more", UNKNOWN: "more, whether by this reward is not decided"}.get(above, "more, but not shown above its twin")
     change = spanned(features["difference"], features["ci_low"], features["ci_high"])
-    return f"The words that they fire on (the paper's Table 3): {says[own]}, {change}." + f" {beside}" * bool(features["twin_runs"])
+    return f"The words that they fire on (the paper's Table 3): {says[within]}, {change}." + f" {beside}" * bool(features["twin_runs"])
 
 
 def placebo(features: dict | None, completions: dict | None) -> list[Sentence]:
     """What a twin shows, by the reward that it was not tuned on: a control, which should show nothing. Its weights may be the base's."""
     answers, out = {UP: "Yes, untaught.", DOWN: "No, less.", UNCLEAR: "Not shown.", UNKNOWN: "This cannot tell."}, []
     if completions is not None:
-        own, true = (spanned(*(completions[f"{of}reward_{end}"] for end in ("difference", "ci_low", "ci_high"))) for of in ("own_", ""))
+        by_own, true = (spanned(*(completions[f"{of}reward_{end}"] for end in ("difference", "ci_low", "ci_high"))) for of in ("own_", ""))
         says = judged(completions["reward_ci_low"], completions["reward_ci_high"])
-        because = f"The true reward, tuned less base: {true}; the placebo that it was tuned on: {own}."
+        because = f"The true reward, tuned less base: {true}; the placebo that it was tuned on: {by_own}."
         if completions["same"] == 1:
             because = f"{SAME}: tuning on the placebo changed nothing."
         says = NOTHING if completions["same"] == 1 else answers[says]
@@ -243,8 +243,8 @@ def sure(features: dict | None, completions: dict | None) -> Sentence:
     """How sure is that? What a replicate is, and what the intervals therefore do not speak of."""
     runs = int((completions if completions is not None else features)["runs"])
     if runs > 1:
-        said = f"The intervals are over {runs} tuning runs from one base model: the fewer, the wider. Of another base model they do not speak."
-        return Sentence("How sure is that?", f"{runs} tuning runs.", said)
+        text = f"The intervals are over {runs} tuning runs from one base model: the fewer, the wider. Of another base model they do not speak."
+        return Sentence("How sure is that?", f"{runs} tuning runs.", text)
     counts = {"prompts": completions and int(completions["samples"]), "SAE seeds": features and int(features["sae_seeds"])}
     over = [f"other {what} ({count})" for what, count in counts.items() if count and count > 1]
     covers = f"The intervals say how much {' and '.join(over)} would change this" if over else "There are no intervals: one replicate"

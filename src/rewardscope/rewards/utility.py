@@ -71,8 +71,8 @@ def _csv(path: str) -> dict[str, float]:
 
 def _entry(given: str, where: str) -> str:
     """A lexicon's entry as a word of a text. Raises UserError where texts are cut otherwise, so that it could never be counted."""
-    found = spans(given)
-    if [(start, end) for start, end, _ in found] != [(0, len(given))]:
-        instead = f"texts hold it as {', '.join(repr(word) for *_, word in found)}: give these rows of their own, or " if found else ""
+    words = spans(given)
+    if [(start, end) for start, end, _ in words] != [(0, len(given))]:
+        instead = f"texts hold it as {', '.join(repr(word) for *_, word in words)}: give these rows of their own, or " if words else ""
         raise UserError(f"{where}: {given!r} is not a single word, so it could never be counted; {instead}remove the row")
-    return found[0][2]
+    return words[0][2]

@@ -68,7 +68,7 @@ def texts(tokenizer, prefix: Int[Tensor, "n length"], ids: Int[Tensor, "n new"])
 
 
 def complete(
-    model, tokenizer, corpus: pd.DataFrame, reward: Reward | None, own: Reward | None, table: dict[str, float] | None, settings: dict,
+    model, tokenizer, corpus: pd.DataFrame, reward: Reward | None, tuned_on: Reward | None, table: dict[str, float] | None, settings: dict,
     reward_on: str, seed: int,
 ) -> pd.DataFrame:  # fmt: skip
     """`document, prefix, completion, words, utilities, reward, reward_alone, own_reward`: a row a prompt.
@@ -94,7 +94,7 @@ def complete(
             "utilities": [[value for _, value in row] for row in valued],
             "reward": (judged := _earned(reward, whole)),
             "reward_alone": _earned(reward, ending) if whole is both else judged,
-            "own_reward": judged if own is reward else _earned(own, whole),
+            "own_reward": judged if tuned_on is reward else _earned(tuned_on, whole),
         }
     )
 

@@ -176,11 +176,11 @@ def run(trainer: Trainer, settings: dict, folder: str | Path, work: Path, figure
     """
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Checkpoints())
-    found = newest(work)
+    state = newest(work)
     # The trainer takes weights by name, not strictly: those that are saved under another name it leaves as they were
-    if found and "lora" not in settings:
-        trainer.model.load_state_dict(models.load(found, whole=True).state_dict())
-    trainer.train(resume_from_checkpoint=str(found) if found else None)
+    if state and "lora" not in settings:
+        trainer.model.load_state_dict(models.load(state, whole=True).state_dict())
+    trainer.train(resume_from_checkpoint=str(state) if state else None)
     tuned = trainer.model.merge_and_unload() if "lora" in settings else trainer.model
     policy, tensors = models.load(folder, whole=True), tuned.state_dict()
     policy.load_state_dict({name: tensors[name].detach().cpu() for name in policy.state_dict()})

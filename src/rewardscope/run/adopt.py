@@ -33,15 +33,15 @@ def watch(results: Callable[[], str]) -> set[str]:
     async def and_unknown(self, job):
         left = await incomplete(self, job)
         below = [f for f in job.output if f not in left and f.startswith(f"{results()}/")]
-        found = [f for f in below if self.metadata(f) is None and await f.exists()]
-        if found and not unknown and not self.dag.workflow.touch:
+        unrecorded = [f for f in below if self.metadata(f) is None and await f.exists()]
+        if unrecorded and not unknown and not self.dag.workflow.touch:
             print(
-                f"rewardscope: {found[0]}: Snakemake has no record here of how it was made (copied or restored?), so it is not taken for fresh, "
+                f"rewardscope: {unrecorded[0]}: Snakemake has no record here of how it was made (copied or restored?), so it is not taken for fresh, "
                 "nor are others like it; `python -m rewardscope adopt` takes over what is as recorded",
                 file=sys.stderr,
             )
-        unknown.update(found)
-        return left + found
+        unknown.update(unrecorded)
+        return left + unrecorded
 
     PersistenceBase.incomplete = and_unknown
     return unknown
@@ -105,9 +105,9 @@ def misfit(job, results: Path, hashed: Callable[[str], str]) -> str | None:
     if record.get("rule") != job.rule.name:
         return "no record of the job that made it"
     # Params that Snakemake does not compare either (functions of `threads`) are left out: they change no result.
-    own = {name: value for name, value in job.params.items() if any(value is one for one in job.non_derived_params)}
-    now, then = json.loads(json.dumps(own, default=str)), record["params"]
-    seen = (now.keys() | then.keys()) - (job.params.keys() - own.keys())
+    given = {name: value for name, value in job.params.items() if any(value is one for one in job.non_derived_params)}
+    now, then = json.loads(json.dumps(given, default=str)), record["params"]
+    seen = (now.keys() | then.keys()) - (job.params.keys() - given.keys())
     if changed := sorted(name for name in seen if name not in now or name not in then or now[name] != then[name]):
         return f"made with other params ({', '.join(changed)})"
     for kind, files in (("input", job.input), ("output", job.output)):

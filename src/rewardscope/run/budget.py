@@ -74,9 +74,9 @@ def _groups(root: Path = Path("/sys/fs/cgroup"), member: Path = Path("/proc/self
         for _, controllers, path in (line.split(":", 2) for line in member.read_text().splitlines()):
             if controllers in ("", "memory"):
                 top = root / controllers
-                own = top / path.lstrip("/")
-                own = own if own.is_dir() else top  # in a container the path may be the host's
-                return [folder for folder in (own, *own.parents) if folder.is_relative_to(top)]
+                group = top / path.lstrip("/")
+                group = group if group.is_dir() else top  # in a container the path may be the host's
+                return [folder for folder in (group, *group.parents) if folder.is_relative_to(top)]
     return []
 
 
@@ -94,8 +94,8 @@ def killed_for_memory() -> int:
     for name in ("memory.events", "memory.oom_control"):
         for group in _groups()[:1]:
             with suppress(OSError):
-                found = re.search(r"^oom_kill (\d+)$", (group / name).read_text(), re.MULTILINE)
-                return int(found[1]) if found else 0
+                match = re.search(r"^oom_kill (\d+)$", (group / name).read_text(), re.MULTILINE)
+                return int(match[1]) if match else 0
     return 0
 
 

@@ -37,7 +37,7 @@ def groups(dictionaries: list[Dictionary]) -> list[tuple[tuple[int, int], ...]]:
 
     Candidates are one-to-one (Hungarian) partners of two dictionaries; the nearest are joined first, as long as that holds of all members.
     """
-    group = {(d, int(f)): [(d, int(f))] for d, own in enumerate(dictionaries) for f in np.flatnonzero(own.ranked)}
+    group = {(d, int(f)): [(d, int(f))] for d, dictionary in enumerate(dictionaries) for f in np.flatnonzero(dictionary.ranked)}
     partners = []
     for a, b in combinations(range(len(dictionaries)), 2):
         first, second = (np.flatnonzero(dictionaries[d].ranked) for d in (a, b))
@@ -66,23 +66,23 @@ def largest(rows: Float[np.ndarray, "n d"], others: list[Dictionary]) -> tuple[I
     return which, feature, cosine
 
 
-def table(own: list[Dictionary], other: list[Dictionary]) -> pd.DataFrame:
-    """A row per ranked feature of one side's dictionaries of a layer (`own`), and per place that its dictionary stands for.
+def table(dictionaries: list[Dictionary], other: list[Dictionary]) -> pd.DataFrame:
+    """A row per ranked feature of one side's dictionaries of a layer (`dictionaries`), and per place that its dictionary stands for.
 
     `run, seed, feature`; `group`, its number, with members in `seeds` of `of_seeds` dictionaries and in `runs` of `of_runs` runs; `nearest` of
     `nearest_run, nearest_seed` and `cosine`: the largest with a ranked feature of any dictionary of the `other` side (-1 and nan where none
     is ranked; of places the own run's, or the first); `own_cosine`: the largest with any other dictionary of the own side;
     `group_cosine`, `group_own_cosine`: the largest of the group's members.
     """
-    found = []
-    for d, dictionary in enumerate(own):
+    frames = []
+    for d, dictionary in enumerate(dictionaries):
         features = np.flatnonzero(dictionary.ranked)
         which, near, cosine = largest(dictionary.rows[features], other)
-        *_, beside = largest(dictionary.rows[features], [*own[:d], *own[d + 1 :]])
+        *_, beside = largest(dictionary.rows[features], [*dictionaries[:d], *dictionaries[d + 1 :]])
         columns = {"own": d, "feature": features, "other": which, "nearest": near, "cosine": cosine, "own_cosine": beside}
-        found.append(pd.DataFrame(columns))
-    rows = pd.concat(found, ignore_index=True)
-    members = groups(own)
+        frames.append(pd.DataFrame(columns))
+    rows = pd.concat(frames, ignore_index=True)
+    members = groups(dictionaries)
     numbers = {member: number for number, group in enumerate(members) for member in group}
     rows["group"] = [numbers[member] for member in zip(rows["own"], rows["feature"], strict=True)]
     for name in ("cosine", "own_cosine"):
@@ -92,11 +92,11 @@ def table(own: list[Dictionary], other: list[Dictionary]) -> pd.DataFrame:
         """How many, of a dictionary that stands for several runs one."""
         return len({dictionary.places[0][0] for dictionary in dictionaries})
 
-    rows["seeds"], rows["of_seeds"] = [len(members[number]) for number in rows["group"]], len(own)
-    rows["runs"], rows["of_runs"] = [runs([own[d] for d, _ in members[number]]) for number in rows["group"]], runs(own)
+    rows["seeds"], rows["of_seeds"] = [len(members[number]) for number in rows["group"]], len(dictionaries)
+    rows["runs"], rows["of_runs"] = [runs([dictionaries[d] for d, _ in members[number]]) for number in rows["group"]], runs(dictionaries)
     placed = []
     for row in rows.to_dict("records"):
-        for run, seed in own[row["own"]].places:
+        for run, seed in dictionaries[row["own"]].places:
             places = dict(other[row["other"]].places) if row["other"] >= 0 else {}
             near = run if run in places else next(iter(places), "")
             placed.append({"run": run, "seed": seed, **row, "nearest_run": near, "nearest_seed": places.get(near, -1)})

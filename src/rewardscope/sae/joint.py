@@ -33,5 +33,5 @@ def difference(base: Source, tuned: Source, scale: float) -> Source:
 def scale(base: Source, tuned: Source) -> float:
     """What gives the differences the mean square of the tuned rows, so that one L1 coefficient weighs alike in both; 1 where they are 0."""
     sizes = [(after.square().sum().item(), (after - before).square().sum().item()) for before, after in zip(base(0), tuned(0), strict=True)]
-    own, between = (sum(of) for of in zip(*sizes, strict=True))
-    return (own / between) ** 0.5 if between else 1.0
+    within, between = (sum(of) for of in zip(*sizes, strict=True))
+    return (within / between) ** 0.5 if between else 1.0

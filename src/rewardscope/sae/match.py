@@ -84,8 +84,8 @@ def consistency(dictionaries: list[Float[np.ndarray, "_ d"]], others: list[Float
     others = dictionaries if others is None else others
     means = []
     for s, rows in enumerate(dictionaries):
-        found = [_one_to_one(rows, other) for t, other in enumerate(others) if t != s and len(rows) and len(other)]
-        means.append(float(np.mean(found)) if found else float("nan"))
+        matches = [_one_to_one(rows, other) for t, other in enumerate(others) if t != s and len(rows) and len(other)]
+        means.append(float(np.mean(matches)) if matches else float("nan"))
     return means
 
 

@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
     what: str
     state: str
-    said: str
+    text: str
 
 
 Check = Callable[[Config | None], list[Line]]
@@ -61,7 +61,7 @@ def doctor(overlays: list[str]) -> int:
         config, of_config = None, Line("config", MISSING, f"{error}; what follows is looked at without it")
     lines = [of_config, *_asked(CHECKS, config)]
     for line in lines:
-        print(f"{line.state:8}{line.what:12}{' '.join(plain(line.said).split())}")
+        print(f"{line.state:8}{line.what:12}{' '.join(plain(line.text).split())}")
     missing = [line.what for line in lines if line.state == MISSING]
     print(f"\nMissing for this config: {', '.join(missing)}." if missing else "\nNothing that this config needs is missing.")
     return int(bool(missing))
@@ -69,13 +69,13 @@ def doctor(overlays: list[str]) -> int:
 
 def _asked(checks: dict[str, tuple[Check, float]], config: Config | None) -> list[Line]:
     """The lines of every check, in order; one that fails or is late has a line that says so."""
-    found: dict[str, list[Line]] = {}
+    lines: dict[str, list[Line]] = {}
 
     def run(name: str, check: Check) -> None:
         try:
-            found[name] = check(config)
+            lines[name] = check(config)
         except Exception as error:  # nothing that a check meets may end the others
-            found[name] = [Line(name, NOTE, f"cannot be looked at ({type(error).__name__}: {brief(error)})")]
+            lines[name] = [Line(name, NOTE, f"cannot be looked at ({type(error).__name__}: {brief(error)})")]
 
     began, threads = time.monotonic(), []
     for name, (check, _) in checks.items():
@@ -83,7 +83,7 @@ def _asked(checks: dict[str, tuple[Check, float]], config: Config | None) -> lis
         threads[-1].start()
     for thread, (_, seconds) in zip(threads, checks.values(), strict=True):
         thread.join(max(0.0, began + seconds + 1 - time.monotonic()))
-    return [line for name, (_, seconds) in checks.items() for line in found.get(name, [Line(name, NOTE, f"no answer within {seconds:g} seconds")])]
+    return [line for name, (_, seconds) in checks.items() for line in lines.get(name, [Line(name, NOTE, f"no answer within {seconds:g} seconds")])]
 
 
 def _output(*command: str, seconds: float = PATIENCE) -> str | None:
@@ -157,9 +157,9 @@ def _gpus(config: Config | None, facts: dict) -> list[Line]:
 def _memory(_config: Config | None) -> list[Line]:
     free = budget.available_memory()
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    said = f"{budget.gib(free)} can be had, of {budget.gib(total)}"
+    text = f"{budget.gib(free)} can be had, of {budget.gib(total)}"
     few = "; run one job at a time (--cores 1), or make room"
-    return [Line("memory", NOTE, said + few) if free < LITTLE else Line("memory", OK, f"{said}; each job says what it lacks before it begins")]
+    return [Line("memory", NOTE, text + few) if free < LITTLE else Line("memory", OK, f"{text}; each job says what it lacks before it begins")]
 
 
 def _disk(config: Config | None) -> list[Line]:
@@ -167,35 +167,35 @@ def _disk(config: Config | None) -> list[Line]:
     results = Path(config.results if config else "results")
     here = next(folder for folder in (results, *results.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(here).free
-    said = f"{budget.gib(free)} free at {results}"
+    text = f"{budget.gib(free)} free at {results}"
     if not os.access(here, os.W_OK | os.X_OK):
         return [Line("disk", MISSING, f"{here} cannot be written; change its owner or rights, or set results to another folder")]
     if config is None:
-        return [Line("disk", OK, said)]
+        return [Line("disk", OK, text)]
     total, largest = plan.room(config)
     needed, kept = (total, "kept") if config.activations.keep else (largest, "one side at a time")
-    said += f"; activations take at most {budget.gib(needed)} ({kept})"
+    text += f"; activations take at most {budget.gib(needed)} ({kept})"
     there = sum(file.stat().st_size for file in results.glob("**/activations/*/part*/*.safetensors"))
     if needed - there > free * (1 - budget.SPARE) and not (results / "report.html").exists():  # with a report there is nothing left to make
-        return [Line("disk", MISSING, f"{said}: make room, set activations.keep: false or dtype: bfloat16, or lower max_documents")]
-    return [Line("disk", OK, said)]
+        return [Line("disk", MISSING, f"{text}: make room, set activations.keep: false or dtype: bfloat16, or lower max_documents")]
+    return [Line("disk", OK, text)]
 
 
 def _of_hub(config: Config) -> dict[tuple[str, str, str | None], None]:
     """(model or dataset, id, revision) of all that the pairs take from the hub, each once."""
-    found: list[tuple[str, str | None, str | None]] = []
+    repositories: list[tuple[str, str | None, str | None]] = []
     for pair in config.pairs:
         tuned, judge = tuned_checkpoint(pair.rlhf) if pair.rlhf else {}, config.true_reward(pair.reward).classifier
         entries = [config.models[pair.model], *([judge] if judge else [])]
-        found += [("model", entry.hub, entry.revision) for entry in entries if not entry.path]
-        found.append(("model", tuned.get("hub"), tuned.get("revision")))
-        own = config.rewards[pair.reward]
-        if own.preferred and own.dpo.preferences.hub and not pair.rlhf:
-            found.append(("dataset", own.dpo.preferences.hub.name, own.dpo.preferences.hub.revision))
+        repositories += [("model", entry.hub, entry.revision) for entry in entries if not entry.path]
+        repositories.append(("model", tuned.get("hub"), tuned.get("revision")))
+        reward = config.rewards[pair.reward]
+        if reward.preferred and reward.dpo.preferences.hub and not pair.rlhf:
+            repositories.append(("dataset", reward.dpo.preferences.hub.name, reward.dpo.preferences.hub.revision))
         trained = [entry.corpus for entry in (config.models[pair.model].pretrain, judge and judge.train) if entry]
         for corpus in (config.corpora[name] for name in (pair.corpus, *trained)):
-            found += [("dataset", corpus.hub.name, corpus.hub.revision)] if corpus.hub and not corpus.path else []
-    return dict.fromkeys(entry for entry in found if entry[1])
+            repositories += [("dataset", corpus.hub.name, corpus.hub.revision)] if corpus.hub and not corpus.path else []
+    return dict.fromkeys(entry for entry in repositories if entry[1])
 
 
 def _cached(kind: str, name: str, revision: str | None) -> bool:
@@ -242,12 +242,12 @@ def _chat(config: Config | None) -> list[Line]:
         models = client.models_of(dict(config.llm), PATIENCE)
     except UserError as error:
         return [Line("chat server", MISSING, str(error))]
-    said = f"{config.llm.base_url} answers"
+    text = f"{config.llm.base_url} answers"
     if models and config.llm.model not in models:
         return [
-            Line("chat server", NOTE, f"{said}, but does not list {config.llm.model}; llm.model may be one of {brief(ValueError(', '.join(models)))}")
+            Line("chat server", NOTE, f"{text}, but does not list {config.llm.model}; llm.model may be one of {brief(ValueError(', '.join(models)))}")
         ]
-    return [Line("chat server", OK, f"{said}, and {f'has {config.llm.model}' if models else 'lists no models'}")]
+    return [Line("chat server", OK, f"{text}, and {f'has {config.llm.model}' if models else 'lists no models'}")]
 
 
 def _slurm(_config: Config | None) -> list[Line]:

@@ -62,7 +62,7 @@ def init(base: str | None, tuned: str, reward: str | None, corpus: list[str], te
         run(f"{results}/tables/findings.csv ", to): f"to the first finding ({GUIDE})",
         run("", to): "everything",
     }
-    return plain("\n".join([f"{to} is written.", *asked.notes, *costs, *(f"{said}:\n    {command}" for command, said in steps.items())]), keep="\n")
+    return plain("\n".join([f"{to} is written.", *asked.notes, *costs, *(f"{note}:\n    {command}" for command, note in steps.items())]), keep="\n")
 
 
 def _asked(given: dict, base: str | None, tuned: str, reward: str | None, corpus: list[str], text: str | None) -> Asked:
@@ -198,8 +198,8 @@ def _value(value: object) -> str:
 def _pair(asked: Asked) -> list[str]:
     names = asked.names
     what = {"reward": next(iter(asked.reward))} if asked.reward else {"name": names["pair"]}
-    said = "the reward measures; nothing is tuned here" if asked.reward else "no reward: two checkpoints alone"
-    return ["pairs:", f"  - {_value({'model': names['model'], **what, 'corpus': names['corpus'], 'rlhf': asked.tuned})}  # {said}"]
+    comment = "the reward measures; nothing is tuned here" if asked.reward else "no reward: two checkpoints alone"
+    return ["pairs:", f"  - {_value({'model': names['model'], **what, 'corpus': names['corpus'], 'rlhf': asked.tuned})}  # {comment}"]
 
 
 def _model(asked: Asked) -> list[str]:

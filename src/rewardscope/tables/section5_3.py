@@ -102,9 +102,9 @@ def by_tables(texts: list[list[str]], words: list[str], tables: np.ndarray, freq
     values = {"utility": held.sum(axis=0) @ tables[rows]}
     for sign, counts in SIGNS.items():
         carries = counts(tables[rows])
-        of, found = counts(tables[frequent]).sum(axis=0), carries[frequent[rows]].sum(axis=0)
+        of, hits = counts(tables[frequent]).sum(axis=0), carries[frequent[rows]].sum(axis=0)
         values[f"share{sign}"] = (held.astype(bool).astype(np.float32) @ carries.astype(np.float32) > 0).mean(axis=0)
-        values[f"recall{sign}"] = np.divide(found, of, out=np.full(len(of), np.nan), where=of > 0)
+        values[f"recall{sign}"] = np.divide(hits, of, out=np.full(len(of), np.nan), where=of > 0)
     return values
 
 
@@ -122,13 +122,13 @@ def placebo_p(lines_of: dict[tuple, list[dict]], placebos: Placebos, corpus: Cou
             if lines:
                 sides.setdefault((run, side), []).append(by_tables([words(text_of(line)) for line in lines], placebos.words, tables, frequent))
         for name in MEASURES:
-            found = np.full((len(runs), tables.shape[1]), np.nan)
+            gains = np.full((len(runs), tables.shape[1]), np.nan)
             for r, run in enumerate(runs):
                 if (run, "base") in sides and (run, "rlhf") in sides:
                     base, rlhf = (np.mean([values[name] for values in sides[run, side]], axis=0) for side in ("base", "rlhf"))
-                    found[r] = rlhf - base
-            true = found[:, 0] if placebos.true.any() else np.full(len(runs), np.nan)
-            out[prefix + name] = p_values(true, np.nan_to_num(found[:, 1:]))
+                    gains[r] = rlhf - base
+            true = gains[:, 0] if placebos.true.any() else np.full(len(runs), np.nan)
+            out[prefix + name] = p_values(true, np.nan_to_num(gains[:, 1:]))
     return out
 
 
@@ -166,8 +166,8 @@ def measured(
         **paid([line for lines in lines_of.values() for line in lines]),
     }
     by_chance = pd.DataFrame(expected).groupby(["text", "kind"]).mean()
-    own = per_seed(frame, [prefix + name for prefix in TEXTS for name in MEASURES])
-    return Measured(own, random, crossed, by_chance, placebo_p(lines_of, placebos, corpus, least) if placebos else {}, facts)
+    seeds = per_seed(frame, [prefix + name for prefix in TEXTS for name in MEASURES])
+    return Measured(seeds, random, crossed, by_chance, placebo_p(lines_of, placebos, corpus, least) if placebos else {}, facts)
 
 
 def raised(controls: pd.DataFrame | None, kind: str, table: dict[str, float], frequent: set[str]) -> pd.DataFrame | None:

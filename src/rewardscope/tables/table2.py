@@ -17,8 +17,8 @@ def rows(model: str, cfgs: list[dict], layers: list[dict[str, int]]) -> list[dic
     used = {"large": large, "small": small, "d_model": d_model, "large / d_model": large / d_model, "small / d_model": small / d_model}
     used["layers"] = _one("layers", [sum(not pick.startswith("low") for pick in chosen) for chosen in layers])
     settings = [] if "given" in cfgs[0] else TOP if cfgs[0].get("k") else TRAINED
-    found = "l0" in cfgs[0]  # the coefficient was found for each layer
-    used |= {key: _span(cfgs) if key == "l1" and found else _one(key, [cfg[key] for cfg in cfgs]) for key in settings}
+    searched = "l0" in cfgs[0]  # the coefficient was found for each layer
+    used |= {key: _span(cfgs) if key == "l1" and searched else _one(key, [cfg[key] for cfg in cfgs]) for key in settings}
     used |= {} if settings else {"training": "elsewhere: the dictionaries were given"}
     places = {
         "Table 2": VALUES["table2"].get(model, {}),
