@@ -132,6 +132,19 @@ def test_nothing_is_wider_than_the_window_and_text_has_contrast(opened, width, d
         opened.look(1280, 900)
 
 
+@pytest.mark.parametrize("dark, media", [(False, ""), (True, ""), (False, "print")])
+def test_base_and_tuned_differ_in_greyscale(opened, dark, media):
+    """Lightness (CIELAB's L*, 0 to 100) of their bars."""
+    opened.look(1280, 900, dark, media)
+    try:
+        colours = opened.run("['base', 'rlhf'].map(s => getComputedStyle(document.querySelector(`svg .bar.${s}`)).fill.match(/\\d+/g).map(Number))")
+        linear = lambda v: v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+        base, tuned = (116 * sum(w * linear(v / 255) for w, v in zip((0.2126, 0.7152, 0.0722), c, strict=True)) ** (1 / 3) - 16 for c in colours)
+        assert abs(base - tuned) > 28
+    finally:
+        opened.look(1280, 900)
+
+
 def test_no_table_is_wider_than_the_sheet(opened):
     """A4 less its margins, every fold open: the wide tables are stacked, a cell with its column's name."""
     opened.look(700, 1000, media="print")
