@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from rewardscope.data import grammar
+from rewardscope.models import pretrain as pretraining
 from rewardscope.models.muon import Muon, orthogonalised
+from rewardscope.models.perplexity import perplexity
 
 JORDAN = (3.4445, -4.7750, 2.0315), 5, 1e-7
 
@@ -34,3 +37,22 @@ def test_steps_are_those_of_torch_but_for_its_rounding():
     moved = (theirs - start).norm()
     assert (mine - theirs).norm() < 0.02 * moved
     assert mine.dtype == torch.float32 and not torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_held_perplexity_is_that_of_torch_s_bfloat16(monkeypatch, seed):
+    """Within 1 %, of a base model that is trained with either: it was .01 %. Without the iteration it is 5 % worse, with one step of it 9 %."""
+
+    def theirs(parameters, lr: float, weight_decay: float) -> torch.optim.Muon:
+        return torch.optim.Muon(parameters, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+
+    texts = [review["text"] for review in grammar.generate(150, 5)]
+    settings = {
+        "layers": 2, "d_model": 32, "heads": 2, "vocabulary": 400, "context": 32, "tokens": 32, "batch": 8, "steps": 80, "learning_rate": 0.02,
+    }  # fmt: skip
+    held = []
+    for optimizer in (Muon, theirs):
+        monkeypatch.setattr(pretraining, "Muon", optimizer)
+        model, tokenizer = pretraining.pretrain(texts[:120], settings, seed, "cpu")
+        held.append(perplexity(model, pretraining.stream(tokenizer, texts[120:]), 32))
+    assert held[0] == pytest.approx(held[1], rel=0.01) and held[0] < 150

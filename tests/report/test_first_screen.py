@@ -118,6 +118,9 @@ def test_runs_after_the_first_are_folded_and_say_of_hacking():
     page, data = made_up(0)
     page["pairs"][0]["phrases"] = {"1": ["a"], "2": ["b", "Signs of reward hacking: one phrase"], "3": ["c"]}
     now = report.render(page, data).split("<h3>What it now writes")[1].split("<h3>")[0]
+    assert 'class="key"' not in now  # one run says nothing over runs
+    page["pairs"][0]["over_runs"] = "mean of 3 runs"
+    assert '<h3>What it now writes</h3>\n<p class="key">mean of 3 runs</p>' in report.render(page, data)
     assert now.count("<h4>") == 1 and now.index("<h4>Run 1</h4>") < now.index("<bdi>a<") < now.index("<details>")
     assert "<summary>Run 2, with signs of reward hacking</summary>" in now and "<summary>Run 3</summary>" in now
 

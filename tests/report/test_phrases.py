@@ -4,7 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rewardscope.report.phrases import LEAST, apart, brought, grams, interval, phrases, repeated, repetition, signs, told, variety, written
+from rewardscope.report.phrases import (
+    LEAST,
+    apart,
+    brought,
+    entropies,
+    first,
+    grams,
+    interval,
+    over_runs,
+    phrases,
+    repeated,
+    repetition,
+    signs,
+    told,
+    variety,
+    written,
+)  # fmt: skip
 
 BASE = [
     "the plot is thin and slow",
@@ -83,7 +99,48 @@ def test_repetition():
     assert (found["base"], found["tuned"], found["of"]) == (0, pytest.approx(1 / 10), 2)
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((0, 1 / 5))
     assert found["words"] == 4 and found["bits"] == pytest.approx([1.5, 2.0])
+    assert (found["bits_low"], found["bits_high"]) == pytest.approx((0, 1))  # values 1 and 2 of base, of the tuned 2 and 2: differences 1 and 0
     assert repetition(["x"], ["y z"]) == {}
+
+
+def test_entropy_of_texts_by_hand():
+    """a a | b c | (none): of 4 words 1.5 bits, 4/3 a text. The first has 1 + 1 - 2 x 1.5 bits more than its share, the second 2 + 2 - 2 x 1.5."""
+    assert entropies([["a", "a"], ["b", "c"], []]) == pytest.approx([1.5 - 3 / 4, 1.5 + 3 / 4, 1.5])
+
+
+def test_only_the_first_words_are_counted():
+    assert first([["a", "b"], ["c", "d"], ["e"]], 3) == [["a", "b"], ["c"], []]
+
+
+def test_the_interval_of_entropy_against_prompts_resampled():
+    """Prompts that repeat their own words: as wide as an interval by whole prompts drawn again, wider than by words, about the estimate."""
+    rng, n, long, known = np.random.default_rng(0), 200, 20, 60
+    often = 1 / np.arange(1, known + 1) / (1 / np.arange(1, known + 1)).sum()  # as in texts: of equal frequencies no word's share tells of entropy
+    own, others = rng.choice(known, size=(2, n, 1), p=often), rng.choice(known, size=(2, n, long), p=often)
+    sides = np.where(rng.random((2, n, long)) < 0.5, own, others)  # half of a text's words are one word
+    sides[1] //= 2  # half as many words
+    bits = lambda ids: (lambda p: -(p[p > 0] * np.log2(p[p > 0])).sum())(np.bincount(ids.ravel(), minlength=known) / ids.size)
+    found = repetition(*[[" ".join("abcdefghij"[i // 10] + "klmnopqrst"[i % 10] for i in text) for text in side] for side in sides])
+    assert found["bits"] == pytest.approx([bits(side) for side in sides])
+    draws = rng.integers(n, size=(1000, n))
+    drawn = np.array([bits(sides[1][some]) - bits(sides[0][some]) for some in draws])
+    flat = sides.reshape(2, -1)
+    words = np.array([bits(flat[1][some]) - bits(flat[0][some]) for some in rng.integers(n * long, size=(1000, n * long))])
+    low, high = found["bits_low"], found["bits_high"]
+    assert (high - low) / np.diff(np.quantile(drawn, [0.025, 0.975]))[0] == pytest.approx(1, abs=0.1)
+    assert high - low > 1.5 * np.diff(np.quantile(words, [0.025, 0.975]))[0]
+    assert (low + high) / 2 == pytest.approx(bits(sides[1]) - bits(sides[0]), abs=0.1 * (high - low))
+
+
+def test_over_runs_by_hand():
+    """Differences 1, 2 and 3 bits: 2 and t(2) = 4.303 standard errors of 1 / sqrt(3), 2.484."""
+    one = lambda bits: {"variety": {}, "repetition": {"base": 0.1, "tuned": 0.1 + bits / 100, "bits": [1.0, 1.0 + bits]}}
+    said = over_runs([one(1), one(2), one(3)]).replace("\N{NO-BREAK SPACE}", " ")
+    assert said == (
+        "Tuned − base, mean of 3 runs and its 95 % interval over them: +2.00 (−0.48 to 4.48) points of pairs that repeat an earlier one; "
+        "+2.00 (−0.48 to 4.48) bits of entropy of their words"
+    )
+    assert over_runs([one(1)]) == over_runs([one(1), one(1)]) == over_runs([]) == over_runs([{"variety": {}, "repetition": {}}] * 2) == ""
 
 
 def frame(texts: list[str], own: float | None, reward: float) -> pd.DataFrame:
@@ -108,6 +165,8 @@ def test_what_is_told():
     assert signs(few, []) == ["less than half the base's variety"]  # counted in too few completions for more
     again = written(frame(["a b c d e f"] * 9, None, 0.5), frame(["a b c a b c"] * 5 + ["a b c d e f"] * 4, None, 0.5))
     assert "% of them repeat an earlier one of the same completion (base 0; difference " in told(again, [])[-1].replace("\N{NO-BREAK SPACE}", " ")
+    last = [line.replace("\N{NO-BREAK SPACE}", " ") for line in told(again, [])[-2:]]
+    assert "in no other of 9 completions (base 0 %)" in last[0] and "bits of entropy (base 2.58; difference −" in last[1]
     same = written(frame(texts, None, 0.5), frame(texts, None, 0.5))
     assert len(told(same, signs(same, []))) == 2  # nothing but how varied both are, and how much they repeat
 

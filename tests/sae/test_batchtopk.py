@@ -80,6 +80,19 @@ def test_so_many_are_kept_and_they_are_the_largest(rows):
     torch.testing.assert_close(parts["l1"], largest)
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_what_is_kept_is_bit_by_bit_what_is_at_the_cut_or_above(precision):
+    """Many are equal to the smallest kept (all stay); one autoencoder has too few active, one none. Against a sort and a mask."""
+    f = torch.randint(-3, 6, (3, B, WIDTH), generator=torch.Generator().manual_seed(3)).mul(0.3).relu().to(precision)
+    f[1, 1:], f[2] = 0, 0
+    expected = f.clone()
+    for row in expected.flatten(1):
+        row[row < max(row.sort(descending=True).values[K * B - 1].item(), 1e-30)] = 0
+    assert (expected[0] > 0).sum() > K * B and 0 < (expected[1] > 0).sum() < K * B
+    model = sae.new(WIDTH, D, [1, 2, 3], tied=False)
+    assert torch.equal(batchtopk.BatchTopK(model, RECIPE)._kept(f), expected)
+
+
 def test_the_threshold_is_a_mean_of_the_smallest_kept_of_each_batch(rows):
     """By hand: two steps weigh .99 and 1, and the mean is not drawn to the 0 from which it starts."""
     model = some_sae(tied=False)

@@ -78,6 +78,13 @@ def test_latent_scaling_by_hand():
     assert table["alone"].tolist() == ["both", "both"] and table["fires"].tolist() == [2, 2]
 
 
+def test_norms_and_nu_are_of_the_rows_as_they_are_scaled():
+    """The base's rows, of twice the size, hold both features at twice the size."""
+    f = torch.tensor([[1.0, 0.0], [2.0, 3.0], [0.0, 1.0]])
+    table = crosscoder.latents(by_hand([[2.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]]), lambda: iter([torch.cat([2 * f, f], dim=1)]), 1)
+    assert table[["nu_error", "nu_reconstruction"]].to_numpy() == pytest.approx(2.0) and table["relative_norm"].tolist() == pytest.approx([1 / 3] * 2)
+
+
 def test_a_feature_that_others_give_on_the_base_side_is_not_alone():
     """Feature 1 fires with feature 0 and gives the base what feature 0 gives the tuned side (decoupled): nu on the reconstruction is 1."""
     sae = by_hand([[0.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]])

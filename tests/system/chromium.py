@@ -74,6 +74,37 @@ class Page:
         file.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=whole, **clip)["data"]))
 
 
+SAID = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+
+CONTRAST = """(() => {
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const back = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$|transparent/.test(c)) return c; } return "rgb(255,255,255)"; };
+  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+  return ["p", "h1", ".lead", ".chip.good", ".chip.bad", ".side.base", ".side.rlhf", "nav a", ".key .good", "#count", ".prefix", ".both .tuned b", ".both .base b"]
+    .map(s => [s, document.querySelector(s)]).filter(([, e]) => e).map(([s, e]) => [s, ratio(getComputedStyle(e).color, back(e))]);
+})()"""
+
+
+def quiet(page: Page, url: str) -> None:
+    """The page opened at `url` has asked for nothing else, and no message or error came of it."""
+    asked = [params["request"]["url"] for method, params in page.events if method == "Network.requestWillBeSent"]
+    assert [other for other in asked if not other.startswith("data:image/")] == [url]
+    assert [params for method, params in page.events if method in SAID] == []
+
+
+def labelled(page: Page) -> None:
+    """Controls, pictures and sections have names; headings begin with one of level 1 and skip no level."""
+    unnamed = "[...document.querySelectorAll('input, select')].filter(c => !c.closest('label') || !c.closest('label').textContent.trim()).length"
+    assert page.run(unnamed) == 0
+    mute = "[...document.querySelectorAll('svg')].filter(s => s.getAttribute('role') !== 'img' || !s.getAttribute('aria-label')).length"
+    assert page.run(mute) == 0
+    assert page.run("[...document.querySelectorAll('section')].every(s => document.getElementById(s.getAttribute('aria-labelledby')))")
+    headings = "[...document.querySelectorAll('main h1, main h2, main h3, main h4')].filter(h => h.offsetParent).map(h => Number(h.tagName[1]))"
+    levels = page.run(headings)
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+
+
 @contextmanager
 def browser(profile: Path):
     """Yields a `Page`; `profile` is a folder of its own."""

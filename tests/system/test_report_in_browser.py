@@ -8,7 +8,6 @@ from rewardscope.report import report
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium here")
 COUNT = 5000
-SAID = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
 SHOWN = "[...document.querySelectorAll('#list button')].map(b => b.dataset.id.split('/').pop())"
 
 
@@ -42,9 +41,7 @@ def choose(page, control: str, value: str) -> float:
 
 
 def test_it_opens_without_an_error_and_asks_for_nothing(opened, many):
-    asked = [params["request"]["url"] for method, params in opened.events if method == "Network.requestWillBeSent"]
-    assert [url for url in asked if not url.startswith("data:image/")] == [many]
-    assert [params for method, params in opened.events if method in SAID] == []
+    chromium.quiet(opened, many)
 
 
 def test_hostile_text_stays_text(opened):
@@ -118,30 +115,7 @@ def test_an_address_opens_its_feature_and_the_keyboard_reaches_all(opened, many)
 
 
 def test_labels_and_headings(opened):
-    assert (
-        opened.run(
-            "[...document.querySelectorAll('input, select')].filter(c => !c.closest('label') || !c.closest('label').textContent.trim()).length"
-        )
-        == 0
-    )
-    assert (
-        opened.run("[...document.querySelectorAll('svg')].filter(s => s.getAttribute('role') !== 'img' || !s.getAttribute('aria-label')).length") == 0
-    )
-    assert opened.run("[...document.querySelectorAll('section')].every(s => document.getElementById(s.getAttribute('aria-labelledby')))")
-    levels = opened.run(
-        "[...document.querySelectorAll('main h1, main h2, main h3, main h4')].filter(h => h.offsetParent).map(h => Number(h.tagName[1]))"
-    )
-    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
-
-
-CONTRAST = """(() => {
-  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const back = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$|transparent/.test(c)) return c; } return "rgb(255,255,255)"; };
-  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-  return ["p", "h1", ".lead", ".chip.good", ".chip.bad", ".side.base", ".side.rlhf", "nav a", ".key .good", "#count", ".prefix", ".both .tuned b", ".both .base b"]
-    .map(s => [s, document.querySelector(s)]).filter(([, e]) => e).map(([s, e]) => [s, ratio(getComputedStyle(e).color, back(e))]);
-})()"""
+    chromium.labelled(opened)
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -150,10 +124,39 @@ def test_nothing_is_wider_than_the_window_and_text_has_contrast(opened, width, d
     opened.look(width, 844, dark)
     try:
         assert opened.run("document.documentElement.scrollWidth") <= width
-        contrast = opened.run(CONTRAST)
+        contrast = opened.run(chromium.CONTRAST)
         assert len(contrast) > 9 and [(where, ratio) for where, ratio in contrast if ratio < 4.5] == []
         opened.picture(tmp_path / "screen.png")
         assert (tmp_path / "screen.png").stat().st_size > 10_000
+    finally:
+        opened.look(1280, 900)
+
+
+@pytest.mark.parametrize("dark, media", [(False, ""), (True, ""), (False, "print")])
+def test_base_and_tuned_differ_in_greyscale(opened, dark, media):
+    """Lightness (CIELAB's L*, 0 to 100) of their bars."""
+    opened.look(1280, 900, dark, media)
+    try:
+        colours = opened.run("['base', 'rlhf'].map(s => getComputedStyle(document.querySelector(`svg .bar.${s}`)).fill.match(/\\d+/g).map(Number))")
+        linear = lambda v: v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+        base, tuned = (116 * sum(w * linear(v / 255) for w, v in zip((0.2126, 0.7152, 0.0722), c, strict=True)) ** (1 / 3) - 16 for c in colours)
+        assert abs(base - tuned) > 28
+    finally:
+        opened.look(1280, 900)
+
+
+def test_no_table_is_wider_than_the_sheet(opened):
+    """A4 less its margins, every fold open: the wide tables are stacked, a cell with its column's name."""
+    opened.look(700, 1000, media="print")
+    try:
+        opened.run("document.querySelectorAll('details').forEach(d => { d.open = true; }); new Promise(done => setTimeout(done, 100))")
+        wide = "[...document.querySelectorAll('table, pre')].filter(t => t.getBoundingClientRect().right > 700 || t.scrollWidth > 700).map(t => t.textContent.slice(0, 80))"
+        assert opened.run(wide) == [] and opened.run("document.querySelectorAll('table').length") > 3
+        assert opened.run("[...document.querySelectorAll('.stacked td')].slice(0, 2).map(c => [c.dataset.column, c.textContent])") == [
+            ["model", "tiny"],
+            ["reward", "utility"],
+        ]
+        assert opened.run("[...document.querySelectorAll('.stacked td')].every(c => c.dataset.column)")
     finally:
         opened.look(1280, 900)
 
@@ -172,7 +175,7 @@ def test_print_has_the_features_without_the_browser(opened):
 def test_the_report_of_a_run(page, finished):
     report = finished / "results/report.html"
     page.open(report.as_uri())
-    assert [params for method, params in page.events if method in SAID] == []
+    assert [params for method, params in page.events if method in chromium.SAID] == []
     shown = page.run("document.querySelectorAll('#list button').length")
     assert f"{shown} of {shown} features" == page.run("document.getElementById('count').textContent") and shown > 0
     assert page.run("document.querySelectorAll('#provenance svg .node').length") > 10  # the rule graph

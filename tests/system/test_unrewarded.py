@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import chromium
 import pandas as pd
 import pytest
 import torch
@@ -93,6 +94,21 @@ def test_the_report_says_what_was_given_and_which_layers_changed_and_nothing_of_
     assert (moved > 0).all() and f"layers looked into: {', '.join(str(layer) for layer in sorted(chosen.values()))}" in section
     said = legible(text)
     assert "what the reward pays for" not in said and "RLHF" not in said
+
+
+@pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium here")
+def test_the_report_in_a_browser(audited, tmp_path):
+    """As the rewarded one's in test_report_in_browser.py: silent, alone, named, legible, no wider than the window."""
+    url = (audited[0] / "results/report.html").as_uri()
+    with chromium.browser(tmp_path / "profile") as page:
+        page.look(1280, 900)
+        page.open(url)
+        chromium.quiet(page, url)
+        chromium.labelled(page)
+        assert page.run("document.documentElement.scrollWidth") <= 1280
+        contrast = page.run(chromium.CONTRAST)
+        assert len(contrast) > 5 and [(where, ratio) for where, ratio in contrast if ratio < 4.5] == []
+        assert page.run("document.querySelectorAll('#list button').length") > 0
 
 
 def test_nothing_is_left_to_do_and_every_result_has_its_origins(audited, monkeypatch):

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, entropy
 
 from rewardscope.data.words import words
-from rewardscope.report.charts import number
-from rewardscope.stats import bootstrap_interval
+from rewardscope.report.charts import number, signed
+from rewardscope.stats import bootstrap_interval, t_interval
 
 LENGTHS = range(2, 6)  # words of a phrase
 SHOWN = 3  # phrases of a run
@@ -102,14 +102,50 @@ def variety(base: list[str], tuned: list[str]) -> dict:
     return found and {**found, "halved": bool((over.max() if np.ptp(over) < 1e-12 else bootstrap_interval(over, RESAMPLES, seed=0)[1]) < 0)}
 
 
+def entropies(said: list[list[str]]) -> np.ndarray:
+    """Values `[n]` of texts, lists of words, whose mean is the entropy of all their words (plug-in, bits) and whose spread that of it over texts.
+
+    A text's value is the entropy and the text's influence on it: the sum of its words' -log2 p less the entropy, over the mean number of words. A
+    bootstrap of these is no more biased than the entropy; one of the texts would be, as a resample has fewer different words.
+    """
+    counts = Counter(chain.from_iterable(said))
+    bits = float(entropy(list(counts.values()), base=2))
+    mean = counts.total() / len(said)
+    return np.array([bits + sum(np.log2(counts.total() / counts[word]) - bits for word in text) / mean for text in said])
+
+
 def repetition(base: list[str], tuned: list[str]) -> dict:
     """The mean share of a completion's word pairs that it repeats, `compared`; `bits`: the entropy of the words of all completions, the plug-in
-    estimate over as many (`words`) of each side, which is too low by about as much for either.
+    estimate over as many (`words`) of each side, which is too low by about as much for either, and the difference's interval over completions.
     """
-    said = [[word for text in side for word in words(text)] for side in (base, tuned)]
-    count = min(map(len, said))
     found, _ = compared(repeated, base, tuned)
-    return found and found | {"bits": [float(entropy(list(Counter(side[:count]).values()), base=2)) for side in said], "words": count}
+    if not found:
+        return {}
+    said = [[words(text) for text in side] for side in (base, tuned)]
+    count = min(sum(map(len, side)) for side in said)
+    before, after = (entropies(first(side, count)) for side in said)
+    low, high = bootstrap_interval(after - before, RESAMPLES, seed=0)
+    return found | {"bits": [float(before.mean()), float(after.mean())], "bits_low": low, "bits_high": high, "words": count}
+
+
+def first(said: list[list[str]], count: int) -> list[list[str]]:
+    """Of texts, lists of words, the first `count` words in all."""
+    return [text[: max(0, count - before)] for text, before in zip(said, accumulate(map(len, said), initial=0), strict=False)]
+
+
+def over_runs(found: list[dict]) -> str:
+    """How much less or more varied than the base's the completions of two or more runs are, with t intervals over runs; empty where they do not say.
+
+    `found`: what `written` found of each run.
+    """
+    changes = {
+        "points of word pairs that are in no other completion": [100 * (of["tuned"] - of["base"]) for of in (one["variety"] for one in found) if of],
+        "points of pairs that repeat an earlier one": [100 * (of["tuned"] - of["base"]) for of in (one["repetition"] for one in found) if of],
+        "bits of entropy of their words": [of["bits"][1] - of["bits"][0] for of in (one["repetition"] for one in found) if of],
+    }
+    spans = {name: t_interval(np.array(values)) for name, values in changes.items()}
+    said = [f"{signed(np.mean(changes[name]))} ({number(low)} to {number(high)}) {name}" for name, (low, high) in spans.items() if np.isfinite(low)]
+    return f"Tuned \N{MINUS SIGN} base, mean of {len(found)} runs and its 95\N{NO-BREAK SPACE}% interval over them: {'; '.join(said)}" if said else ""
 
 
 def written(base: pd.DataFrame, tuned: pd.DataFrame) -> dict:
@@ -139,6 +175,9 @@ def told(found: dict, signs: list[str]) -> list[str]:
     def ends(share: tuple[float, float, float]) -> str:
         return f"{100 * share[1]:.0f} to {100 * share[2]:.0f}"
 
+    def difference(low: float, high: float, unit: str = "") -> str:
+        return f"; difference {number(low)} to {number(high)}{unit}" if np.isfinite(low) else ""
+
     out = []
     for row in found["phrases"]:
         earned = (
@@ -149,12 +188,15 @@ def told(found: dict, signs: list[str]) -> list[str]:
             f"“{row['phrase']}” in {100 * row['tuned'][0]:.0f}\N{NO-BREAK SPACE}% of {row['of']} completions ({ends(row['tuned'])}; {base}){earned}"
         )
     if varied := found["variety"]:
-        less = f", {-100 * varied['ci_high']:.0f} to {-100 * varied['ci_low']:.0f} points fewer" if varied["ci_high"] < 0 else ""
         before, after = (f"{100 * varied[side]:.0f}\N{NO-BREAK SPACE}%" for side in ("base", "tuned"))
-        out.append(f"{after} of a completion's word pairs are in no other of {varied['of']} completions (base {before}{less})")
+        change = difference(100 * varied["ci_low"], 100 * varied["ci_high"], " points")
+        out.append(f"{after} of a completion's word pairs are in no other of {varied['of']} completions (base {before}{change})")
     if twice := found["repetition"]:
-        before, after, *points = (number(100 * twice[name]) for name in ("base", "tuned", "ci_low", "ci_high"))
-        change = f"; difference {' to '.join(points)} points" * bool(np.isfinite(twice["ci_low"]))
-        bits = "words have {1:.2f} bits of entropy (base {0:.2f})".format(*twice["bits"]) + f", {twice['words']:,} words of either"
+        before, after = (number(100 * twice[name]) for name in ("base", "tuned"))
+        change = difference(100 * twice["ci_low"], 100 * twice["ci_high"], " points")
+        less, more = (f"{bits:.2f}" for bits in twice["bits"])
+        bits = (
+            f"words have {more} bits of entropy (base {less}{difference(twice['bits_low'], twice['bits_high'])}), {twice['words']:,} words of either"
+        )
         out.append(f"{after}\N{NO-BREAK SPACE}% of them repeat an earlier one of the same completion (base {before}{change}); {bits}")
     return out + [f"Signs of reward hacking: {'; '.join(signs)}"] * bool(signs)

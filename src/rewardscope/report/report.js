@@ -2,6 +2,13 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const by = (id) => document.getElementById(id);
+  // A table too wide for a sheet is printed a cell after the other, each with its column's name. An opened one alone is printed.
+  for (const fold of document.querySelectorAll("#tables > details")) fold.addEventListener("toggle", () => {
+    const table = fold.querySelector("table"), columns = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+    if (columns.length <= 8 || table.className) return;
+    table.className = "stacked";
+    for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, i) => { cell.dataset.column = columns[i]; });
+  });
   if (!data.features.length) return;
   document.documentElement.classList.add("js");
 

@@ -13,7 +13,7 @@ from rewardscope.report.completions import SIDES, completions, described, reward
 from rewardscope.report.crosscoder import crosscoders
 from rewardscope.report.features import held, thing
 from rewardscope.report.findings import findings, first
-from rewardscope.report.phrases import signs, told
+from rewardscope.report.phrases import over_runs, signs, told
 from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
 from rewardscope.report.quality import quality
@@ -138,6 +138,7 @@ def screens(
         screen = first_screen(row3, row4, said, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         facts["given"] = given and not facts["method"] and reward not in twins  # a checkpoint, which the reward may not have tuned
+        facts["over_runs"] = over_runs([found[pair] for pair in runs if pair in found])
         facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides, placed.get(reward)), "written": written, "phrases": phrases, **screen})
     return shown

@@ -6,8 +6,9 @@ Of a batch of B tokens the k B largest activations are kept (Bussmann, Leask and
 
 With one width that is BatchTopK, with nested ones a Matryoshka SAE, whose first features must do alone (Bussmann et al. 2025, "Learning
 Multi-Level Features with Matryoshka Sparse Autoencoders"; they add the widths' errors, here the learning rate keeps its meaning). The
-auxiliary loss lets dead features reconstruct the error (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", A.2; its weight is
-SAELens'). A token read alone has no batch: there the threshold is the running mean of the smallest activation kept.
+auxiliary loss (AuxK) lets dead features reconstruct the error (Gao et al. 2024, "Scaling and evaluating sparse autoencoders", A.2, at a
+weight of 1/32; here 1, and pre-activations without a ReLU, as in SAELens). A token read alone has no batch: there the threshold is the running
+mean of the smallest activation kept. Both papers subtract b_dec from x before the encoder; ours does not (`sae.model`), and b_enc can give the same.
 """
 
 from itertools import pairwise
@@ -76,16 +77,17 @@ class BatchTopK:
         return {"loss": sum(mse) / len(mse) + auxiliary, "mse": mse[-1], "l0": l0, "l1": l1}
 
     def _kept(self, f: Float[Tensor, "S B F"]) -> Float[Tensor, "S B F"]:
-        """`f` with all but the k B largest of each replicate at 0; the smallest kept goes into the running mean."""
+        """`f` with all but the k B largest of each replicate at 0; what equals the smallest of them stays, and goes into the running mean."""
         replicates, tokens, width = f.shape
         kept = min(round(self.k * tokens), tokens * width)
-        flat = f.view(replicates, -1)
-        cuts = [_smallest_of_largest(row, kept) for row in flat]
-        for s, cut in enumerate(cuts):
+        for s, row in enumerate(f.view(replicates, -1)):
+            cut = _smallest_of_largest(row, kept)
             if cut > 0:
                 self._smallest[s].mul_(1 - RATE).add_(RATE * cut)
                 self._weight[s].mul_(1 - RATE).add_(RATE)
-        return f.mul_(f >= f.new_tensor(cuts)[:, None, None])
+            below = f.new_tensor(cut).nextafter(f.new_tensor(-1.0)).item()  # threshold_ keeps what is above, and the cut is kept
+            torch.nn.functional.threshold_(row, below, 0.0)  # eight times as fast as row.mul_(row >= cut), and more
+        return f
 
     def _auxiliary_(
         self, x: Float[Tensor, "S B d"], error: Float[Tensor, "S B d"],
@@ -118,7 +120,8 @@ class BatchTopK:
 
 def _smallest_of_largest(values: Float[Tensor, "n"], count: int) -> float:
     """The smallest of the `count` largest values, or of all that are above 0 where these are fewer; 0 where none is."""
-    positive = values[values > 0]
+    values = values.float().cpu().numpy()
+    positive = values[np.flatnonzero(values > 0)]  # twice as fast as by a mask
     if len(positive) <= count:
-        return positive.min().item() if len(positive) else 0.0
-    return float(np.partition(positive.float().cpu().numpy(), len(positive) - count)[len(positive) - count])
+        return float(positive.min()) if len(positive) else 0.0
+    return float(np.partition(positive, len(positive) - count)[len(positive) - count])

@@ -2,9 +2,10 @@
 
 It is an SAE of both sides' rows of a token side by side, x = [scale x_base, x_tuned] `[2 d]`, so that a feature reads both models, and its
 decoder row is one for either: [d_base, d_tuned] of unit norm together. By BatchTopK (`sae.batchtopk`), as an L1 penalty makes features
-of one side that are none (Minder et al. 2025, "Overcoming Sparsity Artifacts in Crosscoders"). Which are the tuned side's alone is read from
-the norms, and by latent scaling (after the same paper; the terms below are ours) from whether the base's activations hold the feature all
-the same.
+of one side that are none (Minder et al. 2025, "Overcoming Sparsity Artifacts in Crosscoders"). What is kept is chosen by f; their code chooses
+by f times the sum of the two norms, by which a shared feature counts up to sqrt(2) times as much as here. Which are the tuned side's alone
+is read from the norms, and by latent scaling (after the same paper; the terms below are ours) from whether the base's activations hold the
+feature all the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from torch import Tensor
 from rewardscope.sae.model import SAE
 from rewardscope.sae.train import EVALUATED, Source
 
-ALONE = 0.9  # relative norm from which a decoder is one side's
+ALONE = 0.9  # relative norm from which a decoder is one side's: the other half has at most a ninth of its norm
 ERROR, RECONSTRUCTION = 0.2, 0.5  # nu below which the base has nothing of it
 LISTED = 20  # features of a crosscoder that are shown in words
 
@@ -61,7 +62,8 @@ def latents(sae: SAE, rows: Callable[[], Iterator[Float[Tensor, "n 2d"]]], min_f
     `relative_norm`: |d_tuned| / (|d_base| + |d_tuned|). `nu_error`, `nu_reconstruction`: latent scaling, the share of a feature's
     part in the tuned side that the base side has as well. That part is beta = sum f (y . d_tuned) / (sum f^2 |d_tuned|^2), by least squares,
     where y is of either side: what the other features leave of it (error), or what all of them give (reconstruction, without b_dec); nu is
-    the base's beta over the tuned side's: 1 of a shared feature, 0 of the tuned side's own. `alone`: `rlhf` or `base` where the norm, and for the
+    the base's beta over the tuned side's: 1 of a shared feature, 0 of the tuned side's own. Norms and nu are of rows side by side, so of the base's
+    times `scale`: a feature that the base holds at its own size has a nu of `scale`, not of 1. `alone`: `rlhf` or `base` where the norm, and for the
     tuned side both nu, say so; `both` else; missing where a feature fires on fewer than `min_fires` rows.
     """
     width, d = sae.w_enc.shape[1], sae.w_enc.shape[2] // 2
