@@ -13,6 +13,12 @@ from fake_llm import KEY, serve
 from rewardscope.explain import client
 from rewardscope.explain.answers import FILE
 
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
 FAULTS = {
     "429": (429, LIMITED),
     "429, again after": (429, LIMITED, {"Retry-After": "1"}),

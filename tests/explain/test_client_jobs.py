@@ -17,6 +17,12 @@ from fake_llm import KEY, completion, serve
 from rewardscope.explain import client
 from rewardscope.explain.answers import FILE, alone, keep, opened
 
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
 ASK = "import json, sys; from pathlib import Path; from rewardscope.explain import client; r, s, c = json.load(sys.stdin); list(client.ask(r, s, Path(c))); print('done')"
 
 

@@ -105,7 +105,7 @@ def test_a_base_is_tried_as_the_config_now_is(tmp_path, monkeypatch):
     tiny.changed("opt").save_pretrained(folder)
     checksums.write(folder)
     monkeypatch.setattr("rewardscope.run.job.start", lambda snakemake: None)
-    job = SimpleNamespace(input=SimpleNamespace(model=str(folder)), params=SimpleNamespace(device="cpu"), config={"activations": {"at": "mlp"}})
+    job = SimpleNamespace(input=SimpleNamespace(model=str(folder)), params=SimpleNamespace(device="cpu", at="mlp"))
     with pytest.raises(UserError, match=rf"^{folder}: OPTDecoderLayer: cannot tell its MLP .*; set `activations.at: residual`"):
         runpy.run_path(str(ROOT / "workflow/scripts/rlhf.py"), init_globals={"snakemake": job})
 
