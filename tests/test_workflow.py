@@ -149,6 +149,23 @@ def test_own_features_of_crosscoders_are_in_words(finished):
     assert "One dictionary of both models" in (finished / "results/report.html").read_text()
 
 
+def test_step_4_and_the_browser_have_the_crosscoder(finished):
+    """Its rows come after the others, which are as they are without one."""
+    from rewardscope.report.report import read
+    from rewardscope.tables import step4
+
+    lines, table = (finished / "results/tables/step4.csv").read_text().splitlines(True), pd.read_csv(finished / "results/tables/step4.csv")
+    (counts,) = pd.read_csv(finished / "results/tables/crosscoder.csv").to_dict("records")
+    joint = table[(table["among"] == "crosscoder") & (table["layer"] == "total")].set_index("change")
+    assert joint[["count", "null"]].loc[["found", "lost"]].to_numpy().ravel().tolist() == [counts[n] for n in ("rlhf_alone", "null_rlhf_alone", "base_alone", "null_base_alone")]  # fmt: skip
+    comparison = pd.read_parquet(finished / PAIR / "comparison.parquet").assign(run="run1")
+    made = [("run1", comparison["layer"].iloc[0], seed) for seed in (1, 2)]
+    without = pd.DataFrame(step4.rows(comparison, 5, {"model": "tiny", "reward": "utility"}, [], made), columns=step4.COLUMNS).to_csv(index=False)
+    assert "".join(lines[: len(lines) - 6]) == without  # a layer and the total, three changes each
+    entries = [entry for entry in read(finished / "results/report.html")["features"] if "norm" in entry]
+    assert len(entries) == min(20, counts["features"]) and all("/crosscoder/" in entry["id"] and entry["up"] for entry in entries)
+
+
 def test_every_job_has_a_record_of_what_it_read_and_wrote(finished):
     results = finished / "results"
     records = [json.loads(file.read_text()) for file in (results / "provenance").rglob("*.json") if not file.is_symlink()]

@@ -1,10 +1,14 @@
-"""The report's section on crosscoders."""
+"""Crosscoders in the report: their section, their rows in step 4, their features in the browser."""
 
 import pandas as pd
-from report_pages import made_up
+from report_pages import STEP4, made_up
 
 from rewardscope.report import crosscoder as report_crosscoder
+from rewardscope.report import features as report_features
 from rewardscope.report import report
+from rewardscope.report import sections as report_sections
+
+NAN = float("nan")
 
 CROSSCODED = {
     "run": "run1", "layer": 3, "features": 125, "rlhf_alone": 3, "base_alone": 4, "null_features": 124, "null_rlhf_alone": 1, "null_base_alone": 2,
@@ -34,6 +38,51 @@ def test_crosscoders_in_the_page():
     assert "Feature 17: <bdi>Fires on &#34;&lt;i&gt;&#34;.</bdi> <bdi>Makes &#34;best&#34; more likely.</bdi>" in html
     assert "fires on 40 held tokens; relative norm 0.97;" in html and "2 more are not told in words." in html
     assert "crosscoder)" not in report.render(page, data)
+
+
+def test_a_crosscoder_stands_in_step_4_below_the_paper_s_count_and_out_of_its_chart():
+    names = {"model": "tiny", "reward": "utility"}
+    joint = {
+        "among": "crosscoder", "kept_at": "latent scaling", "features": 125.0, "count": 3.0, "null": 1.0, "difference": 2.0, "twin": 5.0,
+        "over_twin": -3.0, **dict.fromkeys(("threshold", "random", "ci_low", "ci_high", "over_twin_ci_low", "over_twin_ci_high"), NAN),
+    }  # fmt: skip
+    kept = {"change": "kept", "count": 122.0, "null": 123.0}
+    table = pd.DataFrame(
+        [
+            names | STEP4,
+            names | STEP4 | joint,
+            names | STEP4 | joint | kept,
+            names | STEP4 | joint | {"reward": "other"},
+            names | STEP4 | joint | {"layer": "3"},
+        ]
+    )
+    (before,), (after,) = report_sections.step4(table.head(1), False), report_sections.step4(table, False)
+    assert (after["svg"], after["rows"][0]) == (before["svg"], before["rows"][0]) and len(after["rows"]) == 3
+    row = after["rows"][1]
+    assert (
+        row["name"] == "crosscoder, of 125 (base against base: of 124): tuned's alone"
+        and row["says"] == "+2.00 (no interval)"
+        and row["above"] == "\N{MINUS SIGN}3.00"
+    )
+
+
+def test_a_crosscoder_s_features_are_in_the_browser_on_a_side_of_their_own():
+    """By hand, beside another feature; the page is the same without them."""
+    line = {
+        "feature": 17, "activates_on": 'Fires on "film".', "promotes": "", "words": ["film"], "raised": [{"id": 1, "token": " love", "logit": 0.9}], "lowered": [],
+        "evidence": {"strongest": 2, "documents": [7]}, "explainer": "tokens", "alone": "rlhf", "relative_norm": 0.97, "nu_error": 0.01, "nu_reconstruction": NAN,
+    }  # fmt: skip
+    index = pd.DataFrame({"document": 7, "position": [0, 1], "token": [3, 4]})
+    shown = report_features.Tokens(index, report_features.Texts(), lambda _: ["The", " film"])
+    fires = pd.DataFrame({"feature": [17, 17, 5], "document": 7, "position": [0, 1, 1], "value": [1.0, 2.0, 9.0]})
+    (entry,) = report_crosscoder.entries("pairs/tiny/utility/run1", 3, [line], fires, shown, {"love": 2.0})
+    assert entry["id"] == "tiny/utility/run1/crosscoder/layer3/seed1/feature17"
+    assert (entry["alone"], entry["norm"], entry["nu"], entry["uUp"]) == ("rlhf", 0.97, [0.01, None], 2.0)
+    assert (entry["fires"], entry["max"], [w["v"] for w in entry["win"]]) == (2, 2.0, [[50, 100]])
+    page, data = made_up(1)
+    html = report.render(page | {"crosscoded": True}, {"tokens": {"tiny": shown.texts.texts}, "features": [*data["features"], entry]})
+    assert "Side “crosscoder”" in html and "crosscoder”" not in report.render(page, data)
+    assert "crosscoder: alone rlhf, relative norm 0.97, nu 0.01 (error), None (reconstruction)" in list(report._lines(entry, shown.texts.texts))[1]
 
 
 def test_a_crosscoder_without_a_feature_of_one_side():

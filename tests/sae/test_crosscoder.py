@@ -126,3 +126,12 @@ def test_own_features_are_the_tuned_side_s_in_the_order_of_latents(monkeypatch):
     monkeypatch.setattr(crosscoder, "LISTED", 2)
     assert crosscoder.tuned_only(table).tolist() == [7, 9]
     assert crosscoder.tuned_only(table[table["alone"] != "rlhf"]).tolist() == []
+
+
+def test_shown_features_begin_with_the_tuned_side_s_own_and_leave_rare_ones_out(monkeypatch):
+    """In the order of latents 7 comes before 9, which alone is the tuned side's own (a norm of 1 and a nu that says no); 2 hardly fires."""
+    table = pd.DataFrame({"feature": [7, 9, 3, 1, 2], "alone": ["both", "rlhf", "both", "base", None]})
+    assert crosscoder.shown(table).tolist() == [9, 7, 3, 1]
+    monkeypatch.setattr(crosscoder, "LISTED", 2)
+    assert crosscoder.shown(table).tolist() == [9, 7]
+    assert crosscoder.shown(table.tail(1)).tolist() == []

@@ -60,6 +60,8 @@ rule step4:
     input:
         comparison=[at(f"{pair}/comparison.parquet") for pair in all_pairs()],
         layers=LAYERS,
+        latents=[crosscoder_file(pair, pick, "latents.parquet") for pair, pick in CROSSCODED if "crosscoder" in CONFIG.targets],
+        latents_null=[crosscoder_file(pair, pick, "null.parquet") for pair, pick in CROSSCODED if "crosscoder" in CONFIG.targets],
     output:
         table=at("tables/step4.csv"),
     log:
@@ -75,6 +77,7 @@ rule step4:
         seeds=SEEDS,
         twins=TWINS,
         top_k=CONFIG.features.top_k,
+        crosscoded=CROSSCODED if "crosscoder" in CONFIG.targets else [],
     script:
         "../scripts/step4.py"
 

@@ -81,6 +81,7 @@ rule crosscoder_table:
         features=report(
             at("tables/crosscoder_features.csv"), "../report/crosscoder_features.rst", "Tables", labels={"table": "the tuned side's own, in words"}
         ),
+        explanations=[crosscoder_file(pair, pick, "explanations.jsonl") for pair, pick in CROSSCODED],
     log:
         at("logs/crosscoder_table.log"),
     benchmark:

@@ -6,6 +6,7 @@ MAKES = {name: {target for target in targets if target in CONFIG.targets and TAR
     "quality": ("quality",),
     "completions": ("table4",),
     "findings": ("findings",),
+    "crosscoder": ("crosscoder",),
 }.items()}  # fmt: skip
 WANTED = [file for name in CONFIG.targets for file in TARGETS.get(name, ())]
 REPORTED = [file for file in WANTED if file.endswith((".csv", "perplexity.json", "metrics.json")) and not file.startswith(at("figures/"))]
@@ -13,6 +14,7 @@ DRAWN = [file for name in ("figure4", "table6", "section6.2") if name in CONFIG.
 BROWSED = (all_pairs() if MAKES["every"] else WORDED) if MAKES["explanations"] else []
 SEEDS_SHOWN = SEEDS[: max(1, CONFIG.report.features // max(1, 2 * len(BROWSED) * len(CHOSEN) * CONFIG.features.top_k))]
 BROWSED_PLACES = [(pair, pick, seed, SAMPLES[0]) for pair in BROWSED for pick in CHOSEN for seed in SEEDS_SHOWN]
+CROSSCODED_SHOWN = [(pair, pick) for pair, pick in CROSSCODED if pair in BROWSED and MAKES["crosscoder"]]
 
 
 SCORERS = ("simulation", "detection", "promotes") if "scores" in CONFIG.targets else ()
@@ -43,6 +45,8 @@ rule report:
         comparison=[at(f"{pair}/comparison.parquet") for pair in BROWSED if MAKES["comparison"]],
         groups=[at(f"{pair.rsplit('/', 1)[0]}/groups.parquet") for pair in BROWSED if MAKES["comparison"]],
         changes=[at(f"{pair}/changes.parquet") for pair in BROWSED if MAKES["findings"]],
+        crosscoder_explanations=[crosscoder_file(pair, pick, "explanations.jsonl") for pair, pick in CROSSCODED_SHOWN],
+        crosscoder_fires=[crosscoder_file(pair, pick, "fires.parquet") for pair, pick in CROSSCODED_SHOWN],
         models=[at(f"models/{pair.split('/')[1]}/model") for pair in BROWSED],
         corpora=[at(f"corpora/{PAIRS[tuple(pair.split('/')[1:3])].corpus}/test.parquet") for pair in BROWSED],
         words=WORD_FILES,
@@ -63,6 +67,7 @@ rule report:
         browsed=BROWSED,
         picks=CHOSEN,
         shown=BROWSED_PLACES,
+        crosscoded=CROSSCODED_SHOWN,
         tokens=CONFIG.activations.tokens,
         scorers=SCORERS,
         words=WORDS,

@@ -54,7 +54,7 @@ model, scale, latents, metrics = trained("rlhf", "pair")
 _, _, null, _ = trained("base", "null")
 index = pd.read_parquet(files.tokens, columns=["document", "part", "position"])
 rows = crosscoder.side_by_side(in_order("base", "fit"), in_order("rlhf", "fit"), scale)
-(fires,) = fire.fire([model], [crosscoder.tuned_only(latents)], rows(0), index[index["part"] == "fit"])
+(fires,) = fire.fire([model], [crosscoder.shown(latents)], rows(0), index[index["part"] == "fit"])
 with whole(snakemake.output.sae) as file:
     save_file(crosscoder.tensors(model, scale), file)
 for name, table in (("latents", latents), ("null", null), ("fires", fires)):

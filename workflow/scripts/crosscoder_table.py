@@ -4,6 +4,8 @@ from rewardscope.run import job
 
 job.start(snakemake)
 
+import json
+
 import pandas as pd
 from safetensors.torch import load_file
 
@@ -23,17 +25,21 @@ for i, (pair, pick) in enumerate(params.places):
     place = dict(zip(names, (model, reward, params.twins.get(reward), run, layers[pair][pick]), strict=True))
     latents, null, metrics = pd.read_parquet(files.latents[i]), pd.read_parquet(files.null[i]), read_json(files.metrics[i])
     rows.append(place | crosscoder.counts(latents, null) | {key: metrics[key] for key in ("fvu", "l0")})
-    features = crosscoder.tuned_only(latents)
-    if not len(features):
-        continue
-    documents, words = pd.read_parquet(files.corpora[i], columns=["text", "part"]), pd.read_parquet(files.vocabularies[i])
-    corpus = tokens.Corpus(documents, models.load_tokenizer(files.models[i]), params.tokens)
-    directions = load_file(intact(files.sae[i]))["w_dec_rlhf"][features]
-    tuned = models.load(files.models[i])
-    known = latents.set_index("feature", drop=False)[measures]
-    for feature in evidence.of_rows(features, directions, pd.read_parquet(files.fires[i]), tuned, words, params.settings["promoted"]):
-        line = tokens.explain(corpus=corpus, settings=params.settings, **feature)
-        alone.append(place | known.loc[line["feature"]].to_dict() | {key: line[key] for key in ("activates_on", "promotes")})
+    features = crosscoder.shown(latents)
+    lines = []
+    if len(features):
+        documents, words = pd.read_parquet(files.corpora[i], columns=["text", "part"]), pd.read_parquet(files.vocabularies[i])
+        corpus = tokens.Corpus(documents, models.load_tokenizer(files.models[i]), params.tokens)
+        directions = load_file(intact(files.sae[i]))["w_dec_rlhf"][features]
+        given = evidence.of_rows(
+            features, directions, pd.read_parquet(files.fires[i]), models.load(files.models[i]), words, params.settings["promoted"]
+        )
+        known = latents.set_index("feature", drop=False)[[*measures, "alone"]]
+        lines = [tokens.explain(corpus=corpus, settings=params.settings, **of) | known.loc[of["feature"]].to_dict() for of in given]
+    alone += [place | line for line in lines if line["alone"] == "rlhf"]
+    with whole(snakemake.output.explanations[i]) as file, open(file, "w", encoding="utf-8") as out:
+        for line in lines:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
 with whole(snakemake.output.table) as file:
     pd.DataFrame(rows).to_csv(file, index=False)
 with whole(snakemake.output.features) as file:

@@ -13,6 +13,7 @@ import yaml
 from rewardscope.activations import picks
 from rewardscope.files import read_json, whole
 from rewardscope.models import models
+from rewardscope.report import crosscoder as report_crosscoder
 from rewardscope.report import features as report_features
 from rewardscope.report import report
 from rewardscope.report import sections as report_sections
@@ -60,6 +61,9 @@ for i, (pair, pick, seed, _) in enumerate(job.progress(params.shown, "places")):
         told = changed[pair].query("pick == @pick and seed == @seed") if changed and side == "rlhf" else None
         place = places[pair, pick, seed]
         features += report_features.entries(place, side, matched, fires, tokens[pair], null, changes, same, words.get(pair), scores, told)
+for (pair, pick), lines, fires in zip(params.crosscoded, files.crosscoder_explanations, files.crosscoder_fires, strict=True):
+    place = (pair, layers[pair][pick], read_json(lines), pd.read_parquet(fires))
+    features += report_crosscoder.entries(*place, tokens[pair], words.get(pair))
 
 artifacts = [os.path.relpath(file, results) for file in files if file not in params.words.values()]
 page = report_sections.page(

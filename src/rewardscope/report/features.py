@@ -177,6 +177,26 @@ def sourced(line: dict, shown: list[dict], tokens: list[str]) -> dict:
     return {"seen": [w for w in quoted if w in there], "unseen": [w for w in quoted if w not in there], "drawn": drawn}
 
 
+def browsed(line: dict, fires: pd.DataFrame, tokens: Tokens, table: dict[str, float] | None) -> dict:
+    """What the browser shows of any explained feature: its explanation `line`, and where it `fires` (its rows of the feature activations)."""
+    values, shown = fires["value"].to_numpy(), windows(fires, tokens)
+    entry = {
+        "on": line["activates_on"],
+        "makes": "" if line["explainer"] == "tokens" else line["promotes"],  # `tokens` says what `up` and `down` do
+        "up": weighed(line["raised"], table),
+        "down": weighed(line["lowered"], table),
+        "max": rounded(values.max(), 3) if len(values) else 0,
+        "fires": len(values),
+        "hist": histogram(values),
+        "win": shown,
+        **sourced(line, shown, tokens.texts.texts),
+    }
+    if table:
+        entry["uOn"] = rounded(score([spoken(line)], table)["signed"], 1)
+        entry["uUp"] = rounded(score([promoted(line)], table)["signed"], 1)
+    return entry
+
+
 def entries(
     place: dict, side: str, matched: pd.DataFrame, fires: pd.DataFrame, tokens: Tokens, nulls: pd.DataFrame | None,
     changes: pd.DataFrame | None, groups: pd.DataFrame | None, table: dict[str, float] | None, scores: dict[str, pd.DataFrame],
@@ -198,26 +218,14 @@ def entries(
     for line in place[side]:
         feature, number = line["feature"], line["place"]
         here = firings.get_group(feature) if feature in firings.groups else fires.iloc[:0]
-        values = here["value"].to_numpy()
         entry = {
             "id": address(place["pair"], side, place["layer"], place["seed"], feature),
             "place": number,
             "of": ranked,
             "cosine": rounded(cosine[feature]),
             "null": {kind: rounded(best[number - 1]) for kind, best in null.items() if number <= len(best)},
-            "on": line["activates_on"],
-            "makes": "" if line["explainer"] == "tokens" else line["promotes"],  # `tokens` says what `up` and `down` do
-            "up": weighed(line["raised"], table),
-            "down": weighed(line["lowered"], table),
-            "max": rounded(values.max(), 3) if len(values) else 0,
-            "fires": len(values),
-            "hist": histogram(values),
-            "win": windows(here, tokens),
+            **browsed(line, here, tokens, table),
         }
-        entry |= sourced(line, entry["win"], tokens.texts.texts)
-        if table:
-            entry["uOn"] = rounded(score([spoken(line)], table)["signed"], 1)
-            entry["uUp"] = rounded(score([promoted(line)], table)["signed"], 1)
         if feature in changed.index:
             row = changed.loc[feature]
             entry["rate"] = [rounded(row["rate_on_base"], 6), rounded(row["rate_on_rlhf"], 6)]

@@ -32,7 +32,7 @@
   const number = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "\u2212"));
   const signed = (value) => (value > 0 ? "+" : "") + number(value, 1);
   const percent = (value) => (value === null ? "–" : (100 * value).toFixed(2) + " %");
-  const sideName = { base: "base", rlhf: "tuned" };
+  const sideName = { base: "base", rlhf: "tuned", crosscoder: "crosscoder" };
 
   const features = data.features;
   const known = new Map();
@@ -53,7 +53,7 @@
   const SORTS = [
     ["change", "changed most: direction", (f) => -f.changed, has("nearCos")],
     ["moved", "changed most: firing rate", (f) => -f.moved, has("rate")],
-    ["place", "best matched (MMCS place)", (f) => f.place, true],
+    ["place", "best matched (MMCS place)", (f) => f.place ?? 1e9, true], // a crosscoder's have none
     ["up", "promotes the reward most", (f) => -f.uUp, has("uUp")],
     ["down", "promotes against the reward most", (f) => f.uUp, has("uUp")],
     ["on", "fires on words of the reward most", (f) => -Math.abs(f.uOn), has("uOn")],
@@ -123,7 +123,7 @@
     const who = el("span", "who");
     const left = el("span", "", ` layer ${f.layer}, seed ${f.seed}, feature ${f.name}`);
     left.prepend(el("span", "side " + f.side, sideName[f.side]));
-    put(who, left, el("span", "", by("sort").value === "moved" ? `×${number(2 ** f.moved)}` : f.nearCos === undefined ? "" : `cosine ${number(f.change[1])}`));
+    put(who, left, el("span", "", by("sort").value === "moved" ? `×${number(2 ** f.moved)}` : f.norm !== undefined ? `norm ${number(f.norm)}` : f.nearCos === undefined ? "" : `cosine ${number(f.change[1])}`));
     const up = el("span", "up", "Raises ");
     f.up.slice(0, 4).forEach(([token], i) => up.append(i ? ", " : "", el("bdi", "", short(token))));
     if (f.in) put(who, el("span", "held", held(f)));
@@ -240,8 +240,12 @@
       for (const [said, some] of [["Written more often", f.now.p.filter((t) => t[2] > t[1])], ["and less often", f.now.p.filter((t) => t[2] < t[1])]])
         if (some.length) put(page, el("p", "key", said), changes(some));
     }
-    const facts = el("dl", "facts"), nulls = Object.entries(f.null);
-    fact(facts, "Found in both dictionaries", `place ${f.place} of ${f.of}, cosine ${number(f.cosine)}`, gauge(f),
+    const facts = el("dl", "facts"), nulls = Object.entries(f.null ?? {});
+    if (f.norm !== undefined) {
+      const alone = f.alone === "both" ? "not one model's alone" : `the ${sideName[f.alone]} model's alone`;
+      fact(facts, "In one dictionary of both models", `${alone}: relative norm of the tuned side's decoder ${number(f.norm)}`);
+      fact(facts, "Of what it gives the tuned model the base holds", `${number(f.nu[0])} by error, ${number(f.nu[1])} by reconstruction`);
+    } else fact(facts, "Found in both dictionaries", `place ${f.place} of ${f.of}, cosine ${number(f.cosine)}`, gauge(f),
       nulls.length ? `null at this place: ${nulls.map(([kind, v]) => `${number(v)} (${kind})`).join(", ")}` : "");
     if (f.nearCos !== undefined) {
       const own = sideName[f.side], other = sideName[f.side === "rlhf" ? "base" : "rlhf"];

@@ -72,9 +72,12 @@ def features(addresses: list[str], file: str | Path) -> str:
 
 def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     yield entry["id"]
-    yield f"  place {entry['place']} of {entry['of']} by MMCS, cosine {entry['cosine']}" + "".join(
-        f"; null ({kind}) {value} at this place" for kind, value in entry["null"].items()
-    )
+    if "norm" in entry:
+        yield f"  crosscoder: alone {entry['alone']}, relative norm {entry['norm']}, nu {entry['nu'][0]} (error), {entry['nu'][1]} (reconstruction)"
+    else:
+        yield f"  place {entry['place']} of {entry['of']} by MMCS, cosine {entry['cosine']}" + "".join(
+            f"; null ({kind}) {value} at this place" for kind, value in entry["null"].items()
+        )
     yield from (f"  {plain(sentence)}" for sentence in (entry["on"], entry["makes"]) if sentence)
     for name, key in (("raises", "up"), ("lowers", "down")):
         yield f"  {name}: " + ", ".join(plain(token) + (f" [{value:+g}]" if value is not None else "") for token, _, value in entry[key])
@@ -84,7 +87,7 @@ def _lines(entry: dict, tokens: list[str]) -> Iterator[str]:
     if "in" in entry:
         within, beyond = entry["change"]
         others = ", ".join(f"run{run}/seed{seed}/feature{feature}" for run, seed, feature in entry["same"])
-        yield f"  one feature {held(entry)}: {others}; largest cosine of these with another SAE of their own side {within}, of the other side {beyond}"
+        yield f"  one feature {held(entry)}: {others}; largest cosine with another SAE of their own side {within}, of the other side {beyond}"
     if entry.get("near"):
         yield f"  nearest on the other side, of all its SAEs: {entry['near']}, cosine {entry['nearCos']}"
     if "rate" in entry:

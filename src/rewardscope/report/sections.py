@@ -22,6 +22,7 @@ from rewardscope.run.lineage import Chain
 from rewardscope.sae.groups import SAME
 
 CROSSCODED = ("tables/crosscoder.csv", "tables/crosscoder_features.csv")
+JOINT = {"found": "tuned's alone", "lost": "base's alone", "kept": "both models'"}  # step 4's changes, of a crosscoder's features
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
     "verdict": "Verdict", "findings": "Findings", "beside": "Side by side", "rlhf": "Tuning", "divergence": "Layers",
@@ -95,7 +96,8 @@ def page(
         "worded": bool(words),
         "rewarded": any(rewarded(reward) for reward in rewards.values()),
         "twins": any(reward in twins for _, reward in groups),
-        "top_k": max((f["place"] for f in features), default=0),
+        "top_k": max((f.get("place", 0) for f in features), default=0),
+        "crosscoded": any("norm" in f for f in features),
         "seeds": len(seeds),
         "changed": [{**f, "held": held(f)} for f in changed[:CHANGED]],
         "same": SAME,
@@ -229,7 +231,7 @@ def layer_charts(tables: list[tuple[str, pd.DataFrame, dict[str, int]]]) -> list
 
 
 def step4(table: pd.DataFrame, several: bool) -> list[dict]:
-    """What RLHF changed among the top features, all layers together: counts beside another SAE seed's."""
+    """What tuning changed among the top features, all layers together: counts beside another SAE seed's; and a crosscoder's, where there is one."""
     counts = table[(table["layer"] == "total") & table["among"].str.startswith("top")]
     counts = counts[(counts["kept_at"] == "chance") | counts["change"].str.startswith("moved")]
     named = {
@@ -252,6 +254,11 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
         of = f"of {ranked:.0f}" if isfinite(ranked) else "none to compare"
         axis = f"features, {of}; mean over {verdict.replicates(rows.iloc[0].to_dict())}"
         beside = bool(rows["twin"].notna().any())
+        joint = table[(table["layer"] == "total") & (table["among"] == "crosscoder") & (table["model"] == model) & (table["reward"] == reward)]
+        for row in joint.to_dict("records"):
+            over = charts.signed(row["over_twin"]) if isfinite(row["twin"]) else "–"
+            of = f"crosscoder, of {row['features']:.0f} (base against base: of {joint['null'].sum():.0f})"
+            lines.append({"name": f"{of}: {JOINT[row['change']]}", **row, "says": says(row), "above": over})
         out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines, "twin": beside})
     return out
 

@@ -21,7 +21,7 @@ from rewardscope.sae.train import EVALUATED, Source
 
 ALONE = 0.9  # relative norm from which a decoder is one side's: the other half has at most a ninth of its norm
 ERROR, RECONSTRUCTION = 0.2, 0.5  # nu below which the base has nothing of it
-LISTED = 20  # features of a crosscoder that are shown in words
+LISTED = 20  # features of a crosscoder that are shown
 
 
 def side_by_side(base: Source, tuned: Source, scale: float) -> Source:
@@ -105,6 +105,13 @@ def latents(sae: SAE, rows: Callable[[], Iterator[Float[Tensor, "n 2d"]]], min_f
 def tuned_only(table: pd.DataFrame) -> Int[np.ndarray, "n"]:
     """The features that `latents` calls the tuned side's alone, at most LISTED, the largest relative norm first."""
     return table.loc[table["alone"] == "rlhf", "feature"].head(LISTED).to_numpy()
+
+
+def shown(table: pd.DataFrame) -> Int[np.ndarray, "n"]:
+    """The LISTED features that are explained: `tuned_only`, then others that fire often enough, the largest relative norm first."""
+    living = table[table["alone"].notna()]
+    tuned = living["alone"] == "rlhf"
+    return pd.concat([living[tuned], living[~tuned]])["feature"].head(LISTED).to_numpy()
 
 
 def counts(table: pd.DataFrame, null: pd.DataFrame) -> dict[str, int]:

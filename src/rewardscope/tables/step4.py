@@ -23,6 +23,7 @@ COLUMNS = [
 ]  # fmt: skip
 CHANCE = 0.05  # the threshold `chance`: at most this share of base features has no match in base of another seed, and of random rows one
 FIXED = (0.7, 0.8, 0.9)  # and thresholds that mean the same at every layer
+ALONE = {"found": "rlhf", "lost": "base", "kept": "both"}  # a change -> what `sae.crosscoder.latents` calls features that show it
 RATIO = 2.0  # a feature has moved where its firing rate at least doubles or halves
 
 
@@ -60,6 +61,32 @@ def rows(comparison: pd.DataFrame, top_k: int, names: dict, twins: list[pd.DataF
         facts = {"layer": layer, "among": among, "change": change, "kept_at": kept_at}
         out.append({**names, **facts, **_summary(sums, shared), **beside})
     return out
+
+
+def crosscoder_rows(latents: dict[int, tuple[pd.DataFrame, pd.DataFrame]], names: dict, twins: list[dict] = ()) -> list[dict]:
+    """The same by a crosscoder's own measure, `among` and `kept_at` say so: features that are the tuned side's alone, the base's, and both sides'.
+
+    `latents`: layer -> `sae.crosscoder.latents` of the pair and of base against base, whose counts are `null`; `twins`: the same of each twin. Of one
+    run and one SAE seed: there is no interval. Features that hardly fire are none (`featureless`: of how many layers either dictionary has no other).
+    """
+    out = []
+    for layer in (*sorted(latents), "total"):
+        for change in ALONE:
+            features, count, null, featureless = _alone(latents, layer, change)
+            others = [_alone(twin, layer, change) for twin in twins if layer in (*twin, "total")]
+            twin = float(np.mean([of - chance for _, of, chance, _ in others])) if others else np.nan
+            facts = {"layer": layer, "among": "crosscoder", "change": change, "kept_at": "latent scaling", "features": features, "count": count}
+            facts |= {"null": null, "difference": count - null, "unit": unit(1), "runs": 1, "sae_seeds": 1, "featureless": featureless}
+            out.append({**names, **facts, "twin": twin, "over_twin": count - null - twin})
+    return out
+
+
+def _alone(latents: dict[int, tuple[pd.DataFrame, pd.DataFrame]], layer: int | str, change: str) -> tuple[float, float, float, int]:
+    """Features of a layer or in `total`, how many of them are as `change` says, of base against base as many, and layers without a feature."""
+    tables = list(latents.values()) if layer == "total" else [latents[layer]]
+    both = [[table["alone"].dropna() for table in of] for of in tables]
+    count, null = (float(sum((of[i] == ALONE[change]).sum() for of in both)) for i in (0, 1))
+    return float(sum(len(of[0]) for of in both)), count, null, sum(not (len(of[0]) and len(of[1])) for of in both)
 
 
 def _counts(comparison: pd.DataFrame, top_k: int, made: list[tuple] = ()) -> dict[tuple, pd.DataFrame]:
