@@ -7,14 +7,13 @@ import pandas as pd
 
 from rewardscope.activations.picks import layer_sums
 from rewardscope.report import charts, verdict
+from rewardscope.report import phrases as writing
 from rewardscope.report.beside import beside
 from rewardscope.report.charts import run_charts
 from rewardscope.report.completions import SIDES, completions, described, rewarded, words_written
-from rewardscope.report.crosscoder import crosscoders
+from rewardscope.report.crosscoder import counted, crosscoders
 from rewardscope.report.features import held, thing
 from rewardscope.report.findings import findings, first
-from rewardscope.report.phrases import over_runs, signs, told
-from rewardscope.report.phrases import written as now_written
 from rewardscope.report.provenance import made
 from rewardscope.report.quality import quality
 from rewardscope.report.tables import listing, pictured
@@ -22,7 +21,6 @@ from rewardscope.run.lineage import Chain
 from rewardscope.sae.groups import SAME
 
 CROSSCODED = ("tables/crosscoder.csv", "tables/crosscoder_features.csv")
-JOINT = {"found": "tuned's alone", "lost": "base's alone", "kept": "both models'"}  # step 4's changes, of a crosscoder's features
 CHANGED = 10  # features that a reader without JavaScript sees
 CONTENTS = {
     "verdict": "Verdict", "findings": "Findings", "beside": "Side by side", "rlhf": "Tuning", "divergence": "Layers",
@@ -117,7 +115,7 @@ def screens(
     A twin comes after its true reward, `folded` where that is here. `methods`: how those were tuned that were tuned here. The rest is as
     `page` takes it.
     """
-    shown, measured = [], {pair: now_written(*both) for pair, both in phrased.items()}
+    shown, measured = [], {pair: writing.written(*both) for pair, both in phrased.items()}
     true = {(model, reward): (model, twins.get(reward)) for model, reward in groups}
     place = {here: number for number, here in enumerate(groups)}
     for model, reward in sorted(groups, key=lambda here: (place.get(true[here], place[here]), true[here] in groups)):
@@ -136,15 +134,15 @@ def screens(
         ]
         phrases = {}
         for pair in (pair for pair in runs if pair in measured):
-            hacked = signs(measured[pair], beside) if given and reward not in twins else []
-            phrases[pair.rsplit("run", 1)[1]] = told(measured[pair], hacked)
+            hacked = writing.signs(measured[pair], beside) if given and reward not in twins else []
+            phrases[pair.rsplit("run", 1)[1]] = writing.told(measured[pair], hacked)
         sentences = verdict.unrewarded(row4, gained, changed)
         if given:
             sentences = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
         screen = first_screen(row3, row4, sentences, reward in twins)
         facts = {"model": model, "reward": reward, "twin_of": twins.get(reward, ""), "rewarded": given, "method": methods.get(runs[0], "")}
         facts["given"] = given and not facts["method"] and reward not in twins  # a checkpoint, which the reward may not have tuned
-        facts["over_runs"] = over_runs([measured[pair] for pair in runs if pair in measured])
+        facts["over_runs"] = writing.over_runs([measured[pair] for pair in runs if pair in measured])
         facts |= {"folded": true[model, reward] in groups, "findings": first(tables.get("tables/findings.csv"), model, reward)}
         shown.append({**facts, "likes": described(rewards[runs[0]], sides, placed.get(reward)), "written": written, "phrases": phrases, **screen})
     return shown
@@ -242,11 +240,10 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
     for (model, reward), rows in counts.groupby(["model", "reward"], sort=False):
         drawn, lines = [], []
         for row in rows.to_dict("records"):
-            over = {"difference": row["over_twin"], "ci_low": row["over_twin_ci_low"], "ci_high": row["over_twin_ci_high"]}
             told = says(row) if isfinite(row["null"]) or not isfinite(row["count"]) else "–"  # a count without a null: of what moved, of one seed
-            net = {"difference": row["net"], "ci_low": row["net_ci_low"], "ci_high": row["net_ci_high"]}
-            less = says(net) if isfinite(row["random"]) else "–"
-            lines.append({"name": named[row["change"]], **row, "says": told, "less": less, "above": says(over) if isfinite(row["twin"]) else "–"})
+            less = says(row, "net", "net_ci") if isfinite(row["random"]) else "–"
+            above = says(row, "over_twin", "over_twin_ci") if isfinite(row["twin"]) else "–"
+            lines.append({"name": named[row["change"]], **row, "says": told, "less": less, "above": above})
             null = charts.Dot("another SAE seed", "null-covariance", row["null"])
             drawn.append((named[row["change"]], [null, charts.Dot("tuned", "rlhf", row["count"], row["count_low"], row["count_high"])]))
         label = "; ".join(f"{name}: {charts.number(marks[1].x)}, another seed {charts.number(marks[0].x)}" for name, marks in drawn)
@@ -254,21 +251,17 @@ def step4(table: pd.DataFrame, several: bool) -> list[dict]:
         of = f"of {ranked:.0f}" if isfinite(ranked) else "none to compare"
         axis = f"features, {of}; mean over {verdict.replicates(rows.iloc[0].to_dict())}"
         beside = bool(rows["twin"].notna().any())
-        joint = table[(table["layer"] == "total") & (table["among"] == "crosscoder") & (table["model"] == model) & (table["reward"] == reward)]
-        for row in joint.to_dict("records"):
-            over = charts.signed(row["over_twin"]) if isfinite(row["twin"]) else "–"
-            of = f"crosscoder, of {row['features']:.0f} (base against base: of {joint['null'].sum():.0f})"
-            lines.append({"name": f"{of}: {JOINT[row['change']]}", **row, "says": says(row), "above": over})
+        lines += counted(table[(table["model"] == model) & (table["reward"] == reward)])
         out.append({"title": f"{model}, {reward}" * several, "svg": charts.dots(drawn, axis, label, 0.0), "rows": lines, "twin": beside})
     return out
 
 
-def says(row: dict) -> str:
+def says(row: dict, value: str = "difference", ends: str = "ci") -> str:
     """A row's difference and its interval, and `not shown` where that holds 0."""
-    low, high = row["ci_low"], row["ci_high"]
+    low, high = row[f"{ends}_low"], row[f"{ends}_high"]
     if not isfinite(low) or not isfinite(high):
-        return f"{charts.signed(row['difference'])} (no interval)" if isfinite(row["difference"]) else "nothing to compare"
-    return f"{charts.signed(row['difference'])} ({charts.number(low)} to {charts.number(high)})" + ", not shown" * (low <= 0 <= high)
+        return f"{charts.signed(row[value])} (no interval)" if isfinite(row[value]) else "nothing to compare"
+    return f"{charts.signed(row[value])} ({charts.number(low)} to {charts.number(high)})" + ", not shown" * (low <= 0 <= high)
 
 
 def scores(table: pd.DataFrame, several: bool) -> list[dict]:
