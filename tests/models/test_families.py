@@ -76,7 +76,7 @@ def test_a_model_that_fails_on_a_few_tokens(monkeypatch):
 
 def test_a_fetched_base_is_tried(tmp_path):
     entry = {"path": str(tiny.checkpoint("gpt2"))}
-    fetch(entry, tmp_path / "ours", reads=("mlp", {"activations.tokens": 64}))
+    fetch(entry, tmp_path / "ours", asks={"at": "mlp", "lengths": {"activations.tokens": 64}})
     with pytest.raises(UserError, match=f"^{entry['path']}: activations.tokens is 99, but the model reads at most 64 tokens; lower it$"):
-        fetch(entry, tmp_path / "none", reads=("mlp", {"activations.tokens": 99}))
+        fetch(entry, tmp_path / "none", asks={"at": "mlp", "lengths": {"activations.tokens": 99}})
     assert not (tmp_path / "none").exists()

@@ -84,7 +84,7 @@ def test_blocks_above_are_never_read(tmp_path, no_room, at):
 
 def test_a_checkpoint_without_room_is_tried_and_linked(tmp_path, no_room):
     folder = saved("llama", tmp_path / "theirs", "20KB")
-    source = fetch({"path": str(folder)}, tmp_path / "ours", reads=("mlp", {}))
+    source = fetch({"path": str(folder)}, tmp_path / "ours", asks={"at": "mlp", "lengths": {}})
     assert source["architecture"] == "LlamaForCausalLM"
     assert all((tmp_path / "ours" / file.name).samefile(file) for file in folder.glob("model*"))
 

@@ -134,8 +134,9 @@ def test_the_report_of_a_run(finished):
     over_seeds = pd.read_parquet((finished / f"results/{PAIR}").parent / "groups.parquet")
     explained = sorted((finished / f"results/{PAIR}").glob("*/explanations/**/*.jsonl"))
     lines = {file: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in explained}
-    assert len(data["features"]) == sum(map(len, lines.values())) > 0
-    for entry in data["features"]:
+    listed = [entry for entry in data["features"] if "/crosscoder/" not in entry["id"]]  # of those tests/test_workflow.py
+    assert len(listed) == sum(map(len, lines.values())) > 0
+    for entry in listed:
         _, _, _, side, layer, seed, name = entry["id"].split("/")
         (file,) = (f for f in explained if f"/{side}/" in str(f) and f"/{seed}." in str(f))
         line = next(line for line in lines[file] if f"feature{line['feature']}" == name)
