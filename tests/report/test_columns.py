@@ -60,3 +60,8 @@ def test_sentences_are_those_of_the_columns_that_are_there():
     assert (
         report.render(page | {"tables": [found]}, data).count("<dt><code>random, net, net_ci_*</code></dt><dd>the count of as many random rows;") == 1
     )
+
+
+def test_what_stands_between_backticks_is_code_and_nothing_else_is_html():
+    assert report.code("`a<b` is <i>, `c`") == "<code>a&lt;b</code> is &lt;i&gt;, <code>c</code>"
+    assert report.code("no code") == "no code"

@@ -60,7 +60,7 @@ def test_a_crosscoder_stands_in_step_4_below_the_paper_s_count_and_out_of_its_ch
     assert (after["svg"], after["rows"][0]) == (before["svg"], before["rows"][0]) and len(after["rows"]) == 3
     row = after["rows"][1]
     assert (
-        row["name"] == "crosscoder, of 125 (base against base: of 124): tuned's alone"
+        row["name"] == "crosscoder, tuned's alone (of 125; base against base of 124)"
         and row["says"] == "+2.00 (no interval)"
         and row["above"] == "\N{MINUS SIGN}3.00"
     )

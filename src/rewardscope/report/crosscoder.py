@@ -29,7 +29,7 @@ def counted(table: pd.DataFrame) -> list[dict]:
     named = {"found": "tuned's alone", "lost": "base's alone", "kept": "both models'"}
     return [
         {
-            "name": f"crosscoder, of {row['features']:.0f} (base against base: of {joint['null'].sum():.0f}): {named[row['change']]}",
+            "name": f"crosscoder, {named[row['change']]} (of {row['features']:.0f}; base against base of {joint['null'].sum():.0f})",
             **row,
             "says": f"{signed(row['difference'])} (no interval)" if isfinite(row["difference"]) else "nothing to compare",
             "less": "–",

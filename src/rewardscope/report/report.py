@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from rewardscope.errors import UserError
 from rewardscope.report.charts import number
@@ -30,12 +30,17 @@ def render(page: dict, data: dict) -> str:
     style, script, template = (files("rewardscope.report").joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}  # tojson escapes <, >, & and '
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "code": code}
     policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
     html = environment.from_string(template).render(
         page=page, data=data, policy=policy, style=Markup(style), script=Markup(script), block=Markup(BLOCK)
     )
     return plain(html, keep="\n")
+
+
+def code(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(text.split("`")))
 
 
 def _hash(text: str) -> str:

@@ -48,7 +48,8 @@ def listing(file: str, table: pd.DataFrame) -> dict:
     """A table as text, its first rows."""
     columns = [[_cell(value) for value in table[column].head(ROWS)] for column in table]
     name, rows = Path(file).stem, list(zip(*columns, strict=True))
-    facts = {"about": COLUMNS.get(name, {}).get("about", ""), "meanings": meanings(name, list(table.columns))}
+    about = COLUMNS.get(name, {}).get("about", "")
+    facts = {"about": about[:1].upper() + about[1:], "meanings": meanings(name, list(table.columns))}
     return {"title": TITLES.get(name, name), "file": file, "columns": list(table.columns), "rows": rows, "left": max(0, len(table) - ROWS), **facts}
 
 
