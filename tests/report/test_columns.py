@@ -55,7 +55,7 @@ def test_sentences_are_those_of_the_columns_that_are_there():
         "*random_base, *random_rlhf, *net, *net_ci_*",
         "layer, layers",
     ]
-    assert found["about"].startswith("a row per layer")
+    assert found["about"].startswith("A row per layer")
     page, data = made_up(0)
     assert (
         report.render(page | {"tables": [found]}, data).count("<dt><code>random, net, net_ci_*</code></dt><dd>the count of as many random rows;") == 1
