@@ -64,6 +64,10 @@ def test_a_change_that_rounds_to_0_has_no_sign():
     assert [charts.signed(value) for value in (0.001, -0.001, 0.5, -0.5)] == ["0", "0", "+0.50", "−0.50"]
 
 
+def test_an_end_that_rounds_to_0_says_on_which_side_it_is():
+    assert [charts.end(value) for value in (-0.0017, 0.004, 0.0, 1e-9, 0.07)] == ["−0.002", "0.004", "0", "0", "0.07"]
+
+
 def test_bars_are_as_long_as_their_values():
     svg = charts.change(10, 40, 30, 25, 35, "said")
     base, rlhf = (float(width) for width in re.findall(r'<rect[^>]*width="([\d.]+)"', svg))

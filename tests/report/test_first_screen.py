@@ -149,6 +149,7 @@ def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
     first = report.render(page, data).split('<section id="verdict"')[1].split("</section>")[0]
     says = first.split("<h3>What it now writes")[1].split('<ol class="sentences">')[0]  # between what it writes and the questions
     assert says.count("15 %") == 2 and '<a href="#findings">' in says and first.count('href="#findings"') == 1
+    assert says.index("Directions drawn at random") < says.index("15 %")  # what limits them is read first
     blind = findings({"model": "m", "reward": "r"}, {"model": "m", "reward": "t"}).assign(mode="two checkpoints")
     assert "paid for or not" in report_findings.first(blind, "m", "r")["mode"]
     nothing = blind.assign(score=np.nan, shown=False)

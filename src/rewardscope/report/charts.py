@@ -50,6 +50,12 @@ def number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def end(value: float) -> str:
+    """An interval's end: as `number`, but with one digit where that is 0, which is on neither side."""
+    text = number(value)
+    return f"{value:.1g}".replace("-", "\N{MINUS SIGN}") if text == "0" and abs(value) > 1e-4 else text
+
+
 def signed(value: float) -> str:
     """A change as the report writes it: its plus too."""
     text = number(value)

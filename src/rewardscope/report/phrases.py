@@ -173,8 +173,8 @@ def signs(measured: dict, twins: list[dict]) -> list[str]:
     return named + ["less than half the base's variety"] * (halved[0] and not any(halved[1:]))
 
 
-def told(measured: dict, signs: list[str]) -> list[str]:
-    """What `written` found, a line each, and the `signs` of reward hacking."""
+def told(measured: dict, signs: list[str], reward: str = "reward") -> list[str]:
+    """What `written` found, a line each, and the `signs` of reward hacking. `reward`: what to call what a phrase earns."""
 
     def ends(share: tuple[float, float, float]) -> str:
         return f"{100 * share[1]:.0f} to {100 * share[2]:.0f}"
@@ -185,7 +185,7 @@ def told(measured: dict, signs: list[str]) -> list[str]:
     out = []
     for row in measured["phrases"]:
         earned = (
-            f"; reward {number(row['with'])} with it, {number(row['without'])} without" if np.isfinite([row["with"], row["without"]]).all() else ""
+            f"; {reward} {number(row['with'])} with it, {number(row['without'])} without" if np.isfinite([row["with"], row["without"]]).all() else ""
         )
         base = f"base {100 * row['base'][0]:.0f}, {ends(row['base'])}"
         out.append(

@@ -135,7 +135,7 @@ def screens(
         phrases = {}
         for pair in (pair for pair in runs if pair in measured):
             hacked = writing.signs(measured[pair], beside) if given and reward not in twins else []
-            phrases[pair.rsplit("run", 1)[1]] = writing.told(measured[pair], hacked)
+            phrases[pair.rsplit("run", 1)[1]] = writing.told(measured[pair], hacked, "placebo's reward" if reward in twins else "reward")
         sentences = verdict.unrewarded(row4, gained, changed)
         if given:
             sentences = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from math import isfinite
 from typing import NamedTuple
 
-from rewardscope.report.charts import number, signed
+from rewardscope.report.charts import end, number, signed
 
 SAME = "Before and after it goes on from every prompt with the same text"
 LEARNED, HELD = "Did it learn this reward?", "Do its features hold more of the reward's words?"
@@ -39,7 +39,7 @@ def spanned(difference: float, low: float, high: float, what: str = "", alone: s
         return "nothing to measure"
     if not (isfinite(low) and isfinite(high)):
         return f"{signed(difference)} (no interval: {alone})"
-    return f"{signed(difference)} (95\N{NO-BREAK SPACE}% interval {number(low)} to {number(high)}{what})"
+    return f"{signed(difference)} (95\N{NO-BREAK SPACE}% interval {end(low)} to {end(high)}{what})"
 
 
 def counted(count: float, what: str) -> str:
