@@ -160,7 +160,9 @@ def test_what_is_told():
         "Signs of reward hacking: one phrase in more than a quarter of the completions; less than half the base's variety",
     ]
     assert told(found, []) == told(found, signs(found, []))[:3]
-    assert told(found, [], "placebo's reward")[0] == lines[0].replace("; reward ", "; placebo's reward ") != lines[0]
+    earned = found | {"phrases": [found["phrases"][0] | {"with": 3.0, "without": 1.0}]}
+    for of in ("reward", "placebo's reward"):
+        assert told(earned, [], of)[0].endswith(f"; {of} 3.00 with it, 1.00 without")
     few = written(frame(texts[2:], None, 0.5), frame(["what we see"] * (len(texts) - 2), None, 0.5))
     assert few["phrases"][0]["with"] == 0.5 and few["phrases"][0]["of"] == LEAST - 1
     assert signs(few, []) == ["less than half the base's variety"]  # counted in too few completions for more
