@@ -65,3 +65,8 @@ def test_sentences_are_those_of_the_columns_that_are_there():
 def test_what_stands_between_backticks_is_code_and_nothing_else_is_html():
     assert report.code("`a<b` is <i>, `c`") == "<code>a&lt;b</code> is &lt;i&gt;, <code>c</code>"
     assert report.code("no code") == "no code"
+
+
+def test_no_sentence_says_how_a_model_was_tuned():
+    """It may have been given; names of columns keep `rlhf`."""
+    assert not [says for entries in COLUMNS.values() for says in entries.values() if "RLHF" in says or "PPO" in says]
