@@ -51,7 +51,7 @@ def test_three_sentences_with_intervals_and_controls():
     assert verdict.moved_by(TWIN4).endswith(": 7.60 nats a response.") and verdict.moved_by(TABLE4 | {"kl": np.nan, "twin_kl": np.nan}) == ""
     assert features == (
         "Do its features hold more of the reward's words? Yes. "
-        "The signed utility of the words that they promote changed by +32.3 (95 % interval 21.4 to 43.2), "
+        "The summed value (signed utility) of the words that they promote changed by +32.3 (95 % interval 21.4 to 43.2), "
         "with as many random directions in their place by +7.50; net of that +24.8 (95 % interval 13.6 to 36.0). "
         "Tuned on a placebo (3 runs): +4.10; net of that +28.2 (95 % interval 15.5 to 40.9). "
         "The reward's values put on other words differ as much with p = 0.013; so may a twin's. "
@@ -188,7 +188,7 @@ def test_a_twin_says_what_it_shows_by_the_true_reward():
         "the placebo that it was tuned on: +1.41 (95 % interval 1.12 to 1.70). "
         "KL from the base model as the last update began: 7.60 nats a response."
     )
-    assert features.startswith("Do its features hold more of the true reward's words? Not shown. The signed utility")
+    assert features.startswith("Do its features hold more of the true reward's words? Not shown. The summed value")
     assert "net of that +0.60 (95 % interval −6.80 to 8.00)" in features and "3 tuning runs" in sure
     for says, answer in (("up", "Yes, untaught."), ("down", "No, less."), ("unclear", "Not shown."), ("unknown", "This cannot tell.")):
         rows = bounds(TWIN3, promotes_signed_net=says), bounds(TWIN4, reward=says)

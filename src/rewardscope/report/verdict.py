@@ -137,7 +137,7 @@ def promoted(features: dict) -> str:
         random = signed(features[f"{name}random_rlhf"] - features[f"{name}random_base"])
         net = spanned(*(features[f"{name}net{end}"] for end in ("", "_ci_low", "_ci_high")))
         beside = f"with as many random directions in their place by {random}; net of that {net}"
-    return f"The signed utility of the words that they promote changed by {within}, {beside}."
+    return f"The summed value (signed utility) of the words that they promote changed by {within}, {beside}."
 
 
 def words_promoted(features: dict) -> str:
@@ -296,4 +296,5 @@ def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkp
     if table3[0]["explainer"] != table3[0]["explainer"]:
         return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; no feature could be explained."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
-    return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}."
+    net = " “Net of” a control is a change less the control's." * any(placebos)
+    return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}.{net}"
