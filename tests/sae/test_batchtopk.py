@@ -210,3 +210,11 @@ def test_stored_and_in_part_it_keeps_its_threshold():
     x = planted(50, 8).expand(2, -1, -1)
     torch.testing.assert_close(part.encode(x), model.encode(x)[..., [4, 1]])
     assert torch.equal(model.to("cpu").encode(x), model.encode(x))
+
+
+def test_only_positive_activations_leave_their_device(rows, monkeypatch):
+    model, copied, cpu = some_sae(tied=False), [], Tensor.cpu
+    positive = (model.encode(rows) > 0).sum(dim=(1, 2)).tolist()
+    monkeypatch.setattr(Tensor, "cpu", lambda values: copied.append(values.numel()) or cpu(values))
+    batchtopk.BatchTopK(model, RECIPE).gradients_(rows)
+    assert copied == positive and max(copied) < B * WIDTH

@@ -98,6 +98,17 @@ def test_p_is_the_share_of_words_that_show_as_much():
     assert math.isnan(rows(measured(places, own, corpus, 6, 30, None), [], NAMES)[0]["placebo_p"])
 
 
+def test_a_placebo_without_recall_is_no_draw():
+    """The value lies on "bad", whose recall falls, "film", whose rises, or "scene": two of three; or on a rare word, which has no recall."""
+    words, often = ["good", "bad", "film", "scene", "rare", "rarer"], Counter(good=50, bad=50, film=50, scene=50, rare=1, rarer=1)
+    vocabulary = pd.DataFrame({"text": [f" {word}" for word in words], "word": words, "whole": 30})
+    own = {"good": 2.0}
+    placebos = promoted.placebos(promoted.Yardstick(vocabulary, own), Counter(), 5)
+    places = [place([line("bad", "bad")], [line("good film", "good film")])]
+    found = {row["measure"]: row for row in rows(measured(places, own, often, 6, 30, None, placebos), [], NAMES)}
+    assert found["recall"]["placebo_p"] == pytest.approx(2 / 3, abs=4 * math.sqrt(2 / 9 / (0.6 * promoted.DRAWS)))
+
+
 def test_p_of_promoted_utility_is_table_3_s():
     places = [
         place([line("", "good scene")], [line("", "great great film")], run="run1"),

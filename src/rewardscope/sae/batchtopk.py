@@ -120,8 +120,7 @@ class BatchTopK:
 
 def _smallest_of_largest(values: Float[Tensor, "n"], count: int) -> float:
     """The smallest of the `count` largest values, or of all that are above 0 where these are fewer; 0 where none is."""
-    values = values.float().cpu().numpy()
-    positive = values[np.flatnonzero(values > 0)]  # twice as fast as by a mask
+    positive = values.take((values > 0).nonzero()[:, 0]).float().cpu().numpy()  # only these leave a GPU; numpy's selection is the fastest
     if len(positive) <= count:
         return float(positive.min()) if len(positive) else 0.0
     return float(np.partition(positive, len(positive) - count)[len(positive) - count])

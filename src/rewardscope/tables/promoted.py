@@ -114,11 +114,13 @@ def p_values(true: np.ndarray, drawn: np.ndarray) -> tuple[float, list[float]]:
     """p of the runs' mean difference and of each run's `[runs]`, against that of every placebo `[runs, draws]`.
 
     A hit is a placebo whose difference is at least as large, in either direction; p = (1 + hits) / (draws + 1), nan for nan.
+    A placebo whose difference is nan is no draw.
     """
     return _p(drawn.mean(axis=0), true.mean()), [_p(*of_run) for of_run in zip(drawn, true, strict=True)]
 
 
 def _p(drawn: np.ndarray, true: float) -> float:
+    drawn = drawn[np.isfinite(drawn)]
     hits = np.abs(drawn) >= abs(true) - 1e-9  # sums of the same values in another order are equal
     return float((1 + hits.sum()) / (len(drawn) + 1)) if np.isfinite(true) else np.nan
 

@@ -111,7 +111,7 @@ def by_tables(texts: list[list[str]], words: list[str], tables: np.ndarray, freq
 def placebo_p(lines_of: dict[tuple, list[dict]], placebos: Placebos, corpus: Counter[str], least: int) -> dict[str, tuple[float, list[float]]]:
     """p of each measure's difference RLHF - base against U's values on other words, over runs and of each (`promoted.p_values`).
 
-    Of the words that are whole-word tokens, U's too. A placebo without a frequent word has no difference in recall.
+    Of the words that are whole-word tokens, U's too. A placebo without a frequent word has no recall and is left out there.
     """
     frequent = np.array([corpus[word] >= least for word in placebos.words], dtype=bool)
     tables = np.column_stack([placebos.true, placebos.tables])
@@ -128,7 +128,7 @@ def placebo_p(lines_of: dict[tuple, list[dict]], placebos: Placebos, corpus: Cou
                     base, rlhf = (np.mean([values[name] for values in sides[run, side]], axis=0) for side in ("base", "rlhf"))
                     gains[r] = rlhf - base
             true = gains[:, 0] if placebos.true.any() else np.full(len(runs), np.nan)
-            out[prefix + name] = p_values(true, np.nan_to_num(gains[:, 1:]))
+            out[prefix + name] = p_values(true, gains[:, 1:])
     return out
 
 
