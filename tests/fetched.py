@@ -19,10 +19,10 @@ def copies(folder: Path) -> Callable[..., Path]:
     return lambda kind="gpt2", name="theirs": Path(shutil.copytree(tiny.checkpoint(kind), folder / name))
 
 
-def complaint(entry: dict, folder: Path, record: Path | None = None, base: Base | None = None) -> str:
+def complaint(entry: dict, folder: Path, record: Path | None = None, base: Base | None = None, asks: dict | None = None) -> str:
     """What `fetch` says; it must leave nothing behind."""
     with pytest.raises(UserError) as caught:
-        fetch(entry, folder / "ours", record, base)
+        fetch(entry, folder / "ours", record, base, asks)
     assert "\n" not in str(caught.value) and not (folder / "ours").exists()
     return str(caught.value)
 

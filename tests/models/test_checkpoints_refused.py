@@ -135,6 +135,15 @@ def test_attention_must_be_causal(tmp_path):
     fetch(save(BertLMHeadModel(BertConfig(**{**BERT.to_dict(), "is_decoder": True})), tmp_path / "decoder"), tmp_path / "ours")
 
 
+def test_a_model_that_fails_by_itself(tmp_path, monkeypatch):
+    """Jamba's cache needs an attention layer, which the small one lacks: nothing asks for a cache."""
+    said = complaint(save(tiny.changed("jamba"), tmp_path / "theirs"), tmp_path, asks={"at": "mlp", "lengths": {}})
+    assert said.startswith(f"{tmp_path / 'theirs'}: JambaMambaDecoderLayer: cannot tell its MLP among its children")
+    monkeypatch.setattr(GPT2Model, "forward", lambda *_, **__: 1 / 0)
+    said = complaint({"path": tiny.checkpoint("gpt2")}, tmp_path)
+    assert said.endswith("gpt2: GPT2LMHeadModel fails on a few tokens (ZeroDivisionError: division by zero); use another model")
+
+
 def test_tensors_that_are_not_there(tmp_path, copy):
     """transformers would make them up."""
     file = copy("gpt_neox") / "model.safetensors"

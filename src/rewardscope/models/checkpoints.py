@@ -25,7 +25,7 @@ from rewardscope.data import hub
 from rewardscope.errors import UserError, brief
 from rewardscope.files import Twice, link, once
 from rewardscope.models import adapters, agreement, models, weights
-from rewardscope.models.trial import trial
+from rewardscope.models.trial import fails, trial
 from rewardscope.run.job import log
 
 DESCRIPTION = ["*.json", "*.txt", "*.model", "*.jinja"]  # small: read before the weights are downloaded
@@ -279,7 +279,10 @@ def _causal(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBas
     _tokens(name, tokenizer)
     ids = torch.linspace(0, rows - 1, 8).long()[None]  # tokens from all over the vocabulary
     other = torch.cat([ids[:, :4], (ids[:, 4:] + 1) % rows], dim=1)
-    before, after = (model(input_ids=text).logits[0, :4] for text in (ids, other))
+    try:
+        before, after = (model(input_ids=text, use_cache=False).logits[0, :4] for text in (ids, other))
+    except Exception as error:  # each architecture has its own
+        raise fails(name, model, error) from error
     if not torch.allclose(before, after, rtol=0, atol=1e-5 * before.abs().max().item()):  # a mask is exact, kernels nearly
         raise UserError(f"{name}: a later token changes what {type(model).__name__} says before it, so it is no causal language model")
 

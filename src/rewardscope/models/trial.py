@@ -43,9 +43,12 @@ def trial(
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     except Exception as error:  # each architecture has its own
-        raise UserError(
-            f"{name}: {type(model).__name__} fails on a few tokens ({type(error).__name__}: {brief(error)}); use another model"
-        ) from error
+        raise fails(name, model, error) from error
+
+
+def fails(name: str, model: PreTrainedModel, error: Exception) -> UserError:
+    """What a model's own error in a pass over a few tokens becomes."""
+    return UserError(f"{name}: {type(model).__name__} fails on a few tokens ({type(error).__name__}: {brief(error)}); use another model")
 
 
 def _outputs(model: PreTrainedModel, places: dict[int, nn.Module], ids: torch.Tensor) -> dict[int, torch.Tensor]:
