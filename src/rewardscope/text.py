@@ -14,9 +14,8 @@ def plain(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() or c in keep or c in JOINERS or unicodedata.category(c) == "Zs" else " " if c.isspace() else "·" for c in text
-    )
+    shown = {c for c in set(text) if c.isprintable() or c in keep or c in JOINERS or unicodedata.category(c) == "Zs"}
+    return text.translate({ord(c): " " if c.isspace() else "·" for c in set(text) - shown})
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -5,6 +5,7 @@ from rewardscope.run import job
 job.start(snakemake)
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -36,12 +37,17 @@ comparison = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, 
 over_seeds = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.groups, strict=bool(files.groups))}
 changed = {pair: pd.read_parquet(file) for pair, file in zip(params.browsed, files.changes, strict=bool(files.changes))}
 
+
+@cache
+def pieces(corpus: str, folder: str):
+    """A corpus' documents as the tokens of a model: pairs share them."""
+    return models.pieces(pd.read_parquet(corpus, columns=["text"])["text"], models.load_tokenizer(folder), params.tokens)
+
+
 tokens, text = {}, {}  # of every pair its documents; of every model the tokens that windows show
 for pair, index, corpus, folder in zip(params.browsed, files.tokens, files.corpora, files.models, strict=True):
-    documents = pd.read_parquet(corpus, columns=["text"])["text"]
-    pieces = models.pieces(documents, models.load_tokenizer(folder), params.tokens)
     shown = text.setdefault(pair.split("/")[1], report_features.Texts())
-    tokens[pair] = report_features.Tokens(pd.read_parquet(index, columns=["document", "position", "token"]), shown, pieces)
+    tokens[pair] = report_features.Tokens(pd.read_parquet(index, columns=["document", "position", "token"]), shown, pieces(corpus, folder))
 nulls = {
     side: dict(zip([(pair, pick) for pick in params.picks for pair in params.browsed], files[f"{side}_nulls"], strict=bool(files[f"{side}_nulls"])))
     for side in ("base", "rlhf")

@@ -74,8 +74,9 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
     if not len(firing):
         return []
     ends = np.append(starts[1:], len(documents))
-    peaks = np.array([start + values[start:end].argmax() for start, end in zip(starts, ends, strict=True)])
-    strongest = np.argsort(-values[peaks], kind="stable")  # of documents, the strongest peak first
+    falling = np.argsort(-values, kind="stable")
+    first = np.unique(documents[falling], return_index=True)[1]
+    peaks, strongest = falling[first], np.argsort(first)  # of each document its peak; documents, the strongest peak first
     seen: set[tuple[int, ...]] = set()
 
     def some(order: np.ndarray, count: int, middling: bool) -> list[dict]:
@@ -135,8 +136,9 @@ def grouped(place: dict, side: str, groups: pd.DataFrame) -> dict[int, dict]:
     model, run = place["pair"].rsplit("/", 1)
     of_run = groups[groups["run"] == run]
     shared = (of_run["of_runs"] == 1).all()  # runs of one base have its dictionaries in common: each member is told once
-    members = (of_run if shared else groups).groupby("group")[["run", "seed", "feature"]]
-    same = {group: sorted([int(name.removeprefix("run")), *rest] for name, *rest in rows.to_numpy().tolist()) for group, rows in members}
+    same = {}
+    for group, name, *rest in (of_run if shared else groups)[["group", "run", "seed", "feature"]].itertuples(index=False):
+        same.setdefault(group, []).append([int(name.removeprefix("run")), *rest])
     out = {}
     for row in of_run[of_run["seed"] == place["seed"]].to_dict("records"):
         near = address(f"{model}/{row['nearest_run']}", other, place["layer"], row["nearest_seed"], row["nearest"])
@@ -144,7 +146,7 @@ def grouped(place: dict, side: str, groups: pd.DataFrame) -> dict[int, dict]:
             "near": near if row["nearest"] >= 0 else None,
             "nearCos": rounded(row["cosine"]),
             "group": row["group"],
-            "same": same[row["group"]],
+            "same": sorted(same[row["group"]]),
             "in": [row["seeds"], row["of_seeds"], row["runs"], row["of_runs"]],
             "change": [rounded(row["group_own_cosine"]), rounded(row["group_cosine"])],
         }

@@ -1,6 +1,7 @@
 """What every job does first: a log, a thread count, one clear line when it fails, a record when it does not."""
 
 import atexit
+import gc
 import io
 import logging
 import sys
@@ -36,6 +37,7 @@ def start(snakemake) -> None:
     and one line of it to the terminal.
     """
     orphans.watch()
+    gc.set_threshold(50_000)  # importing torch and transformers makes objects that stay, which the collector would look through again and again
     log_file = snakemake.log[0]
     numerics.settle(snakemake.params.get("torch_threads", 1))
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
