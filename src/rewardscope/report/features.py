@@ -74,9 +74,10 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
     if not len(firing):
         return []
     ends = np.append(starts[1:], len(documents))
-    falling = np.argsort(-values, kind="stable")
-    first = np.unique(documents[falling], return_index=True)[1]
-    peaks, strongest = falling[first], np.argsort(first)  # of each document its peak; documents, the strongest peak first
+    largest = np.maximum.reduceat(values, starts)
+    at = np.flatnonzero(values == largest.repeat(ends - starts))
+    peaks = at[np.searchsorted(at, starts)]  # of each document the first row with its largest value
+    strongest = np.argsort(-largest, kind="stable")  # of documents, the strongest peak first
     seen: set[tuple[int, ...]] = set()
 
     def some(order: np.ndarray, count: int, middling: bool) -> list[dict]:
