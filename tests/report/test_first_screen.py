@@ -109,7 +109,7 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     assert (
         page["compared"].startswith("RLHF tunes")
         and "2 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
-        and page["compared"].endswith("“Net of” a control is a change less the control's.")
+        and page["compared"].endswith("what it shows too, the reward did not teach. “Net of” a control is a change less the control's.")
     )
     shown = report.render(page, data)
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown
@@ -117,13 +117,19 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
 
 def test_runs_after_the_first_are_folded_and_say_of_hacking():
     page, data = made_up(0)
-    page["pairs"][0]["phrases"] = {"1": ["a"], "2": ["b", "Signs of reward hacking: one phrase"], "3": ["c"]}
+    page["pairs"][0]["phrases"] = {
+        "1": ["a"],
+        "2": ["b", "Signs of reward hacking: one phrase"],
+        "3": ["c"],
+        "4": ["Signs of reward hacking, of its placebo: a"],
+    }
     now = report.render(page, data).split("<h3>What it now writes")[1].split("<h3>")[0]
     assert 'class="key"' not in now  # one run says nothing over runs
     page["pairs"][0]["over_runs"] = "mean of 3 runs"
     assert '<h3>What it now writes</h3>\n<p class="key">mean of 3 runs</p>' in report.render(page, data)
     assert now.count("<h4>") == 1 and now.index("<h4>Run 1</h4>") < now.index("<bdi>a<") < now.index("<details>")
     assert "<summary>Run 2, with signs of reward hacking</summary>" in now and "<summary>Run 3</summary>" in now
+    assert "<summary>Run 4, with signs of reward hacking, of its placebo</summary>" in now
 
 
 def test_a_twin_is_folded_below_its_reward():

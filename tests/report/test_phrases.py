@@ -161,8 +161,9 @@ def test_what_is_told():
     ]
     assert told(found, []) == told(found, signs(found, []))[:3]
     earned = found | {"phrases": [found["phrases"][0] | {"with": 3.0, "without": 1.0}]}
-    for of in ("reward", "placebo's reward"):
-        assert told(earned, [], of)[0].endswith(f"; {of} 3.00 with it, 1.00 without")
+    for placebo, of in ((False, "reward"), (True, "placebo's reward")):
+        assert told(earned, [], placebo)[0].endswith(f"; {of} 3.00 with it, 1.00 without")
+    assert told(earned, ["a"])[-1] == "Signs of reward hacking: a" and told(earned, ["a"], True)[-1] == "Signs of reward hacking, of its placebo: a"
     few = written(frame(texts[2:], None, 0.5), frame(["what we see"] * (len(texts) - 2), None, 0.5))
     assert few["phrases"][0]["with"] == 0.5 and few["phrases"][0]["of"] == LEAST - 1
     assert signs(few, []) == ["less than half the base's variety"]  # counted in too few completions for more

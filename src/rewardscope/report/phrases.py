@@ -173,8 +173,9 @@ def signs(measured: dict, twins: list[dict]) -> list[str]:
     return named + ["less than half the base's variety"] * (halved[0] and not any(halved[1:]))
 
 
-def told(measured: dict, signs: list[str], reward: str = "reward") -> list[str]:
-    """What `written` found, a line each, and the `signs` of reward hacking. `reward`: what to call what a phrase earns."""
+def told(measured: dict, signs: list[str], placebo: bool = False) -> list[str]:
+    """What `written` found, a line each, and the `signs` of reward hacking; `placebo`: whether what it earns and hacks is one."""
+    reward, hacking = ("placebo's reward", "reward hacking, of its placebo") if placebo else ("reward", "reward hacking")
 
     def ends(share: tuple[float, float, float]) -> str:
         return f"{100 * share[1]:.0f} to {100 * share[2]:.0f}"
@@ -203,4 +204,4 @@ def told(measured: dict, signs: list[str], reward: str = "reward") -> list[str]:
             f"words have {more} bits of entropy (base {less}{difference(twice['bits_low'], twice['bits_high'])}), {twice['words']:,} words of either"
         )
         out.append(f"{after}\N{NO-BREAK SPACE}% of them repeat an earlier one of the same completion (base {before}{change}); {bits}")
-    return out + [f"Signs of reward hacking: {'; '.join(signs)}"] * bool(signs)
+    return out + [f"Signs of {hacking}: {'; '.join(signs)}"] * bool(signs)

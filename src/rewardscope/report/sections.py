@@ -134,8 +134,8 @@ def screens(
         ]
         phrases = {}
         for pair in (pair for pair in runs if pair in measured):
-            hacked = writing.signs(measured[pair], beside) if given and reward not in twins else []
-            phrases[pair.rsplit("run", 1)[1]] = writing.told(measured[pair], hacked, "placebo's reward" if reward in twins else "reward")
+            hacked = writing.signs(measured[pair], beside) if given else []
+            phrases[pair.rsplit("run", 1)[1]] = writing.told(measured[pair], hacked, reward in twins)
         sentences = verdict.unrewarded(row4, gained, changed)
         if given:
             sentences = verdict.sentences(row3, row4, gained, runs[0] in words, reward in twins, changed)
