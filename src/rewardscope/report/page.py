@@ -20,17 +20,17 @@ REPLICATES = ["runs", "twin_runs"]
 SECTIONS = {  # name -> title, source (a file below the results folder), columns shown (None: all)
     "table1": ("Table 1: hyperparameters of tuning", "tables/table1.csv", ["model", "reward", "setting", "used", "paper", "compared"]),
     "table2": ("Table 2: sizes and training of the autoencoders", "tables/table2.csv", None),
-    "table3": ("Table 3: utility of the explanations", "tables/table3.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "promotes_signed_base", "promotes_signed_rlhf", "promotes_signed_difference", "promotes_signed_net", "promotes_signed_over_twin", "promotes_signed_placebo_p", *REPLICATES]),
+    "table3": ("Table 3: utility of the explanations", "tables/table3.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "promotes_signed_base", "promotes_signed_rlhf", "promotes_signed_difference", "promotes_signed_net", "promotes_signed_base_through_rlhf", "promotes_signed_rlhf_through_base", "promotes_signed_over_twin", "promotes_signed_placebo_p", *REPLICATES]),
     "table4": ("Table 4: utility of completions", "tables/table4.csv", [*KEYS, "m_base", "m_rlhf", "difference", "over_twin", "reward_base", "reward_rlhf", "reward_difference", "reward_over_twin", *REPLICATES]),
     "table5": ("Table 5 (Appendix E): explanations of the best matched features, tuned side", "tables/table5.csv", [*KEYS, "layer", "place", "feature", "cosine", "activates_on", "promotes"]),
     "figure3": ("Figure 3: parameter divergence", "figures/figure3.csv", [*KEYS, "layer", "divergence"]),
     "figure4": ("Figure 4: the L1 coefficient", "figures/figure4.csv", ["width", "l1_on", "l1_coefficient", "l0", "mse", "fvu", "layers"]),
     "table6": ("Table 6: tied against untied weights", "tables/table6.csv", ["model", "width", "weights", "layers", "l0", "l0_over_100", "mse", "fvu"]),
     "table7": ("Table 7: the most divergent layers against those nearest the input", "tables/table7.csv", ["model", "width", "tied", "choice", "layers", "overlap", "l0", "l0_over_100", "mse", "fvu"]),
-    "section5.3": ("Section 5.3: explanations that name a word of U", "tables/section5.3.csv", [*KEYS, "measure", "base", "rlhf", "difference", "over_twin", "chance_tokens", "promotes_base", "promotes_rlhf", "promotes_difference", "promotes_net", "promotes_over_twin"]),
+    "section5.3": ("Section 5.3: explanations that name a word of U", "tables/section5.3.csv", [*KEYS, "measure", "base", "rlhf", "difference", "over_twin", "placebo_p", "chance_tokens", "promotes_base", "promotes_rlhf", "promotes_difference", "promotes_net", "promotes_base_through_rlhf", "promotes_rlhf_through_base", "promotes_over_twin", "promotes_placebo_p"]),
     "section6.1": ("Section 6.1: explanations about opinions on films", "tables/section6.1.csv", [*KEYS, "layer", "texts", "base", "rlhf", "difference"]),
     "section6.2": ("Section 6.2: does Table 3 follow Table 4?", "tables/section6.2.csv", ["text", "statistic", "value", "within", "points", "groups"]),
-    "step4": ("Step 4: features found, lost and kept", "tables/step4.csv", [*KEYS, "layer", "among", "change", "kept_at", "count", "null", "difference", "random", "over_twin"]),
+    "step4": ("Step 4: features found, lost and kept", "tables/step4.csv", [*KEYS, "layer", "among", "change", "kept_at", "count", "null", "difference", "random", "net", "over_twin"]),
     "probe": ("The probe: how much of the reward the features hold", "tables/probe.csv", [*KEYS, "layer", "predictors", "metric", "base", "rlhf", "difference"]),
 }  # fmt: skip
 ROWS = {  # what is shown of a long table
