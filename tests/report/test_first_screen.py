@@ -109,7 +109,7 @@ def test_the_twin_s_article_stands_beside_the_reward_s():
     assert (
         page["compared"].startswith("RLHF tunes")
         and "2 tuning runs, 1 of them on a placebo (twins of the reward), 1 of them a tuned checkpoint given, 6 SAE seeds" in page["compared"]
-        and page["compared"].endswith("what it shows too, the reward did not teach. “Net of” a control is a change less the control's.")
+        and page["compared"].endswith("what it shows too, the reward did not teach. “Net of” a control: less the control's change.")
     )
     shown = report.render(page, data)
     assert "<h2>tiny, tuned on placebo, a twin of utility</h2>" in shown and "<b>A control, trained to like:</b> other words, of like" in shown

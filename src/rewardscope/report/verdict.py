@@ -296,6 +296,5 @@ def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkp
     if table3[0]["explainer"] != table3[0]["explainer"]:
         return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; no feature could be explained."
     how = "quotes of words, without a language model" if table3[0]["explainer"] == "tokens" else f"the explainer {table3[0]['explainer']}"
-    net = " A twin is the same model, tuned with the same prompts and budget on a placebo: what it shows too, the reward did not teach."
-    net += " “Net of” a control is a change less the control's."
+    net = " A twin is tuned alike, on a placebo: what it shows too, the reward did not teach. “Net of” a control: less the control's change."
     return f"{text}, {counted(table3[0]['sae_seeds'], 'SAE seed')}; features are explained by {how}.{net * any(placebos)}"
