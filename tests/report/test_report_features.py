@@ -69,7 +69,7 @@ def test_a_feature_over_seeds_lists_its_members():
         {"run": f"run{run}", "seed": seed, "feature": 10 * seed + run, "nearest": -1, "runs": 2, "of_runs": 2} for run in (1, 2) for seed in (1, 2)
     ]
     place = {"pair": PAIR, "layer": 3, "seed": 2}
-    (entry,) = report_features.grouped(place, "rlhf", grouped(*rows)).items()
+    (entry,) = report_features.grouped(place, "rlhf", grouped(*reversed(rows))).items()
     assert entry[0] == 21 and entry[1]["same"] == [[1, 1, 11], [1, 2, 21], [2, 1, 12], [2, 2, 22]] and entry[1]["near"] is None
     shared = [{**row, "feature": 10 * row["seed"], "of_runs": 1} for row in rows]  # one base of both runs
     assert report_features.grouped(place, "base", grouped(*shared))[20]["same"] == [[1, 1, 10], [1, 2, 20]]
