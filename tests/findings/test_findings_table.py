@@ -53,7 +53,7 @@ def test_the_report_tells_what_is_shown_and_whether_a_dictionary_was_needed():
     (section,) = reported(pd.concat([mixed, mixed.assign(reward="placebo")]), {"placebo": "r"})
     assert section["title"] == "m, tuned checkpoint given, read with r" and section["mode"].startswith("Where tuning and the reward")
     assert [one["sentence"] for one in section["told"]] == ["writes love hate", "writes film"] and not section["none"]
-    assert section["told"][0]["evidence"].endswith("the twins' largest 1.00; in 2 of 3 runs, 3 of 4 SAE seeds")
+    assert section["told"][0]["evidence"].endswith("the twins' largest 1.00; in 2 of 3 runs, 3 of 4 SAEs")
     assert [line["kind"] for line in section["beside"]] == ["features", "tokens"]
     assert section["says"] == "Tokens reach a score as high as features do: no dictionary was needed for this."
     (alone,) = reported(table(None, threshold=20.0), {})

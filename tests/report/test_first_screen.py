@@ -148,7 +148,7 @@ def test_the_first_findings_stand_on_the_first_screen_beside_their_controls():
     of_reward, of_twin = (pair["findings"] for pair in page["pairs"])
     assert [finding["sentence"] for finding in of_reward["told"]] == [FINDING["sentence"]] * 2 and of_reward["none"] == ""
     assert (
-        of_reward["told"][1]["evidence"] == ("score 9.00, threshold 4.50; the twins' largest 3.10; in 3 of 3 runs, 7 of 9 SAE seeds")
+        of_reward["told"][1]["evidence"] == ("score 9.00, threshold 4.50; the twins' largest 3.10; in 3 of 3 runs, 7 of 9 SAEs")
         and of_reward["beside"]
         == "Directions drawn at random in place of features reach 11.6: they show as well what the model now writes and where, so nothing says that its features carry it."
     )

@@ -61,7 +61,7 @@ def first(table: pd.DataFrame | None, model: str, reward: str) -> dict | None:
 
 
 def _told(row: dict) -> dict:
-    seen = f"in {row['runs']} of {counted(row['of_runs'], 'run')}, {row['seeds']} of {counted(row['of_seeds'], 'SAE seed')}"
+    seen = f"in {row['runs']} of {counted(row['of_runs'], 'run')}, {row['seeds']} of {counted(row['of_seeds'], 'SAE')}"
     score = f"score {number(row['score'])}, threshold {number(row['threshold'])}"
     twin = f"; the twins' largest {number(row['twin'])}" if pd.notna(row["twin"]) else "; no twin beside it"
     return {"sentence": row["sentence"], "evidence": f"{score}{twin}; {seen}", "example": "" if pd.isna(row["example"]) else row["example"]}

@@ -283,8 +283,8 @@ def compared(placebos: list[bool], table3: list[dict], given: list[bool], checkp
         else "RLHF tunes a language model to earn a reward."
     )
     text = (
-        f"{how} Here the model before (base) and after (tuned) reads and continues the same texts; "
-        f"a feature is a direction in its activations that a sparse autoencoder (SAE) found. {counted(len(placebos), 'tuning run')}"
+        f"{how} Here the model before (base) and after (tuned) reads and continues the same texts; a feature, a direction "
+        f"that a sparse autoencoder (SAE) found, fires on some words and promotes (makes likelier) others. {counted(len(placebos), 'tuning run')}"
     )
     together = f", of kinds {' and '.join(sorted(kinds))} whose runs are taken together" * (len(kinds) > 1)
     text += f", {sum(placebos)} of them on a placebo (twins of the reward{together})" * any(placebos)
