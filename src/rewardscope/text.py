@@ -14,8 +14,8 @@ def plain(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    shown = {c for c in set(text) if c.isprintable() or c in keep or c in JOINERS or unicodedata.category(c) == "Zs"}
-    return text.translate({ord(c): " " if c.isspace() else "·" for c in set(text) - shown})
+    hidden = (c for c in set(text) if not (c.isprintable() or c in keep or c in JOINERS or unicodedata.category(c) == "Zs"))
+    return text.translate({ord(c): " " if c.isspace() else "·" for c in hidden})
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -77,7 +77,7 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
     largest = np.maximum.reduceat(values, starts)
     at = np.flatnonzero(values == largest.repeat(ends - starts))
     peaks = at[np.searchsorted(at, starts)]  # of each document the first row with its largest value
-    strongest = np.argsort(-largest, kind="stable")  # of documents, the strongest peak first
+    strongest, top = np.argsort(-largest, kind="stable"), float(largest.max())  # of documents, the strongest peak first
     seen: set[tuple[int, ...]] = set()
 
     def some(order: np.ndarray, count: int, middling: bool) -> list[dict]:
@@ -93,7 +93,7 @@ def windows(fires: pd.DataFrame, tokens: Tokens) -> list[dict]:
             seen.add(before)
             rows = slice(starts[i], ends[i])
             activation = dict(zip(positions[rows].tolist(), values[rows].tolist(), strict=True))
-            percent = [ceil(100 * activation.get(p, 0.0) / float(values.max())) for p in near.tolist()]
+            percent = [ceil(100 * activation.get(p, 0.0) / top) for p in near.tolist()]
             pieces = tokens.pieces(int(firing[i]))
             numbers = [tokens.texts.number(pieces[p]) for p in near.tolist()]
             shown.append({"d": int(firing[i]), "p": peak, "t": numbers, "v": percent, "m": int(middling)})
