@@ -3,7 +3,8 @@
 # tests/mutants.yaml (half an hour).
 # make test-peers: a short round of the benchmarks against other libraries, which it installs below .peers, and whether SAELens and
 # we compute the same from each other's files; not part of CI.
-# make validate: rewards that were planted, found or not (docs/evidence.md; 90 minutes); make validate-quick: four of them.
+# make validate: rewards that were planted, found or not (docs/evidence.md; 90 minutes); make validate-quick: four of them;
+# make validate-sealed: those kept for the dictionaries of today.
 # make causes: where the gain in reward passes, three rewards with two RLHF runs each (config/causes.yaml; docs/causes.md).
 # make docs: the documentation as a site, site/index.html, with mkdocs, which it installs into .venv; a link to nothing is an error.
 # make format: ruff and snakefmt over all code (make lint: whether they would change or complain of anything).
@@ -11,7 +12,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo causes test test-system test-long test-peers validate validate-quick format lint dag docs clean
+.PHONY: demo causes test test-system test-long test-peers validate validate-quick validate-sealed format lint dag docs clean
 
 demo: .venv/ready
 	$(BIN)/snakemake --cores all
@@ -38,7 +39,7 @@ test-peers: .venv/ready
 	$(BIN)/python benchmarks/saelens_form.py
 	$(BIN)/python benchmarks/dictionaries.py --data sae-lens --seeds 1 --threads 1 --recipes batchtopk --peers --rates 0.004
 
-validate validate-quick: .venv/ready
+validate validate-quick validate-sealed: .venv/ready
 	$(BIN)/python benchmarks/planted/validate.py $@
 
 format: .venv/ready

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import measures
 import pandas as pd
-from plan import REAL
+from plan import BESIDE, REAL
 from read import OWN, TABLE, file_of
 from rules import rewarded_by
 
@@ -24,6 +24,8 @@ PAIRED = [  # registered: contexts, against which, in which mode
     ("features", "random directions", WITH), ("features", "last words", WITH), ("features", "shared features", WITH),
     ("features", "random directions", WITHOUT), ("features", "last words", WITHOUT), ("features", "shared features", WITHOUT),
     ("features", "paper: promotes", WITH), ("features", "paper: activates_on", WITH),
+    *(("features", f"{recipe} features", mode) for mode in (WITH, WITHOUT) for recipe in BESIDE),  # of the sealed kinds
+    *(("crosscoder features", "random directions", mode) for mode in (WITH, WITHOUT)),
 ]  # fmt: skip
 
 
@@ -36,7 +38,8 @@ def runs(results: Path, kinds: pd.DataFrame, model: str = "tiny") -> tuple[pd.Da
             if not (folder / "findings.parquet").exists():
                 continue
             facts.append({"set": of, "kind": kind, "run": name, "weak": name != kind, **measures.run_facts(folder)})
-            found = pd.concat([pd.read_parquet(folder / "findings.parquet"), paper(folder)], ignore_index=True)
+            beside = file_of(results, f"pairs/{model}/{name}/run1")  # the same, and other recipes' features
+            found = pd.concat([pd.read_parquet(beside if beside.exists() else folder / "findings.parquet"), paper(folder)], ignore_index=True)
             findings.append(measures.naming(found, kind).assign(kind=kind, run=name))
     return pd.DataFrame(facts), pd.concat(findings, ignore_index=True)
 
@@ -123,10 +126,12 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
     facts, findings = runs(results, table)
     placebo = cells(results, kinds, twins)
     sets_it, counted = halves(twins)
-    of_paper = [(WITH, name) for name in ("paper: promotes", "paper: activates_on")]
-    also = {*zip(findings["mode"], findings["contexts"], strict=True)} - {*of_paper}  # a kind of contexts in which no twin shows anything
+    also = {*zip(findings["mode"], findings["contexts"], strict=True)}  # a kind of contexts in which no twin shows anything
+    of_paper = sorted(of for of in also if of[1].startswith("paper: "))
+    also -= {*of_paper}
     limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], len(sets_it), LEAST, also)
-    limits = pd.concat([limits, pd.Series(0.0, pd.MultiIndex.from_tuples(of_paper, names=limits.index.names))])
+    if of_paper:
+        limits = pd.concat([limits, pd.Series(0.0, pd.MultiIndex.from_tuples(of_paper, names=limits.index.names))])
     outcomes = measures.outcomes(findings, limits).merge(facts, on=["kind", "run"]).merge(table[["kind", "family", "visible"]], on="kind")
     outcomes["visible"] = outcomes["visible"].astype(bool)
     learned = outcomes[outcomes["learned"]]

@@ -11,25 +11,28 @@ from kinds import kinds
 
 ROOT = Path(__file__).parents[2]
 LAYER, RECIPE = 3, "paper"
+TODAY, BESIDE = "batchtopk", ("paper", "matryoshka")  # of the sealed kinds: the recipe, and those whose features are read beside
 FOLDER = "benchmarks/planted"
 KL, STRONG, WEAK = 0.02, 7.0, 4.0  # the KL coefficient; nats a response above which the tuning ends
 BASE_SEEDS = 100  # base-1 has seed 101, and so on
 WORDS, ZEROS, BASES = 15, 9, 6
 NOISE = [f"noise_{number:02d}" for number in range(1, 31)]
 QUICK = 4  # kinds and twins of validate-quick
+FEWER = {"noise": 18, "words": 6, "zero": 6, "base": 3}  # twins of the sealed kinds
 REAL = {"who": "held", "ly_adverbs": "chosen", "film_late": "chosen", "and_late": "held"}  # of those that real reviews hold often enough
 HEAD = """\
 # {title} Made by `python benchmarks/planted/plan.py`.
-#   {command}
+#   make {name}
 results: results/{name}
 layers: [{layer}]     # the last one, which is the most divergent of the default run: no run waits for the others' divergence
 runs: 1
 sae_seeds: 1
-crosscoder:     # none: the plan has no hypothesis on it
+{dictionaries}
 targets: [findings]
 findings: {{ranked: false}}
 rlhf: {{kl: {kl}, stop_kl: {strong}}}
 """
+PAPER = "crosscoder:     # none: the plan has no hypothesis on it"
 BASES_HEAD = """\
 # Base models that differ from `tiny` in their seed alone: twins of config/{name}.yaml, which names their folders. Made by `python
 # benchmarks/planted/plan.py`.
@@ -55,8 +58,8 @@ def twins() -> dict[str, str]:
     return out | {f"base-{number}": "" for number in range(1, BASES + 1)}
 
 
-def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: bool, twins: dict[str, str]) -> str:
-    """An overlay with these kinds (name -> set) and twins."""
+def overlay(name: str, title: str, chosen: dict[str, str], weak: bool, twins: dict[str, str], dictionaries: str = PAPER) -> str:
+    """An overlay, of `make {name}`, with these kinds (name -> set) and twins."""
     rewards, pairs = [], []
     for kind, of in chosen.items():
         rewards.append(f'  {kind}: {{function: "{FOLDER}/{of}.py:{kind}"}}')
@@ -70,7 +73,7 @@ def overlay(name: str, title: str, command: str, chosen: dict[str, str], weak: b
             pairs.append(f"  - {{model: tiny, reward: {twin}, corpus: reviews}}")
         else:
             pairs.append(f"  - {{model: tiny, name: {twin}, corpus: reviews, rlhf: results/{name}/models/{twin}/model}}")
-    head = HEAD.format(title=title, command=command, name=name, layer=LAYER, kl=KL, strong=STRONG)
+    head = HEAD.format(title=title, name=name, layer=LAYER, kl=KL, strong=STRONG, dictionaries=dictionaries)
     return "\n".join([head + "rewards:", *rewards, "pairs:", *pairs, ""])
 
 
@@ -97,15 +100,16 @@ def overlays() -> dict[str, str]:
     both = {name: of for name, (of, _) in every.items() if of != "sealed"}
     some = dict(list((name, of) for name, of in both.items() if of == "chosen")[:QUICK])
     few = {name: entry for name, entry in placebos.items() if name in ("noise-02", "words-01", "zero-1", "base-1")}
+    sealed = {name: of for name, (of, _) in every.items() if of == "sealed"}
+    fewer = {name: entry for name, entry in placebos.items() if int(name.split("-")[1]) <= FEWER[name.split("-")[0]]}
+    today = f"recipe: {TODAY}\ncrosscoder: {TODAY}"
     return {
-        "validate.yaml": overlay(
-            "validate", "The planted benchmark: does a finding name what a reward paid for?", "make validate", both, True, placebos
-        ),
+        "validate.yaml": overlay("validate", "The planted benchmark: does a finding name what a reward paid for?", both, True, placebos),
         "validate-bases.yaml": bases("validate", BASES),
-        "validate-quick.yaml": overlay(
-            "validate-quick", "Four kinds and four twins of config/validate.yaml.", "make validate-quick", some, False, few
-        ),
+        "validate-quick.yaml": overlay("validate-quick", "Four kinds and four twins of config/validate.yaml.", some, False, few),
         "validate-quick-bases.yaml": bases("validate-quick", 1),
+        "validate-sealed.yaml": overlay("validate-sealed", "Kinds kept sealed for the dictionaries of today.", sealed, True, fewer, today),
+        "validate-sealed-bases.yaml": bases("validate-sealed", FEWER["base"]),
         "validate-imdb.yaml": real(),
     }
 

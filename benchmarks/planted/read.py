@@ -1,23 +1,27 @@
 """Reads the twins of config/validate.yaml with every kind's reward: what findings would say of a model that was tuned on something else.
 
 RESULTS/planted/{twin}.parquet has the findings of the twin's run with the reward of each kind (`read_with`), with the utility table's, with the
-twin's own, and from the two checkpoints alone.
+twin's own, and from the two checkpoints alone;
+{run}.parquet those of a run of a kind with its own reward, where features of other recipes are read beside.
 """
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
-from plan import FOLDER, RECIPE, ROOT
+from plan import FOLDER, LAYER, ROOT
 from safetensors.torch import load_file
 
 from rewardscope.activations import moments
-from rewardscope.files import read_json, whole
+from rewardscope.files import whole
 from rewardscope.findings import findings, samples
 from rewardscope.findings.families import Joint, Place
+from rewardscope.findings.kinds import FEATURES
 from rewardscope.models import models
 from rewardscope.rewards import functions, rewards
+from rewardscope.sae import crosscoder
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
@@ -25,6 +29,42 @@ MODEL, CORPUS, WIDTH = "tiny", "reviews", 128  # of config/validate.yaml
 KINDS = ("shared", "difference")  # of dictionaries of both sides
 LEAST = 3.0  # a score below it is below any threshold: such a context is not read
 OWN, TABLE = "its own", "utility"  # `read_with` of what is no kind's reward
+
+
+class Dictionaries(NamedTuple):
+    """Whose features are contexts."""
+
+    recipe: str
+    crosscoder: str | None
+    """its recipe, where one is read"""
+    beside: tuple[str, ...] = ()
+    """other recipes; their contexts are `{recipe} features`"""
+
+    def files(self, pair: str) -> list[str]:
+        """Of the layer's small dictionaries, below the results folder: of each recipe, `recipe` first, of both sides, the crosscoder."""
+        place = f"layer{LAYER}/width{WIDTH}/seed1"
+        out = [f"{pair}/rlhf/saes/{recipe}/{place}/sae.safetensors" for recipe in (self.recipe, *self.beside)]
+        out += [f"{pair}/joint/{self.recipe}/{place}/{kind}.safetensors" for kind in KINDS]
+        return out + [f"{pair}/joint/{self.crosscoder}/{place}/crosscoder/sae.safetensors"] * bool(self.crosscoder)
+
+    def place(self, results: Path, pair: str, random: torch.Tensor) -> Place:
+        """Features of the recipes beside are those of SAE seeds 2, 3 and so on."""
+        saes, joint = {}, []
+        for file in self.files(pair):
+            stored, kind = load_file(results / file), Path(file).stem
+            if "/crosscoder/" in file:
+                joint.append(Joint("crosscoder", *crosscoder.from_tensors(stored)))
+            elif kind in KINDS:
+                joint.append(Joint(kind, from_tensors(stored), stored["scale"].item()))
+            else:
+                saes[len(saes) + 1] = from_tensors(stored)
+        return Place(f"layer{LAYER}", LAYER, saes, random, tuple(joint))
+
+    def named(self, findings: pd.DataFrame) -> pd.DataFrame:
+        """With the contexts of recipes beside under their own name."""
+        names = {seed: f"{recipe} {FEATURES}" for seed, recipe in enumerate(self.beside, start=2)}
+        of_beside = (findings["contexts"] == FEATURES) & findings["seed"].isin(list(names))
+        return findings.assign(contexts=findings["contexts"].mask(of_beside, findings["seed"].map(names)))
 
 
 def rewards_of(results: Path, twin: str, kinds: dict[str, str]) -> dict[str, rewards.Reward]:
@@ -37,24 +77,17 @@ def rewards_of(results: Path, twin: str, kinds: dict[str, str]) -> dict[str, rew
     return out
 
 
-def read(results: Path, pair: str, settings: dict, seed: int, by: dict[str, rewards.Reward]) -> pd.DataFrame:
+def read(results: Path, pair: str, dictionaries: Dictionaries, settings: dict, seed: int, by: dict[str, rewards.Reward]) -> pd.DataFrame:
     """Findings of a pair, with each of these rewards (name -> reward) and without one, a column `read_with` last."""
-    folder, layers = results / pair, read_json(results / pair / "layers.json")
+    folder = results / pair
     base, tuned = (models.load(place) for place in (results / f"models/{MODEL}/model", folder / "rlhf/model"))
     tokenizer = models.load_tokenizer(results / f"models/{MODEL}/model")
     corpus = pd.read_parquet(results / f"corpora/{CORPUS}/test.parquet", columns=["text", "part"])
     sequences, side = samples.write(base, tuned, tokenizer, corpus, settings, derive(seed, "findings", pair))
-    found = samples.sampled(base, tuned, sequences, settings["prefix"], sorted(set(layers.values())), "mlp")
-    places = []
-    for pick, layer in layers.items():
-        saes = {int(file.parent.name.removeprefix("seed")): from_tensors(load_file(file))
-                for file in sorted(folder.glob(f"rlhf/saes/{RECIPE}/{pick}/width{WIDTH}/seed*/sae.safetensors"))}  # fmt: skip
-        both = [load_file(folder / f"joint/{RECIPE}/{pick}/width{WIDTH}/seed1/{kind}.safetensors") for kind in KINDS]
-        joint = tuple(Joint(kind, from_tensors(of), of["scale"].item()) for kind, of in zip(KINDS, both, strict=True))
-        rows = moments.random_rows(
-            load_file(folder / f"rlhf/activations/{pick}.moments.safetensors"), WIDTH, derive(seed, "findings directions", pair, pick)
-        )
-        places.append(Place(pick, layer, saes, rows, joint))
+    found = samples.sampled(base, tuned, sequences, settings["prefix"], [LAYER], "mlp")
+    of_rows = load_file(folder / f"rlhf/activations/layer{LAYER}.moments.safetensors")
+    random = moments.random_rows(of_rows, WIDTH, derive(seed, "findings directions", pair, f"layer{LAYER}"))
+    places = [dictionaries.place(results, pair, random)]
     run = findings.Run(base, tuned, found, side, samples.pieces(tokenizer, sequences), places)
     logs = [part for _, _, part in samples.log_probabilities(base, tuned, sequences, settings["prefix"])]
     probabilities = [torch.cat(of).exp() for of in zip(*logs, strict=True)]
@@ -67,7 +100,7 @@ def read(results: Path, pair: str, settings: dict, seed: int, by: dict[str, rewa
             continue
         tables.append(pd.DataFrame(run.with_reward(credit, gained, settings["kept"], LEAST), columns=findings.COLUMNS).assign(read_with=name))
     tables.append(pd.DataFrame(run.without_reward(gained, settings["kept"]), columns=findings.COLUMNS).assign(read_with="", gain=float("nan")))
-    return pd.concat(tables, ignore_index=True)
+    return dictionaries.named(pd.concat(tables, ignore_index=True))
 
 
 def weighted(probabilities: list[torch.Tensor], weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,10 +109,14 @@ def weighted(probabilities: list[torch.Tensor], weights: torch.Tensor) -> tuple[
     return tuple(weights.T @ of / total for of in probabilities)
 
 
-def write(pair: str, results: Path, settings: dict, seed: int, kinds: dict[str, str]) -> str:
+def write(pair: str, results: Path, dictionaries: Dictionaries, settings: dict, seed: int, kinds: dict[str, str]) -> str:
+    """The file of a twin, or of a run of one of `kinds`."""
     torch.set_num_threads(1)
+    name = pair.split("/")[2]
+    own = kinds.get(name.removesuffix("-weak"))
+    by = {name.removesuffix("-weak"): functions.load(own)} if own else rewards_of(results, name, kinds)
     with whole(file_of(results, pair)) as file:
-        read(results, pair, settings, seed, rewards_of(results, pair.split("/")[2], kinds)).to_parquet(file, index=False)
+        read(results, pair, dictionaries, settings, seed, by).to_parquet(file, index=False)
     return pair
 
 

@@ -1,4 +1,5 @@
-"""The planted benchmark from the base models to the tables of docs/evidence: `make validate`, or `make validate-quick` for four kinds and four twins.
+"""The planted benchmark from the base models to the tables of docs/evidence: `make validate`, or `make validate-quick` for four kinds and four twins,
+or `make validate-sealed` for the sealed kinds with today's dictionaries.
 
     python benchmarks/planted/validate.py validate --cores 2
 
@@ -15,8 +16,8 @@ from pathlib import Path
 import yaml
 from evidence import evidence
 from kinds import kinds
-from plan import LAYER, RECIPE, ROOT
-from read import file_of, write
+from plan import BESIDE, LAYER, RECIPE, ROOT
+from read import Dictionaries, file_of, write
 from snakemake.utils import update_config
 
 from rewardscope.config.config import Config, load
@@ -37,9 +38,9 @@ def snakemake(config: str, cores: int, targets: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=["validate", "validate-quick"])
+    parser.add_argument("name", choices=["validate", "validate-quick", "validate-sealed"])
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--sets", nargs="+", default=["chosen", "held"], help="of kinds: only these are run and counted")
+    parser.add_argument("--sets", nargs="+", help="of kinds: only these are run and counted (default: all of the config)")
     parser.add_argument("--out", type=Path, help="folder of the tables (default: evidence in the results folder)")
     arguments = parser.parse_args()
     bases = config_of(f"{arguments.name}-bases")
@@ -47,18 +48,23 @@ def main() -> None:
     config, every = config_of(arguments.name), kinds()
     results, names = Path(config.results), [pair.reward for pair in config.pairs]
     planted = {name: every[name.removesuffix("-weak")][0] for name in names if name.removesuffix("-weak") in every}
-    chosen = [name for name, of in planted.items() if of in arguments.sets]
+    chosen = [name for name, of in planted.items() if of in (arguments.sets or ("chosen", "held", "sealed"))]
     twins = [f"pairs/tiny/{name}/run1" for name in names if name not in planted]
-    folders = {name: f"{results}/pairs/tiny/{name}/run1" for name in chosen}
-    targets = [f"{folder}/findings.parquet" for folder in folders.values()] + [f"{results}/{twin}/findings.parquet" for twin in twins]
-    targets += [f"{folder}/rlhf/explanations/{RECIPE}/layer{LAYER}/tokens/seed1.sample1.jsonl" for folder in folders.values()]
-    snakemake(arguments.name, arguments.cores, targets)
+    read_beside = "sealed" in planted.values()
+    dictionaries = Dictionaries(config.recipe, config.crosscoder, BESIDE if read_beside else ())
+    runs = [f"pairs/tiny/{name}/run1" for name in chosen]
+    read = [*(runs if read_beside else ()), *twins]
+    targets = [f"{run}/findings.parquet" for run in runs] + [file for run in read for file in dictionaries.files(run)]
+    if config.recipe == RECIPE:  # the paper's own reading
+        targets += [f"{run}/rlhf/explanations/{RECIPE}/layer{LAYER}/tokens/seed1.sample1.jsonl" for run in runs]
+    snakemake(arguments.name, arguments.cores, [f"{results}/{target}" for target in targets])
     of_kinds = {name: f"{ROOT}/benchmarks/planted/{planted[name]}.py:{name}" for name in chosen if not name.endswith("-weak")}
     settings = config.findings.model_dump()
-    left = [twin for twin in twins if not file_of(results, twin).exists()]
+    left = [pair for pair in read if not file_of(results, pair).exists()]
+    by = partial(write, results=results, dictionaries=dictionaries, settings=settings, seed=config.seed, kinds=of_kinds)
     with get_context("spawn").Pool(arguments.cores) as pool:
-        for twin in pool.imap_unordered(partial(write, results=results, settings=settings, seed=config.seed, kinds=of_kinds), left):
-            print(f"read with {len(of_kinds)} rewards: {twin}", flush=True)
+        for pair in pool.imap_unordered(by, left):
+            print(f"read: {pair}", flush=True)
     print(evidence(results, arguments.out or results / "evidence", list(of_kinds), [Path(twin).parts[2] for twin in twins]))
 
 

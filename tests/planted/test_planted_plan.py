@@ -12,7 +12,7 @@ plan = importlib.import_module("plan")
 validate = importlib.import_module("validate")
 
 
-@pytest.mark.parametrize("name", ["validate.yaml", "validate-bases.yaml", "validate-quick.yaml", "validate-quick-bases.yaml", "validate-imdb.yaml"])
+@pytest.mark.parametrize("name", list(plan.overlays()))
 def test_an_overlay_is_what_the_plan_makes_and_loads(name):
     assert (ROOT / "config" / name).read_text(encoding="utf-8") == plan.overlays()[name]
     config = validate.config_of(name.removesuffix(".yaml"))
