@@ -8,7 +8,7 @@ of five layers on the same documents cut to 256 tokens. Counted are tokens witho
 naive: the causal language model in fp32, batches of 32 documents in their order, padded, all hidden states returned, the
 five MLP outputs kept by hooks. ours: `activations.extract` as the workflow calls it, shards, checksums and moments written
 to disk. SAELens: the five hooks of its activations store, which packs documents into rows of 256 without padding (packed before the clock
-starts). TransformerLens: `run_with_cache` of the five hooks, padded. Both stop after the last layer. Without --reviews the
+starts). TransformerLens: `run_with_cache` of the five hooks on the same checkpoint, padded. Both stop after the last layer. Without --reviews the
 documents are the embedded ones, with a tokenizer trained on them.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from sae_training import HERE, environment
+from sae_training import HERE, ceiling, environment
 from safetensors.torch import load_file
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
@@ -78,9 +78,9 @@ def ours(folder: Path, tokenizer, frame: pd.DataFrame, dtype: torch.dtype) -> tu
 
 
 def peer(library: str, folder: Path, threads: int) -> float:
-    """Seconds of another library's round, in SAELens' environment (TransformerLens is a part of it)."""
-    script = HERE / "peers/extraction.py"
-    done = subprocess.run([environment("sae-lens"), script, library, folder, str(threads)], capture_output=True, text=True)
+    """Seconds of another library's round, in its own environment."""
+    script, of = HERE / "peers/extraction.py", "transformer-lens" if library == "transformer-lens" else "sae-lens"
+    done = subprocess.run([environment(of), script, library, folder, str(threads)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{library}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -135,12 +135,23 @@ def main() -> None:
                     reference = rows
                 elif rows:
                     check(name, rows, reference)
-    print(f"{len(ids)} documents, {tokens} tokens, layers {LAYERS}, {arguments.threads} threads, {arguments.rounds} rounds")
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    peaks = {end: ceiling(512, 2048, SETTINGS["batch_tokens"], dtype) for end, dtype in dtypes.items() if f"ours {end}" in rates}
+    print(f"{len(ids)} documents, {tokens} tokens, layers {LAYERS}, {arguments.threads} threads, {arguments.rounds} rounds; one product alone: "
+          + ", ".join(f"{peak / 1e9:.0f} ({end})" for end, peak in peaks.items()) + " GFLOP/s")  # fmt: skip
     for name, found in rates.items():
         middle = statistics.median(found)
-        print(f"{name:20}{middle:9.0f} tokens/s ({min(found):.0f}-{max(found):.0f}), {middle / statistics.median(rates['naive fp32']):.2f} x naive")
+        line = f"{name:20}{middle:9.0f} tokens/s ({min(found):.0f}-{max(found):.0f}), {middle / statistics.median(rates['naive fp32']):.2f} x naive"
+        share = f", {middle * operations(model) / peaks[name[-4:]]:.0%} of that product's rate" if name.startswith("ours") else ""
+        print(line + share)
     if arguments.json:
         arguments.json.write_text(json.dumps(rates, indent=1) + "\n")
+
+
+def operations(model: GPTNeoXForCausalLM) -> int:
+    """Floating-point operations a token of the blocks' linear layers and the kept layers' covariances; attention between tokens is not among them."""
+    linear = sum(of.weight.numel() for of in models.blocks(model).modules() if isinstance(of, torch.nn.Linear))
+    return 2 * (linear + len(LAYERS) * models.d_model(model) ** 2)
 
 
 def check(name: str, rows: dict[int, torch.Tensor], reference: dict[int, torch.Tensor]) -> None:

@@ -34,6 +34,7 @@ from rewardscope.sae.batchtopk import BatchTopK
 
 HERE = Path(__file__).parent
 PEERS = {"sae-lens": ["sae-lens==6.54.12"], "dictionary-learning": ["dictionary-learning==0.1.0"]}
+MODELS = {"transformer-lens": ["transformer-lens==4.3.0"]}  # SAELens wants one below 4
 LEARNING_RATE, ACTIVE, SCALE = 1e-3, 16, 0.2  # of Adam; planted directions active a token; standard deviation of the data
 TRAINED = 60  # steps from the planted directions to the trained start
 NAMES = ("w_enc", "b_enc", "w_dec", "b_dec")
@@ -112,7 +113,7 @@ def environment(name: str) -> Path:
         venv.create(folder, with_pip=True, clear=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, f"torch=={torch.__version__.split('+')[0]}"], check=True)
-        subprocess.run([*pip, *PEERS[name]], check=True)
+        subprocess.run([*pip, *(PEERS | MODELS)[name]], check=True)
         (folder / "ready").touch()
     return python
 

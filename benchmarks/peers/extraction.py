@@ -1,4 +1,4 @@
-"""A round of SAELens' activations store, or of TransformerLens, for benchmarks/extraction.py; runs in SAELens' environment."""
+"""A round of SAELens' activations store, or of TransformerLens, for benchmarks/extraction.py; runs in that library's environment."""
 
 import json
 import sys
@@ -6,32 +6,39 @@ import time
 from pathlib import Path
 
 import torch
-from datasets import Dataset
-from sae_lens.training.activations_store import ActivationsStore
-from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 library, folder, threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
 job = json.loads((folder / "job.json").read_text())
-hooks = [f"blocks.{n}.hook_mlp_out" for n in job["layers"]]
-torch.manual_seed(0)
-model = HookedTransformer(  # Pythia-70m's shape; random weights take as long
-    HookedTransformerConfig(
-        n_layers=6,
-        d_model=512,
-        n_heads=8,
-        d_head=64,
-        d_mlp=2048,
-        n_ctx=2048,
-        d_vocab=50304,
-        act_fn="gelu",
-        normalization_type="LN",
-        positional_embedding_type="rotary",
-        rotary_dim=16,
-        parallel_attn_mlp=True,
-        device="cpu",
-    )  # fmt: skip
-)
+if library == "transformer-lens":
+    from transformer_lens.model_bridge import TransformerBridge
+
+    hooks = [f"blocks.{n}.mlp.hook_out" for n in job["layers"]]
+    model = TransformerBridge.boot_transformers(str(folder / "model"), device="cpu").eval()
+else:
+    from datasets import Dataset
+    from sae_lens.training.activations_store import ActivationsStore
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+    hooks = [f"blocks.{n}.hook_mlp_out" for n in job["layers"]]
+    torch.manual_seed(0)
+    model = HookedTransformer(  # Pythia-70m's shape; random weights take as long
+        HookedTransformerConfig(
+            n_layers=6,
+            d_model=512,
+            n_heads=8,
+            d_head=64,
+            d_mlp=2048,
+            n_ctx=2048,
+            d_vocab=50304,
+            act_fn="gelu",
+            normalization_type="LN",
+            positional_embedding_type="rotary",
+            rotary_dim=16,
+            parallel_attn_mlp=True,
+            device="cpu",
+        )  # fmt: skip
+    )
 found = {hook: [] for hook in hooks}
 if library == "transformer-lens":
     begun = time.perf_counter()

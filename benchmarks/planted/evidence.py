@@ -127,7 +127,7 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
     placebo = cells(results, kinds, twins)
     sets_it, counted = halves(twins)
     also = {*zip(findings["mode"], findings["contexts"], strict=True)}  # a kind of contexts in which no twin shows anything
-    of_paper = sorted(of for of in also if of[1].startswith("paper: "))
+    of_paper = sorted((of for of in also if of[1].startswith("paper: ")), reverse=True)
     also -= {*of_paper}
     limits = measures.thresholds(placebo[placebo["twin"].isin(sets_it)], len(sets_it), LEAST, also)
     if of_paper:

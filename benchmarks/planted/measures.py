@@ -54,18 +54,20 @@ def _upper(values: Iterable[float]) -> float:
 
 
 def outcomes(findings: pd.DataFrame, limits: pd.Series) -> pd.DataFrame:
-    """A row for each run, mode and kind of contexts: the rank of the first shown finding that names the kind (nan: none), `found` and its inverse.
+    """A row for each run, mode and kind of contexts: the rank of the first shown finding that names the kind (nan: none), `found`, its inverse, and
+    `named_at`, the largest score of one of the budget that names the kind, shown or not (nan: none does).
 
     `findings`: those of runs with the columns `kind, run, names`.
     """
     keyed = findings.join(limits.rename("limit"), on=["mode", "contexts"])
-    good = keyed[keyed["names"] & (keyed["score"] > keyed["limit"]) & (keyed["rank"] <= BUDGET)]
-    first = good.groupby(["kind", "run", "mode", "contexts"])["rank"].min()
+    naming, by = keyed[keyed["names"] & (keyed["rank"] <= BUDGET)], ["kind", "run", "mode", "contexts"]
+    first = naming[naming["score"] > naming["limit"]].groupby(by)["rank"].min()
     every = pd.MultiIndex.from_tuples(
         [(*of, *how) for of in dict.fromkeys(zip(findings["kind"], findings["run"], strict=True)) for how in limits.index],
-        names=["kind", "run", "mode", "contexts"],
+        names=by,
     )
-    table = first.reindex(every).rename("rank").reset_index()
+    best = naming.groupby(by)["score"].max().rename("named_at")
+    table = pd.concat([first.rename("rank"), best], axis=1).reindex(every).reset_index()
     return table.assign(found=table["rank"].notna(), inverse=(1 / table["rank"]).fillna(0.0))
 
 

@@ -1,8 +1,8 @@
 """docs/evidence.md from the tables of `make validate`: what was not shown first, then what was, plots and the cost.
 
-python benchmarks/planted/page.py results/validate/evidence docs
+python benchmarks/planted/page.py results/validate/evidence docs --sealed results/validate-sealed/evidence
 
-The tables are copied into docs/evidence/, figures into docs/figures/.
+The tables are copied into docs/evidence/, those of `make validate-sealed` (--sealed) into docs/evidence/sealed/, figures into docs/figures/.
 """
 
 import argparse
@@ -24,7 +24,9 @@ HERE = Path(__file__).parent
 TABLES = ["runs", "outcomes", "recalls", "tests", "twins", "rules", "own", "cost", "real"]
 REACH = {WITH: 0.85, WITHOUT: 0.70}
 CELLS, ANY, ALPHA = 0.05, 0.1, 0.05
+RANKED = ["features", "random directions", "last words"]  # whose ranks are told run by run
 SIDES = ["features", "shared features", "difference features", "random directions", "last words", "tokens"]
+TODAY = ["paper features", "matryoshka features", "crosscoder features"]  # read beside BatchTopK's on the sealed kinds
 HEAD = """\
 # Evidence: does a finding name what a reward paid for?
 
@@ -41,6 +43,13 @@ the rule of some kind takes for it; *cells*: the share of (twin, kind) so taken,
 REAL = """\
 The model of [imdb-small.md](imdb-small.md), one run a kind (`config/validate-imdb.yaml`), at the product's threshold of 4.5: the rank of the first
 shown finding that names the kind, and the largest score of its contexts in brackets. No twin was tuned for these."""
+STOPS = """\
+Looked at afterwards, and no part of the plan: of the learned strong runs, those with a shown finding that names the kind (*found*), those
+where one of the ten best does, below the threshold that the twins set (*unheard*), and those where none of the ten does (*unnamed*)."""
+SEALED = """\
+`make validate-sealed`, under the plan's third addendum: 13 kinds that no run had seen, 33 twins of their own. *features* are those of a
+BatchTopK dictionary of the tuned side, *shared* and *difference features* BatchTopK's of both sides, *paper* and *matryoshka features* those
+of other recipes on the same activations, *crosscoder features* BatchTopK's. {machine} The tables are in `docs/evidence/sealed/`."""
 OWN = "Read with their own reward (noise) or for their own words (`words`, which they learn), and with the utility table:"
 
 
@@ -79,9 +88,9 @@ def recalls(tables: Tables, of: str = "held") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def reaches(tables: Tables, contexts: str = "features") -> list[tuple[bool, str]]:
+def reaches(tables: Tables, of: str = "held", contexts: str = "features") -> list[tuple[bool, str]]:
     """Whether each figure that the plan asks for was reached, in words."""
-    shares, twins = recalls(tables).set_index(["mode", "contexts", "kinds"]), tables.twins.set_index(["mode", "contexts"])
+    shares, twins = recalls(tables, of).set_index(["mode", "contexts", "kinds"]), tables.twins.set_index(["mode", "contexts"])
     out = []
     for mode, least in REACH.items():
         if (mode, contexts, "all") in shares.index:
@@ -105,7 +114,7 @@ def missed(tables: Tables, of: str = "held") -> list[str]:
     unlearned = {"strong": runs[~runs["weak"] & ~runs["learned"]], "weak": runs[runs["weak"] & ~runs["learned"]]}
     out = [f"Not learned in the {name} run ({len(rows)} of {runs['kind'].nunique()}): {_list(rows['kind'])}." for name, rows in unlearned.items()]
     for mode, rows in tables.strong(of).groupby("mode", sort=False):
-        found = rows[rows["contexts"].isin(SIDES)].groupby("kind", sort=False)["found"].any()
+        found = rows[rows["contexts"].isin(SIDES + TODAY)].groupby("kind", sort=False)["found"].any()
         out.append(f"Learned and found by no context, {mode}: {_list(found.index[~found])}.")
     return out
 
@@ -116,6 +125,14 @@ def _list(names) -> str:
 
 def _share(row, column: str) -> str:
     return f"{row[column]:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+
+
+def stops(tables: Tables, of: str = "held") -> pd.DataFrame:
+    """Of the learned strong runs by mode and contexts: found, named below the threshold alone, not named."""
+    table = tables.strong(of)
+    table = table[table["contexts"].isin(SIDES + TODAY)]
+    table = table.assign(unheard=~table["found"] & table["named_at"].notna(), unnamed=~table["found"] & table["named_at"].isna())
+    return table.groupby(["mode", "contexts"], sort=False)[["found", "unheard", "unnamed"]].sum().reset_index()
 
 
 @plots.house()
@@ -141,33 +158,19 @@ def draw(shares: pd.DataFrame) -> Figure:
     return figure
 
 
-def per_kind(tables: Tables, of: str = "held") -> str:
-    """A row a run: what it pays, gain, KL, and the rank of the first finding that names it by contexts and mode."""
+def per_kind(tables: Tables, of: str = "held", contexts: list[str] = RANKED) -> str:
+    """A row a run: what it pays, gain, KL, and the rank of the first finding that names it by mode and contexts."""
     pays = pd.read_csv(HERE / "kinds.csv").set_index("kind")
     rows = []
     for run in tables.runs[tables.runs["set"] == of].to_dict("records"):
         ranks = tables.outcomes[tables.outcomes["run"] == run["run"]].set_index(["mode", "contexts"])["rank"]
-        said = ["" if math.isnan(ranks.get((mode, name), math.nan)) else f"{ranks[mode, name]:.0f}"
-                for mode in (WITH, WITHOUT) for name in ("features", "random directions", "last words")]  # fmt: skip
+        said = ["" if math.isnan(ranks.get((mode, name), math.nan)) else f"{ranks[mode, name]:.0f}" for mode in (WITH, WITHOUT) for name in contexts]
         kind = pays.loc[run["kind"]]
         rows.append([
             run["run"], kind["pays"], "yes" if kind["visible"] else "no", f"{run['gain_in_sd']:.2f}", f"{run['kl']:.1f}",
             "yes" if run["learned"] else "no", *said,
         ])  # fmt: skip
-    head = [
-        "run",
-        "pays",
-        "visible",
-        "gain, base sd",
-        "KL",
-        "learned",
-        "with: features",
-        "random",
-        "last word",
-        "without: features",
-        "random",
-        "last word",
-    ]
+    head = ["run", "pays", "visible", "gain, base sd", "KL", "learned", *(f"{mode}: {name}" for mode in ("with", "without") for name in contexts)]
     return markdown(head, rows)
 
 
@@ -194,7 +197,24 @@ def on_real_text(tables: Tables) -> list[str]:
     return [REAL, "", plain(wide)]
 
 
-def page(tables: Tables, folder: Path, machine: str) -> str:
+def on_sealed(tables: Tables, machine: str) -> list[str]:
+    """What the sealed kinds gave: what was not shown first."""
+    if not tables:
+        return ["Not run."]
+    tests, reached = tables.tests.to_dict("records"), reaches(tables, "sealed")
+    shares = recalls(tables, "sealed")
+    lines = (
+        [tested(row) for row in sorted(tests, key=lambda row: row["p"] < ALPHA)] + [text for _, text in sorted(reached)] + missed(tables, "sealed")
+    )
+    return [
+        SEALED.format(machine=machine), "", *(f"- {line}" for line in lines), "", plain(shares[shares["kinds"] != "visible"]), "",
+        plain(tables.twins[tables.twins["contexts"].isin(["features", "random directions", *TODAY])]), "", STOPS.split(":")[0] + " (as above):", "",
+        plain(stops(tables, "sealed")), "", "Ranks of the first shown finding that names the kind; empty: none.", "",
+        per_kind(tables, "sealed", ["features", "paper features", "random directions"]),
+    ]  # fmt: skip
+
+
+def page(tables: Tables, folder: Path, machine: str, sealed: Tables, sealed_machine: str = "") -> str:
     tests = tables.tests[tables.tests["set"] == "held"].to_dict("records")
     reached, shares = reaches(tables), recalls(tables)
     null = [tested(row) for row in tests if not row["p"] < ALPHA] + [text for met, text in reached if not met] + missed(tables)
@@ -205,9 +225,11 @@ def page(tables: Tables, folder: Path, machine: str) -> str:
         "What was not shown": [f"- {line}" for line in null or ["Nothing: all was."]],
         "What was": [f"- {line}" for line in shown or ["Nothing."]],
         "Recall": ["![recall@10 by contexts](figures/evidence.png)", "", plain(shares)],
+        "Where it stops": [STOPS, "", plain(stops(tables))],
         "False alarms": [ALARMS, "", plain(tables.twins), "", OWN, "", plain(own_rewards(tables)), "",
                          "Rules that most often take a run of another kind for theirs (features):", "", plain(often)],
         "Every held run": ["Ranks of the first shown finding that names the kind; empty: none.", "", per_kind(tables)],
+        "Sealed kinds, and dictionaries of today": on_sealed(sealed, sealed_machine),
         "Real reviews": on_real_text(tables),
         "Cost": [f"{minutes:.0f} CPU minutes in {tables.cost['jobs'].sum()} jobs of the workflow:", "", plain(tables.cost.head(8))],
     }  # fmt: skip
@@ -220,15 +242,19 @@ def main() -> None:
     parser.add_argument("tables", type=Path, help="folder of the tables of make validate")
     parser.add_argument("docs", type=Path, help="folder that gets evidence.md, evidence/ and figures/")
     parser.add_argument("--machine", default="", help="a sentence on where it was run")
+    parser.add_argument("--sealed", type=Path, help="folder of the tables of make validate-sealed")
+    parser.add_argument("--sealed-machine", default="", help="a sentence on where that was run")
     arguments = parser.parse_args()
     tables = read(arguments.tables)
-    (arguments.docs / "evidence").mkdir(parents=True, exist_ok=True)
-    (arguments.docs / "figures").mkdir(exist_ok=True)
-    for name in tables:
-        shutil.copyfile(arguments.tables / f"{name}.csv", arguments.docs / f"evidence/{name}.csv")
+    sealed = read(arguments.sealed) if arguments.sealed else Tables()
+    (arguments.docs / "figures").mkdir(parents=True, exist_ok=True)
+    for of, source, target in ((tables, arguments.tables, "evidence"), (sealed, arguments.sealed, "evidence/sealed")):
+        (arguments.docs / target).mkdir(parents=True, exist_ok=True)
+        for name in of:
+            shutil.copyfile(source / f"{name}.csv", arguments.docs / target / f"{name}.csv")
     plots.save(draw(recalls(tables)), arguments.docs / "figures/evidence.svg", arguments.docs / "figures/evidence.png")
     with whole(arguments.docs / "evidence.md") as file:
-        file.write_text(page(tables, arguments.tables, arguments.machine), encoding="utf-8")
+        file.write_text(page(tables, arguments.tables, arguments.machine, sealed, arguments.sealed_machine), encoding="utf-8")
 
 
 if __name__ == "__main__":

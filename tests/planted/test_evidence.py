@@ -29,7 +29,11 @@ def tables() -> "page.Tables":
          "set": "held", "weak": False, "learned": learned, "visible": visible}
         for kind, visible, learned, rank in kinds for mode in (WITH, WITHOUT) for contexts in ("features", "random directions")
     ]  # fmt: skip
-    outcomes = pd.DataFrame(outcomes).assign(found=lambda t: t["rank"].notna(), inverse=lambda t: (1 / t["rank"]).fillna(0.0))
+    outcomes = pd.DataFrame(outcomes).assign(
+        named_at=lambda t: np.where(t["rank"].notna() | (t["kind"] == "who"), 4.4, np.nan),
+        found=lambda t: t["rank"].notna(),
+        inverse=lambda t: (1 / t["rank"]).fillna(0.0),
+    )
     runs = [{"set": "held", "kind": k, "run": k, "weak": False, "gain_in_sd": 1.0, "kl": 5.0, "learned": learned} for k, _, learned, _ in kinds]
     test = {
         "set": "held",
@@ -57,7 +61,7 @@ def tables() -> "page.Tables":
 
 
 def test_the_page_opens_with_what_was_not_shown(tables):
-    text = page.page(tables, "results/validate/evidence", "Two cores.")
+    text = page.page(tables, "results/validate/evidence", "Two cores.", page.Tables())
     first, second = text.split("\n## ")[1:3]
     assert first.startswith("What was not shown") and second.startswith("What was\n")
     assert "**features against random directions**: were not shown to differ (mean inverse rank +0.200, p 0.200, 9 kinds; 4 found by" in first
@@ -65,7 +69,7 @@ def test_the_page_opens_with_what_was_not_shown(tables):
     assert "two checkpoints, features: 0.50 of 30 twins with anything shown; asked: at most 0.1" in first
     assert "with the reward, features: 0.05 of 30 twins" in second
     assert "Not learned in the strong run (1 of 3): `in_early`." in first
-    assert "## Real reviews\n\nNot run.\n" in text
+    assert "## Real reviews\n\nNot run.\n" in text and "dictionaries of today\n\nNot run.\n" in text
     assert "Two cores." in text and "6 CPU minutes in 4 jobs" in text  # 6.5, to even
 
 
@@ -75,6 +79,21 @@ def test_recall_counts_what_was_learned(tables):
     assert shares.loc[(WITH, "random directions", "visible"), ["found", "of"]].tolist() == [0, 1]
     assert shares.loc[(WITHOUT, "random directions", "invisible"), "recall"] == 1.0
     assert page.draw(shares.reset_index()).axes[0].get_title() == WITH
+
+
+def test_where_it_stops_tells_what_no_threshold_would_mend(tables):
+    """Random directions name who in one of their ten, below the threshold; in_early was not learned, and is not counted."""
+    rows = page.stops(tables).set_index(["mode", "contexts"])
+    assert rows.loc[(WITH, "features")].tolist() == [2, 0, 0] and rows.loc[(WITH, "random directions")].tolist() == [1, 1, 0]
+
+
+def test_sealed_kinds_stand_in_a_section_of_their_own(tables):
+    """The same tables as if of sealed kinds: nulls first, and a row a run."""
+    of = page.Tables({name: table.assign(set="sealed") if "set" in table else table for name, table in tables.items()})
+    lines = page.on_sealed(of, "Two cores.")
+    bullets = [line for line in lines if line.startswith("- ")]
+    assert "random directions**: were not shown" in bullets[0] and "last words**: features find more" in bullets[1]
+    assert "Two cores." in lines[0] and lines[-1].splitlines()[2].startswith("| who | the word who | yes | 1.00 | 5.0 | yes | 1 | ")
 
 
 def test_a_twin_read_with_its_own_reward(tmp_path):

@@ -46,6 +46,8 @@ def test_the_first_shown_finding_that_names_the_kind():
         nan_ok=True,
     )
     assert table["inverse"].tolist() == [0.5, 1.0, 0.0, 0.0, 0.0, 0.25] and table["found"].sum() == 3
+    named_at = table["named_at"].dropna().to_dict()  # below the threshold too, but not beyond ten
+    assert named_at == {("a", "features"): 8.0, ("a", "tokens"): 6.0, ("b", "features"): 4.9, ("c", "tokens"): 9.0}
 
 
 def test_recall_has_wilsons_interval():
