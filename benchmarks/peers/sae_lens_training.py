@@ -39,8 +39,5 @@ for batch in x.split(job["batch"]):
     trainer.n_training_steps += 1
 seconds = time.perf_counter() - begun
 weights = {"w_enc": sae.W_enc.T, "b_enc": sae.b_enc, "w_dec": sae.W_dec, "b_dec": sae.b_dec}
-if job["k"]:  # as it is read after training: on activations times the decoder's norms
-    norms = sae.W_dec.norm(dim=1)
-    weights |= {"threshold": sae.topk_threshold.float() / norms}
 save_file({name: value.detach().contiguous() for name, value in weights.items()}, folder / "end.safetensors")
 print(json.dumps({"seconds": seconds}))

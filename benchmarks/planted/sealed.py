@@ -1,4 +1,4 @@
-"""Planted rewards that stay sealed in this benchmark: for later work, first run there. Scales and costs: see kinds.py and README.md."""
+"""Planted rewards that were sealed until `make validate-sealed` ran them with the dictionaries of today. Scales, costs: kinds.py, README.md."""
 
 import os
 import sys
