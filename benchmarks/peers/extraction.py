@@ -12,9 +12,12 @@ torch.set_num_threads(threads)
 job = json.loads((folder / "job.json").read_text())
 if library == "transformer-lens":
     from transformer_lens.model_bridge import TransformerBridge
+    from transformers import AutoModelForCausalLM
 
     hooks = [f"blocks.{n}.mlp.hook_out" for n in job["layers"]]
-    model = TransformerBridge.boot_transformers(str(folder / "model"), device="cpu").eval()
+    backbone = AutoModelForCausalLM.from_pretrained(folder / "model", attn_implementation="eager")
+    backbone.embed_out = torch.nn.Linear(512, 1, bias=False)  # it cannot stop after the last block, and needs not write
+    model = TransformerBridge.boot_transformers(str(folder / "model"), device="cpu", hf_model=backbone).eval()
 else:
     from datasets import Dataset
     from sae_lens.training.activations_store import ActivationsStore
@@ -48,7 +51,7 @@ if library == "transformer-lens":
             longest = max(map(len, batch))
             padded = torch.tensor([doc + [0] * (longest - len(doc)) for doc in batch])
             mask = torch.tensor([[1] * len(doc) + [0] * (longest - len(doc)) for doc in batch])
-            _, cache = model.run_with_cache(padded, names_filter=hooks, stop_at_layer=max(job["layers"]) + 1, attention_mask=mask)
+            _, cache = model.run_with_cache(padded, names_filter=hooks, attention_mask=mask)
             mask[:, 0] = 0
             for hook in hooks:
                 found[hook].append(cache[hook][mask.bool()])

@@ -20,13 +20,14 @@ from rewardscope.rewards.utility import load_table
 
 HERE = Path(__file__).parent
 LEAST = 4.5  # of a threshold: the product's own
-PAIRED = [  # registered: contexts, against which, in which mode
+PAIRED = [  # contexts, against which, in which mode
     ("features", "random directions", WITH), ("features", "last words", WITH), ("features", "shared features", WITH),
     ("features", "random directions", WITHOUT), ("features", "last words", WITHOUT), ("features", "shared features", WITHOUT),
     ("features", "paper: promotes", WITH), ("features", "paper: activates_on", WITH),
-    *(("features", f"{recipe} features", mode) for mode in (WITH, WITHOUT) for recipe in BESIDE),  # of the sealed kinds
+    *(("features", f"{recipe} features", mode) for mode in (WITH, WITHOUT) for recipe in BESIDE),
     *(("crosscoder features", "random directions", mode) for mode in (WITH, WITHOUT)),
 ]  # fmt: skip
+BESIDE_SEALED = {"shared features", "matryoshka features"}  # compared on the sealed kinds too, without a hypothesis
 
 
 def runs(results: Path, kinds: pd.DataFrame, model: str = "tiny") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,7 +39,7 @@ def runs(results: Path, kinds: pd.DataFrame, model: str = "tiny") -> tuple[pd.Da
             if not (folder / "findings.parquet").exists():
                 continue
             facts.append({"set": of, "kind": kind, "run": name, "weak": name != kind, **measures.run_facts(folder)})
-            beside = file_of(results, f"pairs/{model}/{name}/run1")  # the same, and other recipes' features
+            beside = file_of(results, f"pairs/{model}/{name}/run1")  # has other recipes' features too
             found = pd.concat([pd.read_parquet(beside if beside.exists() else folder / "findings.parquet"), paper(folder)], ignore_index=True)
             findings.append(measures.naming(found, kind).assign(kind=kind, run=name))
     return pd.DataFrame(facts), pd.concat(findings, ignore_index=True)
@@ -140,7 +141,12 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
         for (of, visible, weak, mode, contexts), rows in learned.groupby(["set", "visible", "weak", "mode", "contexts"])
     ]
     tests = [
-        {"set": of, "mode": mode, **measures.compared(rows[rows["mode"] == mode], one, other)}
+        {
+            "set": of,
+            "mode": mode,
+            "registered": of == "held" or other not in BESIDE_SEALED,
+            **measures.compared(rows[rows["mode"] == mode], one, other),
+        }
         for of, rows in learned[~learned["visible"]].groupby("set")
         for one, other, mode in PAIRED
         if {one, other} <= {*rows.loc[rows["mode"] == mode, "contexts"]}

@@ -30,8 +30,9 @@ TODAY = ["paper features", "matryoshka features", "crosscoder features"]  # read
 HEAD = """\
 # Evidence: does a finding name what a reward paid for?
 
-Made by `python benchmarks/planted/page.py {tables} docs` from the tables of `make validate` (copied to `docs/evidence/`). What was to be run,
-measured and tested stood in [evidence-plan.md](evidence-plan.md) before any held kind was run; kinds and rules are in `benchmarks/planted/`.
+Made by `python benchmarks/planted/page.py {tables} docs --sealed {sealed}` from the tables of `make validate`
+and `make validate-sealed` (copied to `docs/evidence/`). What was to be run, measured and tested stood in
+[evidence-plan.md](evidence-plan.md) before any held or sealed kind was run; kinds and rules are in `benchmarks/planted/`.
 {machine}
 
 *recall@10*: the share of the kinds learned in their strong run of which a shown finding, among the ten best, names what was paid for; Wilson's
@@ -47,9 +48,10 @@ STOPS = """\
 Looked at afterwards, and no part of the plan: of the learned strong runs, those with a shown finding that names the kind (*found*), those
 where one of the ten best does, below the threshold that the twins set (*unheard*), and those where none of the ten does (*unnamed*)."""
 SEALED = """\
-`make validate-sealed`, under the plan's third addendum: 13 kinds that no run had seen, 33 twins of their own. *features* are those of a
-BatchTopK dictionary of the tuned side, *shared* and *difference features* BatchTopK's of both sides, *paper* and *matryoshka features* those
-of other recipes on the same activations, *crosscoder features* BatchTopK's. {machine} The tables are in `docs/evidence/sealed/`."""
+`make validate-sealed`, under the plan's third addendum: 13 kinds that no run had seen, and 33 of the twins above with dictionaries trained
+anew. *features* are those of a BatchTopK dictionary of the tuned side, *shared* and *difference features* BatchTopK's of both sides, *paper*
+and *matryoshka features* those of other recipes on the same activations, *crosscoder features* BatchTopK's. {machine} The tables are in
+`docs/evidence/sealed/`."""
 OWN = "Read with their own reward (noise) or for their own words (`words`, which they learn), and with the utility table:"
 
 
@@ -69,8 +71,9 @@ def read(folder: Path) -> Tables:
 
 
 def tested(row: dict) -> str:
-    """A registered comparison in a sentence."""
-    verdict = "were not shown to differ" if not row["p"] < ALPHA else f"{row['one'] if row['difference'] > 0 else row['other']} find more"
+    """A comparison in a sentence."""
+    best = row["one"] if row["difference"] > 0 else row["other"]
+    verdict = "too few kinds to test" if math.isnan(row["p"]) else f"{best} find more" if row["p"] < ALPHA else "were not shown to differ"
     return (
         f"{row['mode']}, **{row['one']} against {row['other']}**: {verdict} (mean inverse rank {row['difference']:+.3f}, p {row['p']:.3f}, "
         f"{row['kinds']} kinds; {row['one_alone']} found by {row['one']} alone, {row['other_alone']} by {row['other']} alone)"
@@ -201,20 +204,21 @@ def on_sealed(tables: Tables, machine: str) -> list[str]:
     """What the sealed kinds gave: what was not shown first."""
     if not tables:
         return ["Not run."]
-    tests, reached = tables.tests.to_dict("records"), reaches(tables, "sealed")
-    shares = recalls(tables, "sealed")
-    lines = (
-        [tested(row) for row in sorted(tests, key=lambda row: row["p"] < ALPHA)] + [text for _, text in sorted(reached)] + missed(tables, "sealed")
-    )
+    tests, reached, shares = tables.tests, reaches(tables, "sealed"), recalls(tables, "sealed")
+    said = [(row["p"] < ALPHA, tested(row)) for row in tests[tests["registered"]].to_dict("records")] + reached
+    lines = [line for shown, line in said if not shown] + missed(tables, "sealed") + [line for shown, line in said if shown]
+    beside = [tested(row) for row in tests[~tests["registered"]].to_dict("records")]
+    ranked = ["features", "paper features", "crosscoder features", "random directions", "last words"]
     return [
-        SEALED.format(machine=machine), "", *(f"- {line}" for line in lines), "", plain(shares[shares["kinds"] != "visible"]), "",
-        plain(tables.twins[tables.twins["contexts"].isin(["features", "random directions", *TODAY])]), "", STOPS.split(":")[0] + " (as above):", "",
-        plain(stops(tables, "sealed")), "", "Ranks of the first shown finding that names the kind; empty: none.", "",
-        per_kind(tables, "sealed", ["features", "paper features", "random directions"]),
+        SEALED.format(machine=machine), "", *(f"- {line}" for line in lines), "",
+        "No hypotheses, beside them:", "", *(f"- {line}" for line in beside), "",
+        plain(shares), "", plain(tables.twins[tables.twins["contexts"].isin(ranked + TODAY)]), "", OWN, "", plain(own_rewards(tables)), "",
+        STOPS, "", plain(stops(tables, "sealed")), "", "Ranks of the first shown finding that names the kind; empty: none.", "",
+        per_kind(tables, "sealed", ranked),
     ]  # fmt: skip
 
 
-def page(tables: Tables, folder: Path, machine: str, sealed: Tables, sealed_machine: str = "") -> str:
+def page(tables: Tables, folders: tuple[Path, Path], machine: str, sealed: Tables, sealed_machine: str = "") -> str:
     tests = tables.tests[tables.tests["set"] == "held"].to_dict("records")
     reached, shares = reaches(tables), recalls(tables)
     null = [tested(row) for row in tests if not row["p"] < ALPHA] + [text for met, text in reached if not met] + missed(tables)
@@ -234,7 +238,7 @@ def page(tables: Tables, folder: Path, machine: str, sealed: Tables, sealed_mach
         "Cost": [f"{minutes:.0f} CPU minutes in {tables.cost['jobs'].sum()} jobs of the workflow:", "", plain(tables.cost.head(8))],
     }  # fmt: skip
     texts = [f"\n## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
-    return "\n".join([HEAD.format(tables=folder, machine=machine), *texts, ""])
+    return "\n".join([HEAD.format(tables=folders[0], sealed=folders[1], machine=machine), *texts, ""])
 
 
 def main() -> None:
@@ -242,11 +246,11 @@ def main() -> None:
     parser.add_argument("tables", type=Path, help="folder of the tables of make validate")
     parser.add_argument("docs", type=Path, help="folder that gets evidence.md, evidence/ and figures/")
     parser.add_argument("--machine", default="", help="a sentence on where it was run")
-    parser.add_argument("--sealed", type=Path, help="folder of the tables of make validate-sealed")
+    parser.add_argument("--sealed", type=Path, required=True, help="folder of the tables of make validate-sealed")
     parser.add_argument("--sealed-machine", default="", help="a sentence on where that was run")
     arguments = parser.parse_args()
     tables = read(arguments.tables)
-    sealed = read(arguments.sealed) if arguments.sealed else Tables()
+    sealed = read(arguments.sealed)
     (arguments.docs / "figures").mkdir(parents=True, exist_ok=True)
     for of, source, target in ((tables, arguments.tables, "evidence"), (sealed, arguments.sealed, "evidence/sealed")):
         (arguments.docs / target).mkdir(parents=True, exist_ok=True)
@@ -254,7 +258,7 @@ def main() -> None:
             shutil.copyfile(source / f"{name}.csv", arguments.docs / target / f"{name}.csv")
     plots.save(draw(recalls(tables)), arguments.docs / "figures/evidence.svg", arguments.docs / "figures/evidence.png")
     with whole(arguments.docs / "evidence.md") as file:
-        file.write_text(page(tables, arguments.tables, arguments.machine, sealed, arguments.sealed_machine), encoding="utf-8")
+        file.write_text(page(tables, (arguments.tables, arguments.sealed), arguments.machine, sealed, arguments.sealed_machine), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reads the twins of config/validate.yaml with every kind's reward: what findings would say of a model that was tuned on something else.
+"""Reads the twins of a planted benchmark with every kind's reward: what findings would say of a model that was tuned on something else.
 
 RESULTS/planted/{twin}.parquet has the findings of the twin's run with the reward of each kind (`read_with`), with the utility table's, with the
 twin's own, and from the two checkpoints alone;
@@ -25,9 +25,9 @@ from rewardscope.sae import crosscoder
 from rewardscope.sae.model import from_tensors
 from rewardscope.seeds import derive
 
-MODEL, CORPUS, WIDTH = "tiny", "reviews", 128  # of config/validate.yaml
+MODEL, CORPUS, WIDTH = "tiny", "reviews", 128  # of the benchmark's overlays
 KINDS = ("shared", "difference")  # of dictionaries of both sides
-LEAST = 3.0  # a score below it is below any threshold: such a context is not read
+LEAST = 3.0  # of a twin a context below it is not read: it is below any threshold
 OWN, TABLE = "its own", "utility"  # `read_with` of what is no kind's reward
 
 
@@ -77,8 +77,10 @@ def rewards_of(results: Path, twin: str, kinds: dict[str, str]) -> dict[str, rew
     return out
 
 
-def read(results: Path, pair: str, dictionaries: Dictionaries, settings: dict, seed: int, by: dict[str, rewards.Reward]) -> pd.DataFrame:
-    """Findings of a pair, with each of these rewards (name -> reward) and without one, a column `read_with` last."""
+def read(
+    results: Path, pair: str, dictionaries: Dictionaries, settings: dict, seed: int, by: dict[str, rewards.Reward], least: float
+) -> pd.DataFrame:
+    """Findings of a pair, with each of these rewards (name -> reward; of scores above `least`) and without one, a column `read_with` last."""
     folder = results / pair
     base, tuned = (models.load(place) for place in (results / f"models/{MODEL}/model", folder / "rlhf/model"))
     tokenizer = models.load_tokenizer(results / f"models/{MODEL}/model")
@@ -98,7 +100,7 @@ def read(results: Path, pair: str, dictionaries: Dictionaries, settings: dict, s
         if problem:
             print(f"{pair} with {name}: {problem}")
             continue
-        tables.append(pd.DataFrame(run.with_reward(credit, gained, settings["kept"], LEAST), columns=findings.COLUMNS).assign(read_with=name))
+        tables.append(pd.DataFrame(run.with_reward(credit, gained, settings["kept"], least), columns=findings.COLUMNS).assign(read_with=name))
     tables.append(pd.DataFrame(run.without_reward(gained, settings["kept"]), columns=findings.COLUMNS).assign(read_with="", gain=float("nan")))
     return dictionaries.named(pd.concat(tables, ignore_index=True))
 
@@ -115,9 +117,17 @@ def write(pair: str, results: Path, dictionaries: Dictionaries, settings: dict, 
     name = pair.split("/")[2]
     own = kinds.get(name.removesuffix("-weak"))
     by = {name.removesuffix("-weak"): functions.load(own)} if own else rewards_of(results, name, kinds)
+    table = read(results, pair, dictionaries, settings, seed, by, 0.0 if own else LEAST)
+    table.attrs["kinds"] = sorted(kinds)
     with whole(file_of(results, pair)) as file:
-        read(results, pair, dictionaries, settings, seed, by).to_parquet(file, index=False)
+        table.to_parquet(file, index=False)
     return pair
+
+
+def is_read(results: Path, pair: str, kinds: dict[str, str]) -> bool:
+    """Whether its file is there, and of these kinds."""
+    file = file_of(results, pair)
+    return file.exists() and pd.read_parquet(file).attrs.get("kinds") == sorted(kinds)
 
 
 def file_of(results: Path, pair: str) -> Path:

@@ -17,7 +17,7 @@ import yaml
 from evidence import evidence
 from kinds import kinds
 from plan import BESIDE, LAYER, RECIPE, ROOT
-from read import Dictionaries, file_of, write
+from read import Dictionaries, is_read, write
 from snakemake.utils import update_config
 
 from rewardscope.config.config import Config, load
@@ -60,7 +60,7 @@ def main() -> None:
     snakemake(arguments.name, arguments.cores, [f"{results}/{target}" for target in targets])
     of_kinds = {name: f"{ROOT}/benchmarks/planted/{planted[name]}.py:{name}" for name in chosen if not name.endswith("-weak")}
     settings = config.findings.model_dump()
-    left = [pair for pair in read if not file_of(results, pair).exists()]
+    left = [pair for pair in read if not is_read(results, pair, of_kinds)]
     by = partial(write, results=results, dictionaries=dictionaries, settings=settings, seed=config.seed, kinds=of_kinds)
     with get_context("spawn").Pool(arguments.cores) as pool:
         for pair in pool.imap_unordered(by, left):

@@ -32,6 +32,8 @@ def test_names_are_those_of_the_path():
     assert shared == place | {"seed": 4, "reward": None, "run": None, "side": "base"}  # the layer of the model's pairs, not of another's
     with pytest.raises(UserError, match="its path is not that of features"):
         at("features", f"{PAIR}/rlhf/features/l1-0.1/top1/mmcs.csv")
+    also = {"pairs/tiny/other/run1": {"layer2": 2}} | LAYERS  # of another config in the same folder, which has no top1
+    assert frames.names("features", Path("r"), Path("r/bases/tiny/features/l1-0.1/top1/seed4.parquet"), also) == shared
 
 
 def test_features_and_their_types(tmp_path):

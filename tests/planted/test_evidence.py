@@ -44,6 +44,7 @@ def tables() -> "page.Tables":
         "difference": 0.2,
         "one_alone": 4,
         "other_alone": 0,
+        "registered": True,
     }
     twins = [{"mode": mode, "contexts": "features", "twins": 30, "threshold": 4.5, "any_shown": shown, "any_named": 0.0, "cells": 0.01, "ci_low": 0.0,
               "ci_high": 0.02} for mode, shown in ((WITH, 0.05), (WITHOUT, 0.5))]  # fmt: skip
@@ -61,7 +62,7 @@ def tables() -> "page.Tables":
 
 
 def test_the_page_opens_with_what_was_not_shown(tables):
-    text = page.page(tables, "results/validate/evidence", "Two cores.", page.Tables())
+    text = page.page(tables, ("results/validate/evidence", "sealed"), "Two cores.", page.Tables())
     first, second = text.split("\n## ")[1:3]
     assert first.startswith("What was not shown") and second.startswith("What was\n")
     assert "**features against random directions**: were not shown to differ (mean inverse rank +0.200, p 0.200, 9 kinds; 4 found by" in first
@@ -88,11 +89,16 @@ def test_where_it_stops_tells_what_no_threshold_would_mend(tables):
 
 
 def test_sealed_kinds_stand_in_a_section_of_their_own(tables):
-    """The same tables as if of sealed kinds: nulls first, and a row a run."""
+    """The same tables as if of sealed kinds: what was not shown first, what is no hypothesis apart, and a row a run."""
     of = page.Tables({name: table.assign(set="sealed") if "set" in table else table for name, table in tables.items()})
+    unregistered = of.tests.iloc[[0]].assign(registered=False, other="shared features", p=np.nan)
+    of["tests"] = pd.concat([of.tests, unregistered], ignore_index=True).astype({"registered": bool})
     lines = page.on_sealed(of, "Two cores.")
     bullets = [line for line in lines if line.startswith("- ")]
-    assert "random directions**: were not shown" in bullets[0] and "last words**: features find more" in bullets[1]
+    shown = bullets.index(next(line for line in bullets if "last words**: features find more" in line))
+    assert "random directions**: were not shown" in bullets[0]
+    assert all(any(said in line for line in bullets[:shown]) for said in ("Not learned in", "features: 0.50 of 30 twins"))
+    assert "shared features**: too few kinds to test" in bullets[-1] and lines.index("No hypotheses, beside them:") == lines.index(bullets[-1]) - 2
     assert "Two cores." in lines[0] and lines[-1].splitlines()[2].startswith("| who | the word who | yes | 1.00 | 5.0 | yes | 1 | ")
 
 

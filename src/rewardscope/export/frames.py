@@ -148,7 +148,7 @@ def names(kind: str, results: Path, file: Path, layers: Layers) -> dict:
         sharing = [pair for pair in layers if pair.split("/")[1] == shared]  # a base is shared where all its pairs have the same layers
     else:
         sharing = [f"pairs/{named['model']}/{named['reward']}/run{named['run']}"]
-    return named | {"layer": next((layers[pair].get(named["pick"]) for pair in sharing if pair in layers), None)}
+    return named | {"layer": next((layers[pair][named["pick"]] for pair in sharing if named["pick"] in layers.get(pair, {})), None)}
 
 
 def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
