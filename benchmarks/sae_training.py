@@ -3,7 +3,8 @@
     python benchmarks/sae_training.py --peers --rounds 5 --threads 2
 
 One run, alternating rounds. Everybody trains one autoencoder on the same tokens in the same batches, from the same
-start, with Adam. Timed are the steps alone: no import, no reading, no evaluation. Then everybody's held loss is computed
+start, with Adam. Timed are the steps alone: no import, no reading, no evaluation, and of a library in a process of its own
+not its first step. SAELens and dictionary_learning clip gradients, as they do. Then everybody's held loss is computed
 by one formula: mean squared error + l1 * sum of codes at unit dictionary rows. SAELens and dictionary_learning have no
 tied weights: they stand beside our untied recipe; plain PyTorch does both.
 

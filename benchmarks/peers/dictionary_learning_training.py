@@ -15,18 +15,27 @@ torch.set_num_threads(job["threads"])
 start = load_file(folder / "start.safetensors")
 x = start["x"]
 width, d = start["w_enc"].shape
-trainer = StandardTrainer(
-    steps=len(x) // job["batch"], activation_dim=d, dict_size=width, layer=0, lm_name="", lr=job["learning_rate"],
-    l1_penalty=job["l1"] * d,  # its squared error is a sum over d, ours a mean
-    warmup_steps=0, sparsity_warmup_steps=None, device="cpu",
-)  # fmt: skip
-ae = trainer.ae
-with torch.no_grad():
-    ae.encoder.weight.copy_(start["w_enc"])
-    ae.encoder.bias.copy_(start["b_enc"] + start["w_enc"] @ start["b_dec"])  # it takes b_dec from its input
-    ae.decoder.weight.copy_(start["w_dec"].T)
-    ae.bias.copy_(start["b_dec"])
+
+
+def new() -> StandardTrainer:
+    trainer = StandardTrainer(
+        steps=len(x) // job["batch"], activation_dim=d, dict_size=width, layer=0, lm_name="", lr=job["learning_rate"],
+        l1_penalty=job["l1"] * d,  # its squared error is a sum over d, ours a mean
+        warmup_steps=0, sparsity_warmup_steps=None, device="cpu",
+    )  # fmt: skip
+    with torch.no_grad():
+        trainer.ae.encoder.weight.copy_(start["w_enc"])
+        trainer.ae.encoder.bias.copy_(start["b_enc"] + start["w_enc"] @ start["b_dec"])  # it takes b_dec from its input
+        trainer.ae.decoder.weight.copy_(start["w_dec"].T)
+        trainer.ae.bias.copy_(start["b_dec"])
+    return trainer
+
+
 half = torch.autocast("cpu", torch.bfloat16) if job["autocast"] else contextlib.nullcontext()
+with half:
+    new().update(0, x[: job["batch"]])  # not timed: what a first step alone has to do
+trainer = new()
+ae = trainer.ae
 begun = time.perf_counter()
 for step, batch in enumerate(x.split(job["batch"])):
     with half:
