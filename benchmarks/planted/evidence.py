@@ -144,7 +144,7 @@ def evidence(results: Path, out: Path, kinds: list[str], twins: list[str]) -> st
         {
             "set": of,
             "mode": mode,
-            "registered": of == "held" or other not in BESIDE_SEALED,
+            "registered": of == "held" or (of == "sealed" and other not in BESIDE_SEALED),
             **measures.compared(rows[rows["mode"] == mode], one, other),
         }
         for of, rows in learned[~learned["visible"]].groupby("set")
