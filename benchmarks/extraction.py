@@ -79,8 +79,8 @@ def ours(folder: Path, tokenizer, frame: pd.DataFrame, dtype: torch.dtype) -> tu
 
 def peer(library: str, folder: Path, threads: int) -> float:
     """Seconds of another library's round, in its own environment."""
-    script, of = HERE / "peers/extraction.py", "transformer-lens" if library == "transformer-lens" else "sae-lens"
-    done = subprocess.run([environment(of), script, library, folder, str(threads)], capture_output=True, text=True)
+    script = HERE / "peers/extraction.py"
+    done = subprocess.run([environment(library.split()[0]), script, library, folder, str(threads)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{library}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
